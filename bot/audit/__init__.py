@@ -1,0 +1,1 @@
+"""Events worth keeping, and the hash chain over them."""

@@ -1,0 +1,1 @@
+"""What `agentpager check` finds beyond the shape of each file."""

@@ -1,0 +1,1 @@
+"""The `agentpager` command."""

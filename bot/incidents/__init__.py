@@ -1,0 +1,1 @@
+"""Alerts become incidents, and incidents move: open, acked, resolved; who is paged next and why."""

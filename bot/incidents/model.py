@@ -1,0 +1,154 @@
+"""What an alert and an incident are once they have left the rules. States are one enum and one table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from bot.errors import ConflictError
+from bot.oncall.model import Policy
+from bot.schema import Model
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"  # shown in the channel, wakes nobody
+    NONE = "none"  # never leaves the watcher: feeds dead man's switches
+
+    @property
+    def wakes(self) -> bool:
+        return self in {Severity.CRITICAL, Severity.WARNING}
+
+
+SEVERITY_RANK = {Severity.CRITICAL: 3, Severity.WARNING: 2, Severity.INFO: 1, Severity.NONE: 0}
+
+
+class AlertState(StrEnum):
+    FIRING = "firing"
+    NO_DATA = "no_data"  # was firing, and the series behind it vanished: held, never resolved by absence
+    RESOLVED = "resolved"
+
+
+class Alert(Model):
+    """A rule true for one label set, as it crosses from the watcher to the pager.
+
+    `group` is `file;group`, the unit in which alerts are sent; `fingerprint` is over all labels including alertname.
+    `value` is the value of the expression, NaN when unknown. All instants are aware UTC.
+    """
+
+    fingerprint: str
+    group: str
+    state: AlertState
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    value: float
+    starts_at: datetime
+    ends_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname", "")
+
+    @property
+    def severity(self) -> Severity:
+        """An alert without a known severity wakes somebody: silence must be asked for."""
+        try:
+            return Severity(self.labels.get("severity", "critical"))
+        except ValueError:
+            return Severity.CRITICAL
+
+
+class State(StrEnum):
+    OPEN = "open"  # nobody has it yet: escalation runs
+    ACKED = "acked"  # somebody has it: escalation rests until the ack expires
+    RESOLVED = "resolved"
+
+
+class Event(StrEnum):
+    FIRED = "fired"
+    WORSENED = "worsened"  # an alert joined or changed to a higher severity than anything acknowledged
+    ESCALATED = "escalated"
+    DECLINED = "declined"
+    ACKED = "acked"
+    RELEASED = "released"
+    ACK_ASKED = "ack_asked"
+    ACK_EXPIRED = "ack_expired"
+    CLEARED = "cleared"  # every alert ended
+    RESOLVED = "resolved"  # a human closed it
+    STILL_FIRING = "still_firing"  # a human closed it, and its alerts went on
+
+
+# Every legal move is here; a pair that is missing is a mistake of the caller.
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.OPEN: {
+        Event.FIRED: State.OPEN,
+        Event.WORSENED: State.OPEN,
+        Event.ESCALATED: State.OPEN,
+        Event.DECLINED: State.OPEN,
+        Event.ACKED: State.ACKED,
+        Event.CLEARED: State.RESOLVED,
+        Event.RESOLVED: State.RESOLVED,
+    },
+    State.ACKED: {
+        Event.FIRED: State.ACKED,
+        Event.WORSENED: State.OPEN,
+        Event.ACKED: State.ACKED,
+        Event.DECLINED: State.OPEN,
+        Event.RELEASED: State.OPEN,
+        Event.ACK_ASKED: State.ACKED,
+        Event.ACK_EXPIRED: State.OPEN,
+        Event.CLEARED: State.RESOLVED,
+        Event.RESOLVED: State.RESOLVED,
+    },
+    State.RESOLVED: {
+        Event.STILL_FIRING: State.OPEN,
+    },
+}
+
+
+def next_state(state: State, event: Event) -> State:
+    """Raises ConflictError naming both when the move is not legal."""
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise ConflictError(f"this incident is {state}; it cannot be {event}") from None
+
+
+class Incident(Model):
+    """What one person handles. A change is `model_copy(update=...)` with `revision` one higher.
+
+    `id` is `INC-<number>`. `key` says which alerts belong together; at most one incident per key is not resolved.
+    `policy` is the snapshot taken when it opened. `step` and `round` count from 0 and name the step paged last;
+    `step` is -1 before the first page. `next_at` is the next instant at which something is due, None when nothing is.
+    `acked_by` is `person:<id>` or `cli:<user>`.
+    """
+
+    id: str
+    key: str
+    revision: int
+    state: State
+    severity: Severity
+    agent: str | None
+    title: str
+    owner: str
+    owner_why: str
+    channel: str
+    policy: Policy
+    policy_id: str
+    fallback: str
+    step: int = -1
+    round: int = 0
+    exhausted: bool = False
+    ack_asked: bool = False
+    next_at: datetime | None = None
+    opened_at: datetime
+    paged_at: datetime | None = None
+    acked_by: str | None = None
+    acked_at: datetime | None = None
+    ack_expires_at: datetime | None = None
+    resolved_by: str | None = None
+    resolved_at: datetime | None = None
+    how_resolved: Literal["cleared", "human", ""] = ""
+    alerts: tuple[Alert, ...] = ()

@@ -1,0 +1,54 @@
+"""One outgoing message as a durable row: the page row exists before the first byte leaves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from bot.schema import Model
+
+
+class PageState(StrEnum):
+    DUE = "due"
+    SENDING = "sending"  # claimed; a crash here makes it unknown
+    SENT = "sent"
+    UNKNOWN = "unknown"  # may have landed: waits until it no longer can, then history decides
+    CANCELLED = "cancelled"  # an ack, a resolve or a decline came first
+    FAILED = "failed"  # refused for good; a replacement row has been made
+
+
+class PageKind(StrEnum):
+    PAGE = "page"  # direct message that wakes one person
+    CARD = "card"  # the shared record in the channel
+    RUNBOOK = "runbook"  # first reply in the card's thread: the whole runbook
+    ESCALATED = "escalated"  # thread reply that names who is woken next
+    REMINDER = "reminder"  # asks the person who acked whether they still have it
+    RESOLVED = "resolved"  # quiet thread line
+    NOTICE = "notice"  # about agentpager itself: bad configuration, dead watcher
+
+
+class Page(Model):
+    """`channel` is where to post: a Slack channel name or id, or a user id for a direct message.
+
+    `slack_channel` and `ts` are Slack's own address of the message once sent; `shown_revision` is the incident
+    revision that the message shows now, so an older one means an edit is owed. `reason` says why this row exists.
+    """
+
+    id: str
+    incident: str | None
+    kind: PageKind
+    step: int = 0
+    round: int = 0
+    person: str | None = None
+    channel: str
+    state: PageState = PageState.DUE
+    attempt: int = 0
+    due_at: datetime
+    claimed_at: datetime | None = None
+    sent_at: datetime | None = None
+    slack_channel: str | None = None
+    ts: str | None = None
+    shown_revision: int = 0
+    text: str = ""  # body of a notice; other kinds are drawn from the incident when sent
+    reason: str
+    error: str = ""

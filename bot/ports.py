@@ -1,0 +1,151 @@
+"""What the core asks of the world, as protocols. Edges implement them; `app.py` joins the two."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from bot.audit.model import Entry
+from bot.incidents.model import Alert, Incident
+from bot.oncall.model import Book, Person
+from bot.paging.model import Page
+from bot.runbooks.rendered import Rendered
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """Where a message landed: Slack's channel id and message timestamp."""
+
+    channel: str
+    ts: str
+
+
+class Messenger(Protocol):
+    """Shows pages to people. Every failure is a RemoteError that says what is known about the outcome."""
+
+    async def post(self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None) -> Posted:
+        """Posts once, without retrying; `thread` is the card to answer to, where the kind is a thread reply."""
+
+    async def update(self, page: Page, incident: Incident, rendered: Rendered | None) -> None:
+        """Redraws a sent page from the incident as it is now."""
+
+    async def find(self, page: Page) -> Posted | None:
+        """Reads the channel's history for this page's id. RemoteError when history cannot be read."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: `id` is `person:<id>`, `cli:<user>` or `api`; `via` is slack, cli or api."""
+
+    id: str
+    name: str
+    via: str
+    person: Person | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a click or command: `message` is for the person who acted, one plain sentence."""
+
+    incident: Incident | None
+    changed: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """One row of `/agent status`. `health` is ok, firing, acked, no_data or unknown."""
+
+    agent: str
+    title: str
+    health: str
+    owner: str
+    oncall: tuple[str, ...]
+    incidents: tuple[str, ...]
+
+
+class Commands(Protocol):
+    """Everything a person can ask for, the same from Slack, the command line and the API.
+
+    `reference` names an incident as people write it: `INC-7`, `7`, `last`, or an agent's name; None means the only open
+    one of the actor. Raises UsageError (nothing such, or several to choose from) and ConflictError (too late).
+    `event_key` makes a repeated delivery of the same click harmless.
+    """
+
+    async def ack(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+
+    async def decline(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+
+    async def release(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+
+    async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+
+    async def incidents(self, *, only_open: bool = True, limit: int = 50) -> Sequence[Incident]: ...
+
+    async def incident(self, reference: str) -> Incident:
+        """Raises UsageError when there is none."""
+
+    async def rendered(self, incident: Incident, *, fresh: bool = False) -> Rendered | None: ...
+
+    async def status(self) -> Sequence[AgentStatus]: ...
+
+    def oncall(self, at: datetime | None = None) -> dict[str, Any]:
+        """`{"at", "schedules": [{"schedule", "people": [id…], "until"}]}`."""
+
+    @property
+    def book(self) -> Book: ...
+
+
+class Transaction(Protocol):
+    """One write transaction: everything below is committed together, or not at all."""
+
+    async def unresolved(self) -> list[Incident]: ...
+
+    async def incident(self, incident_id: str) -> Incident | None: ...
+
+    async def next_number(self) -> int: ...
+
+    async def save_incident(self, incident: Incident) -> None: ...
+
+    async def due_incidents(self, now: datetime) -> list[Incident]: ...
+
+    async def add_pages(self, pages: Sequence[Page]) -> None: ...
+
+    async def pages_of(self, incident_id: str) -> list[Page]: ...
+
+    async def page(self, page_id: str) -> Page | None: ...
+
+    async def save_page(self, page: Page) -> None: ...
+
+    async def claim(self, page_id: str, now: datetime) -> Page | None:
+        """`due` becomes `sending` and counts an attempt; None when somebody else was first or it is not due."""
+
+    async def append_audit(self, entries: Sequence[Entry]) -> None: ...
+
+    async def seen(self, event_key: str) -> bool:
+        """True when this key was recorded before; records it otherwise."""
+
+    async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
+
+
+class Store(Protocol):
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+    def rows(self) -> AsyncIterator[Incident]: ...
+
+
+class Watcher(Protocol):
+    """The other process, asked by request; a hung or dead one raises RemoteError within the time given."""
+
+    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
+
+
+__all__ = ["Alert", "Entry"]

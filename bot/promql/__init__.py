@@ -1,0 +1,1 @@
+"""Answers PromQL over recent samples held in NumPy columns."""

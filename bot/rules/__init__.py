@@ -1,0 +1,1 @@
+"""Rule YAML becomes checked rules; query results over time become alerts."""

@@ -1,0 +1,1 @@
+"""Runbook YAML plus an alert becomes what a human reads, with the checks already run."""

@@ -1,0 +1,140 @@
+"""`agentpager.yaml` as frozen objects. Reading the file is config.py's work; the meaning of each key is in docs/configuration.md."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from bot.schema import Duration, Model
+
+Files = tuple[str, ...]
+
+
+class BasicAuth(Model):
+    username: str
+    password: SecretStr = SecretStr("")
+    password_file: str | None = None
+
+
+class TLS(Model):
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+    insecure_skip_verify: bool = False
+
+
+class ScrapeLimits(Model):
+    """What one scrape may bring; a scrape over any of these fails whole, as in Prometheus."""
+
+    body_size: int = Field(16 * 1024 * 1024, gt=0)  # bytes after decompression
+    samples: int = Field(50_000, gt=0)
+    labels: int = Field(64, gt=0)
+    label_name_length: int = Field(256, gt=0)
+    label_value_length: int = Field(2048, gt=0)
+
+
+class Access(Model):
+    """How to ask one HTTP end for metrics or targets."""
+
+    bearer_token: SecretStr | None = None
+    bearer_token_file: str | None = None
+    basic_auth: BasicAuth | None = None
+    tls: TLS | None = None
+
+    @model_validator(mode="after")
+    def _one_kind_of_credentials(self) -> Access:
+        kinds = [self.bearer_token, self.bearer_token_file, self.basic_auth]
+        if sum(kind is not None for kind in kinds) > 1:
+            raise ValueError("use only one of bearer_token, bearer_token_file and basic_auth")
+        return self
+
+
+class Target(Access):
+    url: str = Field(pattern=r"^https?://")
+    labels: dict[str, str] = {}
+    interval: Duration | None = None
+    timeout: Duration | None = None
+    honor_labels: bool = False
+    honor_timestamps: bool = True
+    drop_labels: tuple[str, ...] = ()
+    on_duplicate: Literal["fail", "sum"] = "fail"  # what to do when dropped labels make two series one
+    keep_created: bool = False
+    limits: ScrapeLimits | None = None
+
+
+class HttpSD(Access):
+    url: str = Field(pattern=r"^https?://")
+    refresh: Duration = timedelta(minutes=1)
+
+
+class Scrape(Model):
+    interval: Duration = timedelta(seconds=15)
+    timeout: Duration = timedelta(seconds=5)
+    targets: tuple[Target, ...] = ()
+    file_sd: Files = ()
+    http_sd: tuple[HttpSD, ...] = ()
+    limits: ScrapeLimits = ScrapeLimits()
+
+
+class Metrics(Model):
+    scrape: Scrape = Scrape()
+
+
+class Rules(Model):
+    files: Files = ("alerts/*.yaml",)
+    interval: Duration = timedelta(seconds=15)
+
+
+class Runbooks(Model):
+    files: Files = ("runbooks/*.yaml",)
+
+
+class Agents(Model):
+    files: Files = ("agents/*.yaml",)
+
+
+class Oncall(Model):
+    files: Files = ("oncall/*.yaml",)
+
+
+class Slack(Model):
+    mode: Literal["socket", "http"] = "socket"
+    bot_token: SecretStr = SecretStr("")
+    bot_token_file: str | None = None
+    app_token: SecretStr = SecretStr("")
+    app_token_file: str | None = None
+    signing_secret: SecretStr = SecretStr("")
+    signing_secret_file: str | None = None
+    channel: Annotated[str, Field(pattern=r"^(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,})$")] = "#agent-pages"
+    api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$")
+
+
+class Store(Model):
+    url: str = Field("sqlite:///agentpager.db", pattern=r"^sqlite:///.+")
+
+
+class Http(Model):
+    listen: str = Field("127.0.0.1:9095", pattern=r"^.*:\d{1,5}$")
+    external_url: str = ""
+    token: SecretStr | None = None
+    token_file: str | None = None
+
+
+class Heartbeat(Model):
+    url: str = Field(pattern=r"^https?://")
+    interval: Duration = timedelta(minutes=1)
+
+
+class Settings(Model):
+    metrics: Metrics = Metrics()
+    rules: Rules = Rules()
+    runbooks: Runbooks = Runbooks()
+    agents: Agents = Agents()
+    oncall: Oncall = Oncall()
+    slack: Slack = Slack()
+    store: Store = Store()
+    http: Http = Http()
+    heartbeat: Heartbeat | None = None

@@ -1,0 +1,1 @@
+"""Incidents as Block Kit; buttons and commands as calls of the pipeline."""

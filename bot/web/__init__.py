@@ -1,0 +1,1 @@
+"""HTTP: health, own metrics, query and incident API, Slack events."""
