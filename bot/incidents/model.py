@@ -122,7 +122,8 @@ class Incident(Model):
     `id` is `INC-<number>`. `key` says which alerts belong together; at most one incident per key is not resolved.
     `policy` is the snapshot taken when it opened. `step` and `round` count from 0 and name the step paged last;
     `step` is -1 before the first page. `next_at` is the next instant at which something is due, None when nothing is.
-    `acked_by` is `person:<id>` or `cli:<user>`.
+    `acked_by` is `person:<id>` or `cli:<user>`. `observed_at` is when the values in `alerts` were last brought up to date.
+    `declined` are the people who cannot take it in this round.
     """
 
     id: str
@@ -144,6 +145,7 @@ class Incident(Model):
     ack_asked: bool = False
     next_at: datetime | None = None
     opened_at: datetime
+    observed_at: datetime
     paged_at: datetime | None = None
     acked_by: str | None = None
     acked_at: datetime | None = None
@@ -151,4 +153,16 @@ class Incident(Model):
     resolved_by: str | None = None
     resolved_at: datetime | None = None
     how_resolved: Literal["cleared", "human", ""] = ""
+    declined: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
+
+    @property
+    def going_on(self) -> tuple[Alert, ...]:
+        """The alerts that have not ended, worst first, then the oldest."""
+        alive = (alert for alert in self.alerts if alert.state is not AlertState.RESOLVED)
+        return tuple(sorted(alive, key=lambda alert: (-SEVERITY_RANK[alert.severity], alert.starts_at)))
+
+    @property
+    def over(self) -> bool:
+        """Nothing will happen to it any more: resolved, and not watched for alerts that go on after a human closed it."""
+        return self.state is State.RESOLVED and self.next_at is None

@@ -1,0 +1,32 @@
+"""The audit rows of decisions and of what became of pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.audit.model import Entry
+from bot.incidents.decision import Decision
+from bot.paging.attempt import Verdict
+from bot.paging.model import Page
+
+
+def of_decision(decision: Decision, now: datetime) -> Entry:
+    incident = decision.incident
+    detail = {
+        "state": incident.state.value,
+        "revision": str(incident.revision),
+        "step": str(incident.step),
+        "round": str(incident.round),
+    }
+    if decision.wake:
+        detail["woken"] = ",".join(reached.person for reached in decision.wake)
+    action = f"incident.{decision.event.value}" if decision.event else "incident.updated"
+    return Entry(at=now, actor=decision.actor, action=action, subject=incident.id, why=decision.why, detail=detail)
+
+
+def of_page(page: Page, verdict: Verdict, now: datetime) -> Entry:
+    detail = {"incident": page.incident or "", "channel": page.channel, "attempt": str(page.attempt)}
+    if page.person:
+        detail["person"] = page.person
+    why = page.error if verdict is not Verdict.SENT else page.reason
+    return Entry(at=now, actor="agentpager", action=f"page.{verdict}", subject=page.id, why=why, detail=detail)

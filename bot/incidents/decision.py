@@ -1,0 +1,57 @@
+"""What a decision is: the incident as it is to be, whom to wake, what to say, and why. Nothing here acts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from bot.agents.model import Agent
+from bot.incidents.model import Event, Incident, Severity
+from bot.oncall.model import Book
+from bot.oncall.owners import Reached
+
+ACK_TIMEOUT = {Severity.CRITICAL: timedelta(hours=1), Severity.WARNING: timedelta(hours=4)}
+ACK_GRACE = timedelta(minutes=5)  # time to answer "still on it?" before the incident opens again
+SYSTEM = "agentpager"
+
+
+class Say(StrEnum):
+    """Messages that wake nobody; the words are those of paging.PageKind."""
+
+    CARD = "card"
+    RUNBOOK = "runbook"
+    ESCALATED = "escalated"
+    REMINDER = "reminder"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True)
+class World:
+    """What decisions depend on besides the incident: the loaded configuration."""
+
+    agents: Mapping[str, Agent]
+    book: Book
+    channel: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`cancel` takes back every page of this incident that is not yet claimed."""
+
+    incident: Incident
+    event: Event | None
+    why: str
+    actor: str = SYSTEM
+    wake: tuple[Reached, ...] = ()
+    say: tuple[Say, ...] = ()
+    cancel: bool = False
+
+
+def ack_timeout(incident: Incident) -> timedelta:
+    default = ACK_TIMEOUT.get(incident.severity, ACK_TIMEOUT[Severity.WARNING])
+    if not incident.severity.wakes:
+        return default
+    chosen = incident.policy.ack_timeout
+    return chosen.get("critical" if incident.severity is Severity.CRITICAL else "warning", default)

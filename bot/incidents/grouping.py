@@ -1,0 +1,232 @@
+"""Alerts come in, incidents come out: which incident an alert belongs to, when one opens, worsens and clears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bot.incidents.decision import Decision, Say, World
+from bot.incidents.escalation import climb, restart
+from bot.incidents.model import (
+    SEVERITY_RANK,
+    Alert,
+    AlertState,
+    Event,
+    Incident,
+    Severity,
+    State,
+    next_state,
+)
+from bot.labels import fingerprint
+from bot.oncall.owners import Owner, owner_of, policy_of
+
+REFRESH = timedelta(seconds=60)  # how often a change of nothing but values is worth an edit
+INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
+
+
+def observe(
+    group: str,
+    alerts: Sequence[Alert],
+    incidents: Iterable[Incident],
+    world: World,
+    now: datetime,
+    next_number: Callable[[], int],
+    rules: frozenset[str] | None = None,
+) -> list[Decision]:
+    """Compares everything that `group` reports with the incidents that are not over.
+
+    An alert of this group that is not reported any more is held as no data: it has not been seen to end. Only when
+    its rule is gone from the configuration (`rules` names those that are left) has a human ended it.
+    """
+    book = _Ledger(incidents, now)
+    for alert in alerts:
+        if alert.severity is not Severity.NONE:
+            book.place(alert, world, next_number)
+    reported = {alert.fingerprint for alert in alerts}
+    book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
+    return [
+        decision for decision in (_settle(before, after, world, now) for before, after in book.changes()) if decision
+    ]
+
+
+def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: World, now: datetime) -> list[Decision]:
+    """Ends the alerts of rule groups that the configuration no longer has."""
+    book = _Ledger(incidents, now)
+    book.miss(lambda alert: alert.group not in known and alert.group != INTERNAL, frozenset())
+    return [
+        decision for decision in (_settle(before, after, world, now) for before, after in book.changes()) if decision
+    ]
+
+
+class _Ledger:
+    """The incidents while one report is worked in: as they were, and as they become."""
+
+    def __init__(self, incidents: Iterable[Incident], now: datetime) -> None:
+        self._now = now
+        self._before: dict[str, Incident | None] = {incident.id: incident for incident in incidents}
+        self._after: dict[str, Incident] = {i.id: i for i in self._before.values() if i is not None}
+        self._home = {alert.fingerprint: i.id for i in self._after.values() for alert in i.alerts if not _ended(alert)}
+
+    def place(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
+        home = self._home.get(alert.fingerprint)
+        if home is not None and _same_run(self._after[home], alert):
+            self._put(home, alert)
+        elif not _ended(alert):
+            self._join(alert, world, next_number)
+
+    def _join(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
+        owner = owner_of(alert.labels, world.agents, world.book)
+        key = incident_key(alert, owner)
+        mine = next((i.id for i in self._after.values() if i.key == key and i.state is not State.RESOLVED), None)
+        if mine is None:
+            opened = _open(f"INC-{next_number()}", key, alert, owner, world, self._now)
+            mine = opened.id
+            self._before[mine] = None
+            self._after[mine] = opened
+        self._home[alert.fingerprint] = mine
+        self._put(mine, alert)
+        if not owner.known and alert.group != INTERNAL:
+            self.place(_unowned(alert, owner, self._now), world, next_number)
+
+    def _put(self, incident_id: str, alert: Alert) -> None:
+        incident = self._after[incident_id]
+        others = tuple(known for known in incident.alerts if known.fingerprint != alert.fingerprint)
+        self._after[incident_id] = incident.model_copy(update={"alerts": (*others, alert)})
+
+    def miss(self, gone: Callable[[Alert], bool], rules: frozenset[str] | None) -> None:
+        for incident in list(self._after.values()):
+            for alert in incident.alerts:
+                if not _ended(alert) and gone(alert):
+                    removed = rules is not None and alert.name not in rules
+                    state = AlertState.RESOLVED if removed else AlertState.NO_DATA
+                    ends_at = self._now if removed else None
+                    self._put(incident.id, alert.model_copy(update={"state": state, "ends_at": ends_at}))
+
+    def changes(self) -> list[tuple[Incident | None, Incident]]:
+        return [(self._before[i.id], i) for i in self._after.values() if self._before[i.id] != i]
+
+
+def _ended(alert: Alert) -> bool:
+    return alert.state is AlertState.RESOLVED
+
+
+def _same_run(incident: Incident, alert: Alert) -> bool:
+    """A firing that began anew after a human closed the incident is news; the one it was closed over is not."""
+    if incident.state is not State.RESOLVED or _ended(alert):
+        return True
+    return any(
+        known.fingerprint == alert.fingerprint and known.starts_at == alert.starts_at for known in incident.alerts
+    )
+
+
+def incident_key(alert: Alert, owner: Owner) -> str:
+    """One incident per agent and owner; without an agent, per alert name and owner."""
+    agent = alert.labels.get("agent")
+    return f"agent={agent} owner={owner.id}" if agent else f"alert={alert.name} owner={owner.id}"
+
+
+def _open(incident_id: str, key: str, alert: Alert, owner: Owner, world: World, now: datetime) -> Incident:
+    agent = world.agents.get(alert.labels.get("agent", ""))
+    team = world.book.teams.get(owner.id.removeprefix("team:"))
+    policy_id, policy = policy_of(owner, alert.labels, world.agents, world.book)
+    return Incident(
+        id=incident_id,
+        key=key,
+        revision=0,
+        state=State.OPEN,
+        severity=alert.severity,
+        agent=alert.labels.get("agent"),
+        title=title_of(alert),
+        owner=owner.id,
+        owner_why=owner.why,
+        channel=(agent and agent.channel) or (team and team.channel) or world.channel,
+        policy=policy,
+        policy_id=policy_id,
+        fallback=world.book.fallback,
+        opened_at=now,
+        observed_at=now,
+    )
+
+
+def title_of(alert: Alert) -> str:
+    summary = " ".join(alert.annotations.get("summary", "").split()) or alert.name or "unnamed alert"
+    return summary if len(summary) <= 120 else summary[:119] + "…"
+
+
+def _unowned(alert: Alert, owner: Owner, now: datetime) -> Alert:
+    """The second incident that says why the fallback was woken."""
+    labels = {"alertname": "AlertUnowned", "severity": "warning", "owner": owner.id, "cause": owner.why}
+    return Alert(
+        fingerprint=fingerprint(labels),
+        group=INTERNAL,
+        state=AlertState.FIRING,
+        labels=labels,
+        annotations={
+            "summary": f"Nobody owns {alert.labels.get('agent') or alert.name}",
+            "description": f"{alert.name}: {owner.why}. Register the agent with an owner, or correct the owner label.",
+        },
+        value=1.0,
+        starts_at=now,
+    )
+
+
+def _settle(before: Incident | None, after: Incident, world: World, now: datetime) -> Decision | None:
+    """Turns the changed set of alerts into what happens to the incident."""
+    alive = after.going_on
+    if not alive:
+        return _clear(after, now)
+    worst = alive[0]
+    severity = max((alert.severity for alert in after.alerts), key=lambda severity: SEVERITY_RANK[severity])
+    after = after.model_copy(update={"severity": severity, "title": title_of(worst), "observed_at": now})
+    if before is None:
+        return _first(after, worst, world, now)
+    if before.state is State.RESOLVED:
+        return Decision(
+            after.model_copy(update={"observed_at": before.observed_at}), None, "closed by hand, still watched"
+        )
+    worse = SEVERITY_RANK[severity] > SEVERITY_RANK[before.severity]
+    if worse and severity.wakes and (before.state is State.ACKED or before.paged_at is None):
+        return restart(after, Event.WORSENED, f"{worst.name} raised it to {severity}", world, now)
+    news = _news(before, after)
+    if not news and now - before.observed_at < REFRESH:
+        return None
+    changed = after.model_copy(update={"revision": before.revision + 1})
+    return Decision(changed, Event.FIRED if news else None, news or "values brought up to date")
+
+
+def _first(incident: Incident, alert: Alert, world: World, now: datetime) -> Decision:
+    if not incident.severity.wakes:
+        opened = incident.model_copy(update={"revision": 1})
+        return Decision(
+            opened, Event.FIRED, f"{alert.name} is {incident.severity}: shown, wakes nobody", say=(Say.CARD,)
+        )
+    decision = climb(incident, Event.FIRED, f"{alert.name} fired; {incident.owner_why}", world, now)
+    return replace(decision, say=(Say.CARD, Say.RUNBOOK))
+
+
+def _news(before: Incident, after: Incident) -> str:
+    """What changed besides values, in words; empty when nothing did."""
+    was = {alert.fingerprint: alert.state for alert in before.alerts}
+    lines = [
+        f"{alert.name} joined" if alert.fingerprint not in was else f"{alert.name} is {alert.state}"
+        for alert in after.alerts
+        if was.get(alert.fingerprint) is not alert.state
+    ]
+    return "; ".join(lines)
+
+
+def _clear(incident: Incident, now: datetime) -> Decision:
+    if incident.state is State.RESOLVED:
+        return Decision(incident.model_copy(update={"next_at": None}), None, "the alerts it was closed over have ended")
+    changed = incident.model_copy(
+        update={
+            "state": next_state(incident.state, Event.CLEARED),
+            "revision": incident.revision + 1,
+            "resolved_at": now,
+            "how_resolved": "cleared",
+            "ack_asked": False,
+            "next_at": None,
+        }
+    )
+    return Decision(changed, Event.CLEARED, "every alert has ended", say=(Say.RESOLVED,), cancel=True)
