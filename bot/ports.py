@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from bot.audit.model import Entry
-from bot.incidents.model import Alert, Incident
+from bot.incidents.model import Incident
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
 from bot.runbooks.rendered import Rendered
@@ -31,7 +31,9 @@ class Posted:
 class Messenger(Protocol):
     """Shows pages to people. Every failure is a RemoteError that says what is known about the outcome."""
 
-    async def post(self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None) -> Posted:
+    async def post(
+        self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
+    ) -> Posted:
         """Posts once, without retrying; `thread` is the card to answer to, where the kind is a thread reply."""
 
     async def update(self, page: Page, incident: Incident, rendered: Rendered | None) -> None:
@@ -97,6 +99,9 @@ class Commands(Protocol):
 
     async def status(self) -> Sequence[AgentStatus]: ...
 
+    async def incident_of_message(self, channel: str, ts: str) -> str | None:
+        """The id of the incident whose message stands there; for a thread reply, give the `thread_ts`."""
+
     def oncall(self, at: datetime | None = None) -> dict[str, Any]:
         """`{"at", "schedules": [{"schedule", "people": [id…], "until"}]}`."""
 
@@ -107,17 +112,18 @@ class Commands(Protocol):
 class Transaction(Protocol):
     """One write transaction: everything below is committed together, or not at all."""
 
-    async def unresolved(self) -> list[Incident]: ...
-
-    async def incident(self, incident_id: str) -> Incident | None: ...
-
-    async def next_number(self) -> int: ...
-
-    async def save_incident(self, incident: Incident) -> None: ...
+    async def live_incidents(self) -> list[Incident]:
+        """All that are not over: unresolved, or closed by hand and still watched."""
 
     async def due_incidents(self, now: datetime) -> list[Incident]: ...
 
-    async def add_pages(self, pages: Sequence[Page]) -> None: ...
+    async def incident(self, incident_id: str) -> Incident | None: ...
+
+    async def last_number(self) -> int: ...
+
+    async def save_incident(self, incident: Incident) -> None: ...
+
+    async def add_pages(self, new: Sequence[Page]) -> None: ...
 
     async def pages_of(self, incident_id: str) -> list[Page]: ...
 
@@ -125,13 +131,13 @@ class Transaction(Protocol):
 
     async def save_page(self, page: Page) -> None: ...
 
-    async def claim(self, page_id: str, now: datetime) -> Page | None:
-        """`due` becomes `sending` and counts an attempt; None when somebody else was first or it is not due."""
+    async def claim(self, page: Page, now: datetime) -> Page | None:
+        """`due` becomes `sending` and counts an attempt; None when somebody else was first."""
 
     async def append_audit(self, entries: Sequence[Entry]) -> None: ...
 
-    async def seen(self, event_key: str) -> bool:
-        """True when this key was recorded before; records it otherwise."""
+    async def first_time(self, event_key: str, now: datetime) -> bool:
+        """Records the key; False when it was recorded before."""
 
     async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
 
@@ -139,13 +145,9 @@ class Transaction(Protocol):
 class Store(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
 
-    def rows(self) -> AsyncIterator[Incident]: ...
-
 
 class Watcher(Protocol):
-    """The other process, asked by request; a hung or dead one raises RemoteError within the time given."""
+    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`, QueryError
+    when it answers that the question is bad."""
 
     async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
-
-
-__all__ = ["Alert", "Entry"]

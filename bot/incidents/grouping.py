@@ -23,6 +23,7 @@ from bot.oncall.owners import Owner, owner_of, policy_of
 
 REFRESH = timedelta(seconds=60)  # how often a change of nothing but values is worth an edit
 INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
+UNOWNED = "AlertUnowned"
 
 
 def observe(
@@ -45,6 +46,7 @@ def observe(
             book.place(alert, world, next_number)
     reported = {alert.fingerprint for alert in alerts}
     book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
+    book.end_unowned(world)
     return [
         decision for decision in (_settle(before, after, world, now) for before, after in book.changes()) if decision
     ]
@@ -54,6 +56,7 @@ def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: Wor
     """Ends the alerts of rule groups that the configuration no longer has."""
     book = _Ledger(incidents, now)
     book.miss(lambda alert: alert.group not in known and alert.group != INTERNAL, frozenset())
+    book.end_unowned(world)
     return [
         decision for decision in (_settle(before, after, world, now) for before, after in book.changes()) if decision
     ]
@@ -98,10 +101,22 @@ class _Ledger:
         for incident in list(self._after.values()):
             for alert in incident.alerts:
                 if not _ended(alert) and gone(alert):
-                    removed = rules is not None and alert.name not in rules
-                    state = AlertState.RESOLVED if removed else AlertState.NO_DATA
-                    ends_at = self._now if removed else None
-                    self._put(incident.id, alert.model_copy(update={"state": state, "ends_at": ends_at}))
+                    if rules is not None and alert.name not in rules:
+                        self._end(incident.id, alert)
+                    else:
+                        self._put(incident.id, alert.model_copy(update={"state": AlertState.NO_DATA}))
+
+    def end_unowned(self, world: World) -> None:
+        """AlertUnowned ends when no alert is left without an owner for that cause."""
+        going_on = [(i.id, alert) for i in self._after.values() for alert in i.going_on]
+        owners = [owner_of(alert.labels, world.agents, world.book) for _, alert in going_on if alert.group != INTERNAL]
+        causes = {owner.why for owner in owners if not owner.known}
+        for incident_id, alert in going_on:
+            if alert.name == UNOWNED and alert.group == INTERNAL and alert.labels["cause"] not in causes:
+                self._end(incident_id, alert)
+
+    def _end(self, incident_id: str, alert: Alert) -> None:
+        self._put(incident_id, alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": self._now}))
 
     def changes(self) -> list[tuple[Incident | None, Incident]]:
         return [(self._before[i.id], i) for i in self._after.values() if self._before[i.id] != i]
@@ -156,7 +171,7 @@ def title_of(alert: Alert) -> str:
 
 def _unowned(alert: Alert, owner: Owner, now: datetime) -> Alert:
     """The second incident that says why the fallback was woken."""
-    labels = {"alertname": "AlertUnowned", "severity": "warning", "owner": owner.id, "cause": owner.why}
+    labels = {"alertname": UNOWNED, "severity": "warning", "owner": owner.id, "cause": owner.why}
     return Alert(
         fingerprint=fingerprint(labels),
         group=INTERNAL,

@@ -1,0 +1,194 @@
+"""The product on one page: observe → decide → record → deliver.
+
+Every step reads what it needs, lets a pure function decide, and writes the incident, its pages and its audit rows in
+one transaction. Nothing leaves the process here: the outbox delivers what is written, and reports back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from bot.audit import events
+from bot.audit.model import Entry
+from bot.errors import RemoteError, UsageError
+from bot.incidents import escalation, grouping
+from bot.incidents.decision import Decision, World
+from bot.incidents.model import Alert, Event, Incident, State
+from bot.joint import Update
+from bot.paging import attempt, plan
+from bot.paging.attempt import Verdict
+from bot.paging.model import Page, PageKind, PageState
+from bot.ports import Posted, Store, Transaction
+
+
+async def observe(
+    store: Store, update: Update, world: World, now: datetime, rules: frozenset[str] | None = None
+) -> list[Decision]:
+    """A rule group has reported: alerts open, join, change and end incidents."""
+    async with store.transaction() as tx:
+        number = _Numbers(await tx.last_number())
+        live = await tx.live_incidents()
+        decisions = grouping.observe(update.group, update.alerts, live, world, now, number.next, rules)
+        if update.state is not None:
+            await tx.save_rule_state(update.group, update.evaluated_at, update.state)
+        await _record(tx, decisions, world, now)
+    return decisions
+
+
+async def raise_own(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
+    """Alerts about agentpager itself; they take the same way as everybody's."""
+    async with store.transaction() as tx:
+        number = _Numbers(await tx.last_number())
+        live = await tx.live_incidents()
+        kept = [alert for alert in _own(live) if alert.fingerprint not in {new.fingerprint for new in alerts}]
+        decisions = grouping.observe(grouping.INTERNAL, [*kept, *alerts], live, world, now, number.next)
+        await _record(tx, decisions, world, now)
+    return decisions
+
+
+async def forget_groups(store: Store, known: frozenset[str], world: World, now: datetime) -> list[Decision]:
+    """The configuration has changed: alerts of rule groups that are gone end."""
+    async with store.transaction() as tx:
+        decisions = grouping.drop_groups(await tx.live_incidents(), known, world, now)
+        await _record(tx, decisions, world, now)
+    return decisions
+
+
+async def escalate(store: Store, world: World, now: datetime) -> list[Decision]:
+    """Deadlines that have come: the next person is woken, an ack is asked about or runs out."""
+    async with store.transaction() as tx:
+        due = [escalation.due(incident, world, now) for incident in await tx.due_incidents(now)]
+        decisions = [decision for decision in due if decision is not None]
+        await _record(tx, decisions, world, now)
+    return decisions
+
+
+async def act(
+    store: Store, incident_id: str, decide: Callable[[Incident], Decision], world: World, now: datetime, key: str | None
+) -> Decision | None:
+    """A person acts. None when this very click has been worked in before. Raises UsageError, ConflictError."""
+    async with store.transaction() as tx:
+        if key is not None and not await tx.first_time(key, now):
+            return None
+        incident = await tx.incident(incident_id)
+        if incident is None:
+            raise UsageError(f"there is no incident {incident_id}")
+        decision = decide(incident)
+        await _record(tx, [decision], world, now)
+    return decision
+
+
+async def announce(store: Store, page: Page, now: datetime) -> None:
+    """A message about agentpager itself, as durable as any page."""
+    entry = Entry(at=now, actor="agentpager", action="notice", subject=page.id, why=page.reason)
+    async with store.transaction() as tx:
+        if await tx.page(page.id) is None:
+            await tx.add_pages([page])
+            await tx.append_audit([entry])
+
+
+async def claim(store: Store, page_id: str, now: datetime) -> tuple[Page, Incident | None] | None:
+    """Takes a due page for sending. Whether it is still wanted is asked in the same transaction, so that nothing is
+    claimed after an ack. None when there is nothing to send."""
+    async with store.transaction() as tx:
+        page = await tx.page(page_id)
+        if page is None or page.state is not PageState.DUE:
+            return None
+        incident = await tx.incident(page.incident) if page.incident else None
+        if not attempt.wanted(page, incident):
+            await tx.save_page(page.model_copy(update={"state": PageState.CANCELLED}))
+            return None
+        claimed = await tx.claim(page, now)
+        return (claimed, incident) if claimed else None
+
+
+async def sent(store: Store, page: Page, posted: Posted, revision: int, now: datetime) -> None:
+    """Slack has it, at this address, showing this revision."""
+    update = {"state": PageState.SENT, "sent_at": now, "slack_channel": posted.channel, "ts": posted.ts}
+    done = page.model_copy(update=update | {"shown_revision": revision, "error": ""})
+    async with store.transaction() as tx:
+        await tx.save_page(done)
+        await tx.append_audit([events.of_page(done, Verdict.SENT, now)])
+
+
+async def failed(store: Store, page: Page, error: RemoteError, world: World, now: datetime) -> Verdict:
+    """An attempt did not succeed. A message refused for good goes another way at once: the next person, another channel."""
+    after, verdict = attempt.after_failure(page, error, now)
+    async with store.transaction() as tx:
+        await tx.save_page(after)
+        await tx.append_audit([events.of_page(after, verdict, now)])
+        if verdict is Verdict.REFUSED:
+            await _another_way(tx, after, world, now)
+    return verdict
+
+
+async def searched(store: Store, page: Page, error: RemoteError | None, now: datetime) -> Verdict:
+    """The channel's history did not show an unknown page, or could not be read."""
+    after, verdict = attempt.after_search(page, error, now)
+    async with store.transaction() as tx:
+        await tx.save_page(after)
+        await tx.append_audit([events.of_page(after, verdict, now)])
+    return verdict
+
+
+async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> None:
+    """After a crash: what was being sent has an unknown outcome."""
+    async with store.transaction() as tx:
+        for page in interrupted:
+            after = attempt.after_crash(page)
+            await tx.save_page(after)
+            await tx.append_audit([events.of_page(after, Verdict.UNKNOWN, now)])
+
+
+async def shown(store: Store, page: Page, revision: int) -> None:
+    """The message in Slack shows this revision now."""
+    async with store.transaction() as tx:
+        current = await tx.page(page.id)
+        if current is not None and current.shown_revision < revision:
+            await tx.save_page(current.model_copy(update={"shown_revision": revision}))
+
+
+class _Numbers:
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
+
+
+def _own(incidents: Sequence[Incident]) -> list[Alert]:
+    return [alert for i in incidents for alert in i.going_on if alert.group == grouping.INTERNAL]
+
+
+async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
+    for decision in decisions:
+        if decision.cancel:
+            await _cancel(tx, decision.incident)
+        await tx.save_incident(decision.incident)
+        await tx.add_pages(plan.pages_for(decision, world.book, now))
+    await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
+
+
+async def _cancel(tx: Transaction, incident: Incident) -> None:
+    """Takes back what wakes somebody and has not been claimed; the shared record stays on its way."""
+    for page in await tx.pages_of(incident.id):
+        if page.state is PageState.DUE and not attempt.wanted(page, incident):
+            await tx.save_page(page.model_copy(update={"state": PageState.CANCELLED}))
+
+
+async def _another_way(tx: Transaction, page: Page, world: World, now: datetime) -> None:
+    incident = await tx.incident(page.incident) if page.incident else None
+    if page.kind is PageKind.PAGE and incident is not None and incident.state is State.OPEN:
+        others = [other for other in await tx.pages_of(incident.id) if other.kind is PageKind.PAGE]
+        reachable = [other for other in others if other.state is not PageState.FAILED and _same_rung(other, page)]
+        if not reachable and (incident.step, incident.round) == (page.step, page.round):
+            why = f"Slack refused to reach {page.person}: {page.error}"
+            await _record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
+    elif page.kind is not PageKind.PAGE and page.channel != world.channel and not page.id.endswith(".again"):
+        await tx.add_pages([plan.rerouted(page, world.channel, now)])
+
+
+def _same_rung(page: Page, other: Page) -> bool:
+    return (page.step, page.round) == (other.step, other.round)

@@ -1,0 +1,179 @@
+"""Keeps incidents, pages, audit, rule states, clicks and renderings in SQLite.
+
+One connection writes, each transaction begun IMMEDIATE and committed to disk (`synchronous=FULL`) before it returns;
+readers have their own connections and never wait for the writer (WAL).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bot.audit.chain import first_broken
+from bot.audit.model import Entry
+from bot.incidents.model import Incident
+from bot.paging.model import Page
+from bot.runbooks.rendered import Rendered
+from bot.store import migrate
+from bot.store.tables import audit, incidents, pages, renderings, rule_states
+from bot.store.transaction import Transaction
+
+_BUSY_SECONDS = 5
+
+
+class Database:
+    """Implements ports.Store. `url` is SQLAlchemy's, with or without a driver: `sqlite:///agentpager.db`."""
+
+    def __init__(self, url: str, base_dir: Path) -> None:
+        parsed = sa.make_url(url)
+        path = base_dir / (parsed.database or "")
+        self._path = path
+        self._url = parsed.set(drivername="sqlite+aiosqlite", database=str(path))
+        self._writer: AsyncEngine = _engine(self._url, "BEGIN IMMEDIATE", pool_size=1)
+        self._readers: AsyncEngine = _engine(self._url, "BEGIN", pool_size=4)
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Creates or migrates the file, readable by its owner only. Raises OSError when the place is not writable."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        async with self._writer.begin() as connection:
+            await connection.run_sync(migrate.upgrade)
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        await self._readers.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._turn, self._writer.begin() as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._readers.connect() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        async with self._read() as connection:
+            await connection.execute(sa.text("SELECT 1"))
+
+    async def unresolved(self) -> list[Incident]:
+        return await self._incidents(sa.select(incidents.c.doc).where(incidents.c.state != "resolved"))
+
+    async def recent(self, limit: int) -> list[Incident]:
+        return await self._incidents(sa.select(incidents.c.doc).order_by(incidents.c.number.desc()).limit(limit))
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        found = await self._incidents(sa.select(incidents.c.doc).where(incidents.c.id == incident_id))
+        return found[0] if found else None
+
+    async def _incidents(self, query: sa.Select[str]) -> list[Incident]:
+        async with self._read() as connection:
+            return [Incident.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
+
+    async def incident_of_message(self, channel: str, ts: str) -> str | None:
+        query = sa.select(pages.c.incident).where(pages.c.slack_channel == channel, pages.c.ts == ts)
+        async with self._read() as connection:
+            return await connection.scalar(query)
+
+    async def waiting(self, now: datetime) -> list[Page]:
+        """Pages to be sent now, and unknown ones whose settle time is over."""
+        query = sa.select(pages.c.doc).where(pages.c.state.in_(("due", "unknown")), pages.c.due_at <= now.timestamp())
+        return await self._pages(query)
+
+    async def next_due(self) -> datetime | None:
+        query = sa.select(sa.func.min(pages.c.due_at)).where(pages.c.state.in_(("due", "unknown")))
+        async with self._read() as connection:
+            due_at = await connection.scalar(query)
+        return None if due_at is None else datetime.fromtimestamp(due_at, UTC)
+
+    async def interrupted(self) -> list[Page]:
+        return await self._pages(sa.select(pages.c.doc).where(pages.c.state == "sending"))
+
+    async def outdated(self) -> list[tuple[Page, Incident]]:
+        """Messages in Slack that show an older revision than their incident has."""
+        query = (
+            sa.select(pages.c.doc, incidents.c.doc)
+            .join(incidents, incidents.c.id == pages.c.incident)
+            .where(
+                pages.c.state == "sent",
+                pages.c.kind.in_(("page", "card", "reminder")),
+                pages.c.shown_revision < incidents.c.revision,
+            )
+        )
+        async with self._read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(Page.model_validate_json(page), Incident.model_validate_json(incident)) for page, incident in rows]
+
+    async def card_of(self, incident_id: str) -> Page | None:
+        query = sa.select(pages.c.doc).where(
+            pages.c.incident == incident_id, pages.c.kind == "card", pages.c.state.not_in(("failed", "cancelled"))
+        )
+        found = await self._pages(query)
+        return found[0] if found else None
+
+    async def pages_of(self, incident_id: str) -> list[Page]:
+        return await self._pages(sa.select(pages.c.doc).where(pages.c.incident == incident_id))
+
+    async def _pages(self, query: sa.Select[str]) -> list[Page]:
+        async with self._read() as connection:
+            return [Page.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
+
+    async def rule_state(self) -> dict[str, Any]:
+        """What the watcher gets back after a restart: group to its last state and when it was evaluated."""
+        async with self._read() as connection:
+            rows = (await connection.execute(sa.select(rule_states))).mappings().all()
+        return {row["group"]: {"evaluated_at": row["evaluated_at"], "state": row["state"]} for row in rows}
+
+    async def rendering(self, incident_id: str) -> Rendered | None:
+        async with self._read() as connection:
+            doc = await connection.scalar(sa.select(renderings.c.doc).where(renderings.c.incident == incident_id))
+        return Rendered.model_validate_json(doc) if doc else None
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """Rows by state, for the metrics."""
+        async with self._read() as connection:
+            found: dict[str, dict[str, int]] = {}
+            for table in (incidents, pages):
+                query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
+                found[table.name] = dict((await connection.execute(query)).tuples().all())
+            return found
+
+    async def audit_rows(self, subject: str | None = None) -> Sequence[tuple[int, Entry, str]]:
+        query = sa.select(audit.c.sequence, audit.c.doc, audit.c.hash).order_by(audit.c.sequence)
+        if subject is not None:
+            query = query.where(audit.c.subject == subject)
+        async with self._read() as connection:
+            rows = (await connection.execute(query)).tuples().all()
+        return [(sequence, Entry.model_validate_json(doc), written) for sequence, doc, written in rows]
+
+    async def broken_audit_row(self) -> int | None:
+        return first_broken(await self.audit_rows())
+
+
+def _engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        # The driver must not begin transactions by itself: a deferred one that later writes fails with SQLITE_BUSY.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout={_BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

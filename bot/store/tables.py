@@ -1,0 +1,67 @@
+"""The tables. Values live whole in `doc` as the JSON of their model; the columns beside it are what queries ask for.
+
+Instants are seconds since the epoch, UTC. A migration in `migrations/` brings an older database here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, Index, Integer, MetaData, String, Table, Text, text
+
+metadata = MetaData()
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("key", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("next_at", Double),
+    Column("opened_at", Double, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("incidents_unresolved", "state", sqlite_where=text("state <> 'resolved' OR next_at IS NOT NULL")),
+    Index("incidents_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL")),
+    # At most one incident per key is not resolved, whatever the code above believes.
+    Index("incidents_one_per_key", "key", unique=True, sqlite_where=text("state <> 'resolved'")),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("id", String(160), primary_key=True),
+    Column("incident", String(32), index=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("slack_channel", String(64)),
+    Column("ts", String(32)),
+    Column("shown_revision", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("pages_waiting", "due_at", sqlite_where=text("state IN ('due', 'sending', 'unknown')")),
+    Index("pages_address", "slack_channel", "ts"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("doc", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+rule_states = Table(
+    "rule_states",
+    metadata,
+    Column("group", Text, primary_key=True),
+    Column("evaluated_at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+clicks = Table("clicks", metadata, Column("key", String(255), primary_key=True), Column("at", Double, nullable=False))
+
+renderings = Table(
+    "renderings", metadata, Column("incident", String(32), primary_key=True), Column("doc", Text, nullable=False)
+)

@@ -1,0 +1,128 @@
+"""What can be done inside one write transaction. Implements ports.Transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.audit.chain import GENESIS, link
+from bot.audit.model import Entry
+from bot.incidents.model import Incident
+from bot.paging.model import Page, PageState
+from bot.runbooks.rendered import Rendered
+from bot.store.tables import audit, clicks, incidents, pages, renderings, rule_states
+
+
+class Transaction:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def live_incidents(self) -> list[Incident]:
+        """All that are not over: unresolved, or closed by hand and still watched."""
+        live = sa.or_(incidents.c.state != "resolved", incidents.c.next_at.is_not(None))
+        return await self._incidents(sa.select(incidents.c.doc).where(live).order_by(incidents.c.number))
+
+    async def due_incidents(self, now: datetime) -> list[Incident]:
+        return await self._incidents(sa.select(incidents.c.doc).where(incidents.c.next_at <= now.timestamp()))
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        found = await self._incidents(sa.select(incidents.c.doc).where(incidents.c.id == incident_id))
+        return found[0] if found else None
+
+    async def _incidents(self, query: sa.Select[str]) -> list[Incident]:
+        return [Incident.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+
+    async def last_number(self) -> int:
+        return await self._connection.scalar(sa.select(sa.func.max(incidents.c.number))) or 0
+
+    async def save_incident(self, incident: Incident) -> None:
+        row = {
+            "id": incident.id,
+            "number": int(incident.id.removeprefix("INC-")),
+            "key": incident.key,
+            "state": incident.state.value,
+            "revision": incident.revision,
+            "next_at": _seconds(incident.next_at),
+            "opened_at": _seconds(incident.opened_at),
+            "doc": incident.model_dump_json(),
+        }
+        await self._upsert(incidents, incidents.c.id, row)
+
+    async def add_pages(self, new: Sequence[Page]) -> None:
+        for page in new:
+            await self._connection.execute(pages.insert().values(_page_row(page)))
+
+    async def save_page(self, page: Page) -> None:
+        await self._connection.execute(pages.update().where(pages.c.id == page.id).values(_page_row(page)))
+
+    async def page(self, page_id: str) -> Page | None:
+        doc = await self._connection.scalar(sa.select(pages.c.doc).where(pages.c.id == page_id))
+        return Page.model_validate_json(doc) if doc else None
+
+    async def pages_of(self, incident_id: str) -> list[Page]:
+        query = sa.select(pages.c.doc).where(pages.c.incident == incident_id)
+        return [Page.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+
+    async def claim(self, page: Page, now: datetime) -> Page | None:
+        """`due` becomes `sending` and counts an attempt; None when somebody else was first."""
+        claimed = page.model_copy(
+            update={"state": PageState.SENDING, "attempt": page.attempt + 1, "claimed_at": now, "error": ""}
+        )
+        statement = pages.update().where(pages.c.id == page.id, pages.c.state == "due").values(_page_row(claimed))
+        return claimed if (await self._connection.execute(statement)).rowcount == 1 else None
+
+    async def append_audit(self, entries: Sequence[Entry]) -> None:
+        query = sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
+        head = (await self._connection.execute(query)).first()
+        sequence, previous = (head[0], head[1]) if head else (0, GENESIS)
+        for entry in entries:
+            sequence, previous = sequence + 1, link(previous, entry)
+            row = {"sequence": sequence, "at": entry.at.timestamp(), "subject": entry.subject, "hash": previous}
+            await self._connection.execute(audit.insert().values(row | {"doc": entry.model_dump_json()}))
+
+    async def first_time(self, event_key: str, now: datetime) -> bool:
+        """Records the key; False when it was recorded before."""
+        if await self._connection.scalar(sa.select(clicks.c.key).where(clicks.c.key == event_key)) is not None:
+            return False
+        await self._connection.execute(clicks.insert().values(key=event_key, at=now.timestamp()))
+        return True
+
+    async def forget_clicks(self, before: datetime) -> None:
+        await self._connection.execute(clicks.delete().where(clicks.c.at < before.timestamp()))
+
+    async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None:
+        row = {"group": group, "evaluated_at": evaluated_at.timestamp(), "state": json.dumps(state)}
+        await self._upsert(rule_states, rule_states.c.group, row)
+
+    async def save_rendering(self, incident_id: str, rendered: Rendered) -> None:
+        row = {"incident": incident_id, "doc": rendered.model_dump_json()}
+        await self._upsert(renderings, renderings.c.incident, row)
+
+    async def _upsert(self, table: sa.Table, key: sa.Column[Any], row: dict[str, Any]) -> None:
+        """Update, else insert: the same in every dialect, and safe because only one transaction writes at a time."""
+        changed = await self._connection.execute(table.update().where(key == row[key.name]).values(row))
+        if changed.rowcount == 0:
+            await self._connection.execute(table.insert().values(row))
+
+
+def _page_row(page: Page) -> dict[str, Any]:
+    return {
+        "id": page.id,
+        "incident": page.incident,
+        "kind": page.kind.value,
+        "state": page.state.value,
+        "due_at": _seconds(page.due_at),
+        "slack_channel": page.slack_channel,
+        "ts": page.ts,
+        "shown_revision": page.shown_revision,
+        "doc": page.model_dump_json(),
+    }
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
