@@ -1,0 +1,29 @@
+"""One id, one meaning: the same person, team, schedule, policy or agent may not stand in two files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.checks.subject import Entry, Subject
+from bot.complaints import quote
+from bot.errors import Finding
+
+CODE = "duplicate-id"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    yield from _twice("agent", subject.agents)
+    yield from _twice("person", subject.people)
+    yield from _twice("team", subject.teams)
+    yield from _twice("schedule", subject.schedules)
+    yield from _twice("escalation policy", subject.policies)
+
+
+def _twice(what: str, entries: tuple[Entry[object], ...]) -> Iterator[Finding]:
+    first: dict[str, Entry[object]] = {}
+    for entry in entries:
+        other = first.setdefault(entry.id, entry)
+        if other is not entry:
+            line = other.document.mark(other.path, key=True).line
+            text = f"{what} {quote(entry.id)} is already in {other.document.file} line {line}"
+            yield entry.finding((), CODE, text, "rename or remove one of them", key=True)

@@ -1,0 +1,38 @@
+"""The list of checks. A check looks at the whole subject and yields findings; it knows no file system and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bot.checks import (
+    double_secret,
+    duplicate_id,
+    missing_fallback,
+    nobody,
+    override_order,
+    unknown_owner,
+    unknown_person,
+    unknown_policy,
+    unknown_target,
+)
+from bot.checks.subject import Subject
+from bot.errors import Finding
+
+Check = Callable[[Subject], Iterator[Finding]]
+
+CHECKS: dict[str, Check] = {
+    double_secret.CODE: double_secret.check,
+    duplicate_id.CODE: duplicate_id.check,
+    missing_fallback.CODE: missing_fallback.check,
+    nobody.CODE: nobody.check,
+    override_order.CODE: override_order.check,
+    unknown_owner.CODE: unknown_owner.check,
+    unknown_person.CODE: unknown_person.check,
+    unknown_policy.CODE: unknown_policy.check,
+    unknown_target.CODE: unknown_target.check,
+}
+
+
+def every_check(subject: Subject) -> Iterator[Finding]:
+    for check in CHECKS.values():
+        yield from check(subject)

@@ -1,0 +1,59 @@
+"""What the checks look at: every entry of every file with the place it stands at, broken ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bot.agents.model import Agent
+from bot.complaints import Path
+from bot.errors import Finding, Severity
+from bot.oncall.model import Person, Policy, Schedule, Team
+from bot.settings import Settings
+from bot.yamldoc import Document
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T_co]):
+    """One thing with a name. `value` is None when it is there but broken: its name counts all the same."""
+
+    id: str
+    value: T_co | None
+    document: Document
+    path: Path
+
+    def finding(
+        self, path: Path, code: str, message: str, hint: str = "", *, severity: Severity = "error", key: bool = False
+    ) -> Finding:
+        """A finding at `path` inside this entry."""
+        return self.document.finding((*self.path, *path), code, message, hint, severity=severity, key=key)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`whole` is False when a file is missing or unreadable: then a name that is not there proves nothing."""
+
+    main: Document | None = None
+    settings: Settings | None = None
+    agents: tuple[Entry[Agent], ...] = ()
+    people: tuple[Entry[Person], ...] = ()
+    teams: tuple[Entry[Team], ...] = ()
+    schedules: tuple[Entry[Schedule], ...] = ()
+    policies: tuple[Entry[Policy], ...] = ()
+    fallbacks: tuple[Entry[str], ...] = ()
+    whole: bool = True
+
+
+def names(entries: tuple[Entry[T], ...]) -> set[str]:
+    return {entry.id for entry in entries}
+
+
+def sound(entries: tuple[Entry[T], ...]) -> Iterator[tuple[Entry[T], T]]:
+    """The entries that could be read, with their values."""
+    for entry in entries:
+        if entry.value is not None:
+            yield entry, entry.value

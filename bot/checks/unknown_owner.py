@@ -1,0 +1,33 @@
+"""An owner must be a team or a person of the on-call files, or its alerts would go to the fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.checks.subject import Entry, Subject, names, sound
+from bot.complaints import Path, did_you_mean, quote
+from bot.errors import Finding
+
+CODE = "unknown-owner"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    if not subject.whole:
+        return
+    for entry, agent in sound(subject.agents):
+        yield from _refuse(subject, entry, ("owner",), agent.owner)
+
+
+def _refuse(subject: Subject, entry: Entry[object], path: Path, owner: str) -> Iterator[Finding]:
+    teams, people = names(subject.teams), names(subject.people)
+    kind, colon, name = owner.partition(":")
+    if colon and kind not in {"team", "person"}:
+        hint = did_you_mean(kind, ["team", "person"])
+        yield entry.finding(path, CODE, f"owner {quote(owner)} is neither team:… nor person:…", hint)
+        return
+    wanted, known = (name, teams if kind == "team" else people) if colon else (owner, teams | people)
+    if wanted not in known:
+        what = kind if colon else "team or person"
+        yield entry.finding(
+            path, CODE, f"owner {quote(owner)} is no {what} of the on-call files", did_you_mean(wanted, known)
+        )

@@ -1,0 +1,33 @@
+"""Members, leads, and the people of layers and overrides must be people of the on-call files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.checks.subject import Entry, Subject, names, sound
+from bot.complaints import Path, did_you_mean, quote
+from bot.errors import Finding
+
+CODE = "unknown-person"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    if not subject.whole:
+        return
+    known = names(subject.people)
+    for entry, path, person in _named(subject):
+        if person not in known:
+            hint = did_you_mean(person.removeprefix("person:"), known)
+            yield entry.finding(path, CODE, f"there is no person {quote(person)}", hint)
+
+
+def _named(subject: Subject) -> Iterator[tuple[Entry[object], Path, str]]:
+    for entry, team in sound(subject.teams):
+        yield from ((entry, ("members", index), name) for index, name in enumerate(team.members))
+        if team.lead is not None:
+            yield entry, ("lead",), team.lead
+    for rota, schedule in sound(subject.schedules):
+        for number, layer in enumerate(schedule.layers):
+            yield from ((rota, ("layers", number, "people", index), name) for index, name in enumerate(layer.people))
+        for number, override in enumerate(schedule.overrides):
+            yield rota, ("overrides", number, "person"), override.person

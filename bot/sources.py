@@ -1,0 +1,219 @@
+"""Reads a configuration directory: `agentpager.yaml` and every file it names, as text, with what went wrong on the way.
+
+The only part of the configuration that touches the disk and the environment. What the text means is config.py's work.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re  # noqa: TID251 - fixed pattern, never a user's
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from bot import complaints
+from bot.errors import Finding, UsageError
+from bot.schema import Model
+from bot.settings import Agents, Http, Oncall, Rules, Runbooks, Slack
+from bot.yamldoc import MAX_BYTES, Document, scan
+
+Kind = Literal["rules", "runbooks", "agents", "oncall"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # a doubled $ keeps the text as it is
+_SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall]] = {
+    "rules": Rules,
+    "runbooks": Runbooks,
+    "agents": Agents,
+    "oncall": Oncall,
+}
+_SECRET_SECTIONS: dict[str, type[Slack | Http]] = {"slack": Slack, "http": Http}
+
+
+class Source(Model):
+    """One file: its name relative to the directory of `agentpager.yaml`, and its text."""
+
+    file: str
+    text: str
+
+
+class Sources(Model):
+    """Everything a configuration is made of, as plain data that may cross to the other process.
+
+    `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack and http led to
+    (by dotted name of the key they fill), `findings` what could not be read.
+    """
+
+    base_dir: str
+    main: Source | None
+    files: dict[Kind, tuple[Source, ...]]
+    env: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    findings: tuple[Finding, ...] = ()
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Sources:
+        return cls.model_validate(data)
+
+    def for_watcher(self) -> Sources:
+        """Without what only the pager needs to know: the watcher reads things nobody vouches for."""
+        document, _ = scan(self.main.text, self.main.file) if self.main else (None, [])
+        data = document.data if document is not None and isinstance(document.data, dict) else {}
+        wanted = variables(str(data.get("metrics", "")))
+        env = {name: value for name, value in self.env.items() if name in wanted}
+        return self.model_copy(update={"env": env, "secrets": {}})
+
+
+def variables(text: str) -> set[str]:
+    return {name for escape, name in VARIABLE.findall(text) if not escape}
+
+
+def read_sources(path: Path, env: Mapping[str, str]) -> Sources:
+    """Reads `path` (`agentpager.yaml` or its directory) and all it names. Raises UsageError if it is not there."""
+    main = path / "agentpager.yaml" if path.is_dir() else path
+    if not main.is_file():
+        raise UsageError(f'no configuration at "{main}"; make one with: agentpager init DIR')
+    base = main.parent.absolute()
+    findings: list[Finding] = []
+    text = _read(main, main.name, findings)
+    document, _ = scan(text, main.name)
+    files = {kind: tuple(_matched(base, kind, document, findings)) for kind in KINDS}
+    secrets = dict(_secrets(base, document, findings))
+    return Sources(
+        base_dir=str(base),
+        main=Source(file=main.name, text=text),
+        files=files,
+        env={name: env[name] for name in sorted(variables(text)) if name in env},
+        secrets=secrets,
+        findings=tuple(findings),
+        digest=_digest([Source(file=main.name, text=text), *(source for kind in KINDS for source in files[kind])]),
+    )
+
+
+def read_loose(base: Path, paths: list[Path]) -> Sources:
+    """Files without an `agentpager.yaml`, each taken for what its first keys say it is."""
+    findings: list[Finding] = []
+    files: dict[Kind, tuple[Source, ...]] = dict.fromkeys(KINDS, ())
+    for path in paths:
+        name = _relative(path, base)
+        source = Source(file=name, text=_read(path, name, findings))
+        kind = kind_of(source.text)
+        if kind is None:
+            hint = "expected groups (rules), schema (runbook), agents, or people, teams and schedules"
+            findings.append(Finding(name, 1, 1, "unknown-file", "cannot tell what this file is for", hint=hint))
+        else:
+            files[kind] = (*files[kind], source)
+    everything = [source for kind in KINDS for source in files[kind]]
+    return Sources(
+        base_dir=str(base.absolute()), main=None, files=files, findings=tuple(findings), digest=_digest(everything)
+    )
+
+
+_FIRST_KEYS: dict[str, Kind] = {
+    "groups": "rules",
+    "schema": "runbooks",
+    "applies_to": "runbooks",
+    "steps": "runbooks",
+    "agents": "agents",
+    "people": "oncall",
+    "teams": "oncall",
+    "schedules": "oncall",
+    "escalation_policies": "oncall",
+    "fallback": "oncall",
+}
+
+
+def kind_of(text: str) -> Kind | None:
+    """Told by the keys at the start of lines, so that a file that is not valid YAML is still told by them."""
+    for line in text.splitlines():
+        key = line.split(":")[0]
+        if key in _FIRST_KEYS:
+            return _FIRST_KEYS[key]
+    return None
+
+
+def _matched(base: Path, kind: Kind, document: Document | None, findings: list[Finding]) -> Iterator[Source]:
+    written = document is not None and document.node((kind, "files")) is not None
+    section = None
+    if document is not None and document.node((kind,)) is not None:
+        section, _ = document.read(_SECTIONS[kind], (kind,))
+    patterns = (section or _SECTIONS[kind]()).files
+    seen: set[Path] = set()
+    for index, pattern in enumerate(patterns):
+        paths = [path for path in _glob(base, pattern) if path.is_file()]
+        if not paths and written and document is not None:
+            message = f"no file matches {complaints.quote(pattern)}"
+            hint = "the path counts from the directory of agentpager.yaml"
+            place = (kind, "files", index)
+            findings.append(document.finding(place, "no-match", message, hint, severity="warning"))
+        for path in paths:
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                name = _relative(path, base)
+                yield Source(file=name, text=_read(path, name, findings))
+
+
+def _glob(base: Path, pattern: str) -> list[Path]:
+    try:
+        return [Path(name) for name in sorted(glob.glob(str(base / pattern), recursive=True))]  # noqa: PTH207 - may be absolute
+    except (ValueError, OSError):  # a null byte, a name too long
+        return []
+
+
+def _relative(path: Path, base: Path) -> str:
+    return Path(os.path.relpath(path, base)).as_posix()
+
+
+def _read(path: Path, name: str, findings: list[Finding]) -> str:
+    """At most a little more than the limit is read: yamldoc complains about the rest."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 4)
+    except OSError as error:
+        findings.append(Finding(name, 0, 0, "unreadable", f"cannot be read: {error.strerror}"))
+        return ""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        if len(raw) <= MAX_BYTES:
+            line = raw.count(b"\n", 0, error.start) + 1
+            column = error.start - raw.rfind(b"\n", 0, error.start)
+            text = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+            findings.append(Finding(name, line, column, "yaml-syntax", text, hint="save the file as UTF-8"))
+        return raw.decode(errors="replace")
+
+
+def _secrets(base: Path, document: Document | None, findings: list[Finding]) -> Iterator[tuple[str, str]]:
+    """What `bot_token_file` and its like hold. One that is not there yet is no mistake of the file: `serve` asks."""
+    for section, model in _SECRET_SECTIONS.items():
+        for key in model.model_fields:
+            node = document.node((section, key)) if document is not None and key.endswith("_file") else None
+            text = getattr(node, "text", None)
+            if document is None or not text:
+                continue
+            path = base / text
+            try:
+                mode = path.stat().st_mode
+                yield f"{section}.{key.removesuffix('_file')}", path.read_text()[:8192].strip()
+            except (OSError, ValueError):
+                continue
+            if mode & (stat.S_IROTH | stat.S_IWOTH):
+                message = f"{complaints.quote(text)} may be read by everybody on this machine"
+                hint = f"chmod 600 {text}"
+                findings.append(document.finding((section, key), "open-secret", message, hint, severity="warning"))
+
+
+def _digest(sources: list[Source]) -> str:
+    """Changes with any file's name or text; says nothing about secrets."""
+    digest = hashlib.sha256()
+    for source in sources:
+        for part in (source.file, source.text):
+            encoded = part.encode("utf-8", "replace")
+            digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
