@@ -1,0 +1,241 @@
+"""Posts, edits and finds pages in Slack: the Messenger port. One call is one attempt; retrying is the outbox's work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import RemoteError
+from bot.incidents.model import Incident
+from bot.oncall.model import Book
+from bot.paging.model import Page, PageKind
+from bot.ports import Clock, Posted
+from bot.runbooks.rendered import Rendered
+from bot.settings import Slack
+from bot.slack.blocks import EVENT_TYPE, Message, draw, plain_message
+from bot.slack.errors import LAYOUT, call
+from bot.slack.web import new_session, web_client
+
+_THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
+# Nobody to write to: no other way of addressing the same person can help.
+_NO_SUCH_PERSON = {"user_not_found", "users_not_found", "user_disabled", "user_not_visible", "cannot_dm_bot"}
+_SKEW = timedelta(seconds=60)
+_CARD_AGE = timedelta(days=30)
+_HISTORY_PAGES = 5
+_PROBE_AHEAD = timedelta(days=30)
+
+
+class SlackMessenger:
+    """Implements bot.ports.Messenger. `book` gives the people as configured now."""
+
+    def __init__(self, settings: Slack, book: Callable[[], Book], clock: Clock) -> None:
+        self._settings = settings
+        self._book = book
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._client: AsyncWebClient | None = None
+        self._direct: dict[str, str] = {}  # user id → id of the direct message
+        self._channels: dict[str, str] = {}  # channel name → id
+
+    async def post(
+        self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
+    ) -> Posted:
+        """Posts once. A layout that Slack refuses goes out again at once as plain text."""
+        message = draw(page, incident, rendered, self._book(), self._clock.now())
+        channel = await self._where(page, thread)
+        parent = thread.ts if thread is not None and page.kind in _THREADED else None
+        try:
+            answer = await self._post(channel, message, parent)
+        except RemoteError as error:
+            if error.code not in LAYOUT:
+                raise
+            answer = await self._post(channel, plain_message(message, incident, rendered), parent)
+        posted = Posted(str(answer.get("channel") or channel), str(answer.get("ts") or ""))
+        if not posted.ts:
+            raise RemoteError("chat.postMessage: the answer names no message", unknown=True)
+        self.remember(page.channel, posted.channel)
+        return posted
+
+    async def update(self, page: Page, incident: Incident, rendered: Rendered | None) -> None:
+        """Redraws a sent page. Repeating it does no harm."""
+        if not page.slack_channel or not page.ts:
+            raise RemoteError(f"{page.id} has no address to edit", permanent=True, code="message_not_found")
+        message = draw(page, incident, rendered, self._book(), self._clock.now())
+        try:
+            await self._update(page.slack_channel, page.ts, message)
+        except RemoteError as error:
+            if error.code not in LAYOUT:
+                raise
+            await self._update(page.slack_channel, page.ts, plain_message(message, incident, rendered) | {"blocks": []})
+
+    async def find(self, page: Page, thread: Posted | None = None) -> Posted | None:
+        """The message that carries this page's id, if it landed. Thread replies are looked for under the card."""
+        channel = await self._history_channel(page, thread)
+        since = (page.claimed_at or page.due_at) - _SKEW
+        if page.kind not in _THREADED:
+            return await self._search(self._history(channel, since), channel, "page_id", page.id)
+        parent = thread or await self._card(channel, page)
+        if parent is None:
+            # Without a card the reply went into the channel itself.
+            return await self._search(self._history(channel, since), channel, "page_id", page.id)
+        return await self._search(self._replies(channel, parent.ts, since), channel, "page_id", page.id)
+
+    def remember(self, channel: str, slack_channel: str) -> None:
+        """Slack's id of a channel known by name; history can only be read by id."""
+        if channel.startswith(("U", "W")):
+            self._direct[channel] = slack_channel
+        else:
+            self._channels[channel] = slack_channel
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        self._session = self._client = None
+
+    @property
+    def _web(self) -> AsyncWebClient:
+        if self._client is None or self._session is None or self._session.closed:
+            self._session = new_session()
+            token = self._settings.bot_token.get_secret_value()
+            self._client = web_client(token, self._settings.api_url, self._session)
+        return self._client
+
+    async def _where(self, page: Page, thread: Posted | None) -> str:
+        if thread is not None and page.kind in _THREADED:
+            return thread.channel
+        if not page.channel.startswith(("U", "W")):
+            return page.channel
+        try:
+            return await self._open(page.channel)
+        except RemoteError as error:
+            if error.code in _NO_SUCH_PERSON:
+                raise RemoteError(str(error), code=error.code, permanent=True) from error
+            return page.channel  # chat.postMessage takes a user id as well
+
+    async def _open(self, user: str) -> str:
+        if user not in self._direct:
+            answer = await call("conversations.open", self._web.conversations_open(users=user))
+            self._direct[user] = str((answer.get("channel") or {}).get("id") or user)
+        return self._direct[user]
+
+    async def _post(self, channel: str, message: Message, parent: str | None) -> dict[str, Any]:
+        request = self._web.chat_postMessage(
+            channel=channel,
+            **message,
+            thread_ts=parent,
+            unfurl_links=False,
+            unfurl_media=False,
+            link_names=False,
+            parse="none",
+        )
+        return await call("chat.postMessage", request)
+
+    async def _update(self, channel: str, ts: str, message: Message) -> None:
+        await call(
+            "chat.update",
+            self._web.chat_update(channel=channel, ts=ts, **message, link_names=False, parse="none"),
+        )
+
+    async def _history_channel(self, page: Page, thread: Posted | None) -> str:
+        if page.slack_channel or thread is not None:
+            return page.slack_channel or (thread.channel if thread else "")
+        if page.channel.startswith(("U", "W")):
+            return await self._open(page.channel)
+        if page.channel.startswith("#"):
+            if page.channel not in self._channels:
+                self.remember(page.channel, await self.channel_id(page.channel))
+            return self._channels[page.channel]
+        return page.channel
+
+    async def channel_id(self, channel: str) -> str:
+        """Asks Slack for a channel's id with no more than the right to write.
+
+        A message is planned for a month ahead and taken back at once; the answer names the channel. Listing channels
+        would need two more scopes and, in a large workspace, minutes.
+        """
+        at = int((self._clock.now() + _PROBE_AHEAD).timestamp())
+        text = "agentpager looked up this channel and could not take this message back. Nothing is wrong."
+        answer = await call(
+            "chat.scheduleMessage", self._web.chat_scheduleMessage(channel=channel, post_at=at, text=text)
+        )
+        found = str(answer.get("channel") or "")
+        planned = str(answer.get("scheduled_message_id") or "")
+        await call(
+            "chat.deleteScheduledMessage",
+            self._web.chat_deleteScheduledMessage(channel=found, scheduled_message_id=planned),
+        )
+        return found
+
+    async def _card(self, channel: str, page: Page) -> Posted | None:
+        since = (page.claimed_at or page.due_at) - _CARD_AGE
+        async for message in self._history(channel, since):
+            payload = _payload(message)
+            if payload.get("incident") == page.incident and payload.get("kind") == PageKind.CARD:
+                return Posted(channel, str(message.get("ts")))
+        return None
+
+    async def _search(
+        self, messages: AsyncIterator[dict[str, Any]], channel: str, key: str, wanted: str
+    ) -> Posted | None:
+        async for message in messages:
+            if _payload(message).get(key) == wanted:
+                return Posted(channel, str(message.get("ts")))
+        return None
+
+    async def _history(self, channel: str, since: datetime) -> AsyncIterator[dict[str, Any]]:
+        cursor = ""
+        for _ in range(_HISTORY_PAGES):
+            request = self._web.conversations_history(
+                channel=channel,
+                oldest=f"{since.timestamp():.6f}",
+                include_all_metadata=True,
+                limit=200,
+                cursor=cursor or None,
+            )
+            answer = await call("conversations.history", request)
+            for message in answer.get("messages") or []:
+                yield message
+            cursor = _cursor(answer)
+            if not cursor:
+                return
+
+    async def _replies(self, channel: str, ts: str, since: datetime) -> AsyncIterator[dict[str, Any]]:
+        cursor = ""
+        for _ in range(_HISTORY_PAGES):
+            request = self._web.conversations_replies(
+                channel=channel,
+                ts=ts,
+                oldest=f"{since.timestamp():.6f}",
+                include_all_metadata=True,
+                limit=200,
+                cursor=cursor or None,
+            )
+            answer = await call("conversations.replies", request)
+            for message in answer.get("messages") or []:
+                yield message
+            cursor = _cursor(answer)
+            if not cursor:
+                return
+
+
+def _cursor(answer: dict[str, Any]) -> str:
+    return str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+
+
+def _payload(message: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of one of our messages; some answers carry it as text."""
+    metadata = message.get("metadata") or {}
+    if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:
+        return {}
+    payload = metadata.get("event_payload") or {}
+    if isinstance(payload, str):
+        try:
+            payload = json.loads(payload)
+        except ValueError:
+            return {}
+    return payload if isinstance(payload, dict) else {}

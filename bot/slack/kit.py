@@ -1,0 +1,99 @@
+"""Block Kit pieces with Slack's limits kept here. Knows no incident; every text it is given is already safe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.slack.text import ELLIPSIS, plain
+
+Block = dict[str, Any]
+
+HEADER_LIMIT = 150
+SECTION_LIMIT = 3000
+FIELD_LIMIT = 2000
+BUTTON_LIMIT = 75
+TEXT_LIMIT = 150  # ours: what a phone shows of a push message
+# Slack takes 50 blocks and fails near 13,200 characters altogether; a phone is read on one screen.
+BLOCKS_LIMIT = 20
+TOTAL_LIMIT = 12_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block and what it is worth: the least valuable ones go first when a message is too big."""
+
+    value: int
+    block: Block
+
+
+def header(text: str) -> Block:
+    return {
+        "type": "header",
+        "text": {"type": "plain_text", "text": plain(text, HEADER_LIMIT) or "-", "emoji": False},
+    }
+
+
+def section(*lines: str, limit: int = SECTION_LIMIT) -> Block:
+    return {"type": "section", "text": mrkdwn(joined(lines, limit))}
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> Block:
+    """At most ten; both halves are safe mrkdwn, and short."""
+    return {"type": "section", "fields": [mrkdwn(f"*{name}*\n{value}"[:FIELD_LIMIT]) for name, value in pairs[:10]]}
+
+
+def context(*lines: str) -> Block:
+    return {"type": "context", "elements": [mrkdwn(joined(lines, SECTION_LIMIT))]}
+
+
+def actions(block_id: str, buttons: Sequence[Block]) -> Block:
+    return {"type": "actions", "block_id": block_id[:255], "elements": list(buttons[:25])}
+
+
+def button(text: str, action_id: str, value: str, style: Literal["primary", "danger"] | None = None) -> Block:
+    shape: Block = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": plain(text, BUTTON_LIMIT), "emoji": True},
+        "action_id": action_id,
+        "value": value[:2000],
+    }
+    return shape | {"style": style} if style else shape
+
+
+def mrkdwn(text: str) -> Block:
+    """`verbatim` keeps Slack from making links, channels and mentions out of plain words."""
+    return {"type": "mrkdwn", "text": text or ELLIPSIS, "verbatim": True}
+
+
+def joined(lines: Sequence[str], limit: int) -> str:
+    """Whole lines as long as they fit; what is left out is counted. Never cuts inside a line's markup."""
+    kept = [line for line in lines if line]
+    text = "\n".join(kept)
+    dropped = 0
+    while len(text) > limit and len(kept) > 1:
+        kept.pop()
+        dropped += 1
+        text = "\n".join([*kept, f"+{dropped} more"])
+    return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
+
+
+def fit(parts: Sequence[Part], rest: str = "", blocks: int = BLOCKS_LIMIT, total: int = TOTAL_LIMIT) -> list[Block]:
+    """The parts in their order, without the least valuable ones where they are too many or too long."""
+    kept = list(parts)
+    dropped = 0
+    while kept and (len(kept) + bool(dropped) > blocks or size(kept) > total):
+        least = min(part.value for part in kept)
+        last = max(index for index, part in enumerate(kept) if part.value == least)
+        kept.pop(last)
+        dropped += 1
+    out = [part.block for part in kept]
+    if dropped:
+        out.append(context(f"+{dropped} more left out to fit{rest}"))
+    return out
+
+
+def size(parts: Sequence[Part]) -> int:
+    return sum(len(json.dumps(part.block, ensure_ascii=False)) for part in parts)
