@@ -1,13 +1,13 @@
-"""`agentpager.yaml` as frozen objects. Reading the file is config.py's work; the meaning of each key is in docs/configuration.md."""
+"""`agentpager.yaml` as frozen objects. What each key means stands in docs/configuration.md."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from bot.schema import Duration, Model
+from bot.schema import Channel, Duration, Model, Url
 
 Files = tuple[str, ...]
 
@@ -53,7 +53,7 @@ class Access(Model):
 
 
 class Target(Access):
-    url: str = Field(pattern=r"^https?://")
+    url: Url
     labels: dict[str, str] = {}
     interval: Duration | None = None
     timeout: Duration | None = None
@@ -66,7 +66,7 @@ class Target(Access):
 
 
 class HttpSD(Access):
-    url: str = Field(pattern=r"^https?://")
+    url: Url
     refresh: Duration = timedelta(minutes=1)
 
 
@@ -108,23 +108,23 @@ class Slack(Model):
     app_token_file: str | None = None
     signing_secret: SecretStr = SecretStr("")
     signing_secret_file: str | None = None
-    channel: Annotated[str, Field(pattern=r"^(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,})$")] = "#agent-pages"
-    api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$")
+    channel: Channel = "#agent-pages"
+    api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$", examples=["https://slack.com/api/"])
 
 
 class Store(Model):
-    url: str = Field("sqlite:///agentpager.db", pattern=r"^sqlite:///.+")
+    url: str = Field("sqlite:///agentpager.db", pattern=r"^sqlite:///.+", examples=["sqlite:///agentpager.db"])
 
 
 class Http(Model):
-    listen: str = Field("127.0.0.1:9095", pattern=r"^.*:\d{1,5}$")
-    external_url: str = ""
+    listen: str = Field("127.0.0.1:9095", pattern=r"^.*:\d{1,5}$", examples=["127.0.0.1:9095"])
+    external_url: Url | Literal[""] = ""
     token: SecretStr | None = None
     token_file: str | None = None
 
 
 class Heartbeat(Model):
-    url: str = Field(pattern=r"^https?://")
+    url: Url
     interval: Duration = timedelta(minutes=1)
 
 

@@ -98,12 +98,17 @@ class Document:
         mark = self.mark(path, key=key)
         return Finding(self.file, mark.line, mark.column, code, message, severity, hint)
 
-    def read(self, model: type[AnyModel], at: Path = ()) -> tuple[AnyModel | None, list[Finding]]:
-        """The part at `at` as a model if it can be one, and everything wrong with it, YAML traps included."""
+    def read(
+        self, model: type[AnyModel], at: Path = (), *, filled: Any = None
+    ) -> tuple[AnyModel | None, list[Finding]]:
+        """The part at `at` as a model if it can be one, and everything wrong with it, YAML traps included.
+
+        `filled` is the same data with its variables filled in: it is what is checked, never what is shown.
+        """
         data = self._data_at(at)
         traps = list(_traps(self, model, at, data))
         try:
-            return model.model_validate(data), traps
+            return model.model_validate(data if filled is None else filled), traps
         except ValidationError as error:
             found = complaints(model, data, error.errors(include_url=False))
         refused = [self._from(complaint, at) for complaint in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from bot.labels import Labels
-from bot.schema import Model
+from bot.schema import Channel, Model
 
 
 class Stage(StrEnum):
@@ -22,7 +22,7 @@ class Agent(Model):
     owner: str
     escalation: str | None = None
     stage: Stage = Stage.PILOT
-    channel: str | None = None
+    channel: Channel | None = None
 
     @property
     def name(self) -> str:

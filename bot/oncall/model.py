@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from bot.schema import Duration, Model
+from bot.schema import Channel, Duration, Model
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -22,15 +22,18 @@ def _known_zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
-Target = Annotated[str, Field(pattern=r"^(person|team|schedule):[^\s:]+$")]
-Handoff = Annotated[str, Field(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$")]
+Email = Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$", examples=["ana@example.com"])]
+Target = Annotated[str, Field(pattern=r"^(person|team|schedule):[^\s:]+$", examples=["person:ana"])]
+Handoff = Annotated[
+    str, Field(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$", examples=["Mon 09:00"])
+]
 
 
 class Person(Model):
     id: str = ""
     name: str
-    slack: str = Field(pattern=r"^[UW][A-Z0-9]{2,}$")
-    email: str | None = None
+    slack: str = Field(pattern=r"^[UW][A-Z0-9]{2,}$", examples=["U02ABCDEF"])
+    email: Email | None = None
     timezone: Zone = "UTC"
 
 
@@ -38,7 +41,7 @@ class Team(Model):
     id: str = ""
     members: tuple[str, ...] = Field(min_length=1)
     lead: str | None = None
-    channel: str | None = None
+    channel: Channel | None = None
     escalation: str | None = None
 
 
@@ -72,7 +75,7 @@ class Step(Model):
 
 
 class Policy(Model):
-    """Steps in order, the whole ladder again `repeat` times, then the fallback every `fallback_wait` until a human acts."""
+    """Steps in order, the whole ladder again `repeat` times, then the fallback every `fallback_wait` for ever."""
 
     id: str = ""
     steps: tuple[Step, ...] = Field(min_length=1)
