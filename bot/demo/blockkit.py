@@ -13,7 +13,7 @@ Surface = Literal["message", "modal", "home"]
 
 MAX_BLOCKS = {"message": 50, "modal": 100, "home": 100}
 MAX_ID = 255
-# Observed, not documented (slackapi/bolt-js issue 2509): 13,297 characters in one block, about 125 fewer per further block.
+# Observed, not documented (slackapi/bolt-js issue 2509): 13,297 characters in one block, 125 fewer per further block.
 MAX_ALL_TEXT = 13_297
 BLOCK_OVERHEAD = 125
 

@@ -1,4 +1,7 @@
-"""The six agents of the demo as figures: how busy each is, what it calls, what that costs. Behaviour is simulation.py's."""
+"""The six agents of the demo as figures: how busy each is, what it calls, what that costs.
+
+How they behave is simulation.py's.
+"""
 
 from __future__ import annotations
 
