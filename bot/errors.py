@@ -4,6 +4,7 @@ AgentpagerError
 ├── ConfigError        the user's file: carries every finding at once
 ├── UsageError         the user's command: unknown person, incident, option
 ├── QueryError         the user's PromQL: does not parse, unsupported, over a limit, fails at run time
+├── TemplateError      the user's template: does not parse, uses an unknown name, fails when rendered
 ├── ConflictError      the user's click came too late: names the state the incident is in now
 └── RemoteError        the other side: carries `permanent`, `retry_after_seconds`, `unknown`
 """
@@ -60,6 +61,14 @@ class QueryError(AgentpagerError):
 
 class UnsupportedQueryError(QueryError):
     """Valid PromQL that this engine does not answer; the message names the function or feature."""
+
+
+class TemplateError(AgentpagerError):
+    """A template cannot be read or rendered. `offset` counts characters from the start of its source."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        self.offset = offset
+        super().__init__(message)
 
 
 class ConflictError(AgentpagerError):
