@@ -1,0 +1,133 @@
+"""`agentpager check`: every mistake in every file of a configuration, as `file:line:col code message`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from bot import config
+from bot.errors import Finding, UsageError
+from bot.sources import Sources, kind_of, read_loose, read_sources
+
+MAIN = "agentpager.yaml"
+_ONLY_IN_MAIN = ("metrics:", "slack:", "store:", "http:", "heartbeat:", "rules:", "oncall:", "runbooks:")
+
+
+@click.command("check")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--config", "main", type=click.Path(path_type=Path), help=f"The configuration; ./{MAIN} if not given.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def command(context: click.Context, path: Path | None, main: Path | None, output: str) -> None:
+    """Report every mistake in a configuration directory, or in the one file PATH.
+
+    Needs no secrets and no network. Exit code 0: nothing found, 1: something found, 2: PATH cannot be used.
+    """
+    try:
+        sources, only = _gather(path, main)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from None
+    base = Path(sources.base_dir)
+    findings = [finding for finding in config.check(sources) if only is None or finding.file == only]
+    shown = [replace(finding, file=_from_here(base / finding.file)) for finding in findings]
+    if output == "json":
+        click.echo(json.dumps([as_json(finding) for finding in shown], indent=2, ensure_ascii=False))
+    else:
+        _print(shown, len([1 for kind in sources.files.values() for _ in kind]) + (sources.main is not None))
+    context.exit(1 if shown else 0)
+
+
+def as_json(finding: Finding) -> dict[str, str | int]:
+    """The shape other tools rely on."""
+    return {
+        "file": finding.file,
+        "line": finding.line,
+        "column": finding.column,
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
+
+
+def _gather(path: Path | None, main: Path | None) -> tuple[Sources, str | None]:
+    """What to check, and the one file whose findings are wanted, if it is one file."""
+    if path is None:
+        return read_sources(main or Path(MAIN), os.environ), None
+    if not path.exists():
+        raise UsageError(f'there is no "{path}"')
+    if path.is_dir():
+        return _directory(path, main), None
+    if path.name == MAIN or _is_main(path):
+        return read_sources(path, os.environ), None
+    owner = main or next((parent / MAIN for parent in path.absolute().parents if (parent / MAIN).is_file()), None)
+    if owner is not None:
+        sources = read_sources(owner, os.environ)
+        name = Path(os.path.relpath(path, sources.base_dir)).as_posix()
+        if any(source.file == name for kind in sources.files.values() for source in kind):
+            return sources, name
+    return read_loose(path.parent, [path]), None
+
+
+def _directory(path: Path, main: Path | None) -> Sources:
+    if main is not None or (path / MAIN).is_file():
+        return read_sources(main or path, os.environ)
+    files = sorted(file for file in path.rglob("*.y*ml") if file.suffix in {".yaml", ".yml"} and file.is_file())
+    known = [file for file in files if kind_of(file.read_text(errors="replace")) is not None]
+    if not known:
+        raise UsageError(f'"{path}" holds no {MAIN} and no rules, runbooks, agents or on-call files')
+    return read_loose(path, known)
+
+
+def _is_main(path: Path) -> bool:
+    return any(line.startswith(_ONLY_IN_MAIN) for line in path.read_text(errors="replace").splitlines())
+
+
+def _from_here(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def _print(findings: Sequence[Finding], files: int) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        for finding in findings:
+            click.echo(str(finding))
+        return
+    for finding in findings:
+        console.print(_frame(finding))
+    errors = sum(finding.severity == "error" for finding in findings)
+    verdict = f"{errors} errors, {len(findings) - errors} warnings" if findings else "nothing to complain about"
+    console.print(Text(f"{files} files checked: {verdict}", style="bold red" if errors else "bold"))
+
+
+def _frame(finding: Finding) -> Text:
+    """The finding, and under it the line it is about with a caret, as compilers do."""
+    color = "red" if finding.severity == "error" else "yellow"
+    out = Text(f"{finding.file}:{finding.line}:{finding.column} ", style="bold")
+    out.append(finding.code, style=color)
+    out.append(f" {finding.message}\n", style="not bold")
+    line = _line(finding)
+    if line:
+        out.append(f"{finding.line:>6} │ ", style="dim")
+        out.append(f"{line}\n", style="not bold")
+        out.append("       │ ", style="dim")
+        out.append(" " * (finding.column - 1) + "^\n", style=color)
+    if finding.hint:
+        out.append("       ╰ ", style="dim")
+        out.append(f"{finding.hint}\n", style="green")
+    return out
+
+
+def _line(finding: Finding) -> str:
+    try:
+        lines = Path(finding.file).read_text(errors="replace").split("\n")
+        return lines[finding.line - 1].expandtabs(1)[:200] if finding.line else ""
+    except (OSError, IndexError):
+        return ""
