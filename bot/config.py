@@ -17,8 +17,10 @@ from bot.checks.every import every_check
 from bot.checks.subject import Entry, Subject, sound
 from bot.complaints import Path as Place
 from bot.complaints import quote, shapes_at
-from bot.errors import ConfigError, Finding
+from bot.errors import ConfigError, Finding, Severity
 from bot.oncall.model import Book, Person, Policy, Schedule, Target, Team
+from bot.rules import load as rules_load
+from bot.rules.model import Group, Rule, RuleFile
 from bot.schema import Model
 from bot.settings import Settings
 from bot.sources import VARIABLE, Source, Sources, read_sources
@@ -49,6 +51,7 @@ class Config:
     settings: Settings
     agents: dict[str, Agent]
     book: Book
+    groups: tuple[Group, ...]
     digest: str
     base_dir: Path
     unset: tuple[Finding, ...] = ()
@@ -56,7 +59,7 @@ class Config:
 
 def load(sources: Sources) -> Config:
     """Raises ConfigError with every finding, warnings too, if one of them is an error."""
-    subject, findings, unset = _examine(sources)
+    subject, groups, findings, unset = _examine(sources)
     if any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)
     assert subject.settings is not None
@@ -70,6 +73,7 @@ def load(sources: Sources) -> Config:
             escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
             fallback=next(entry.id for entry in subject.fallbacks),
         ),
+        groups=groups,
         digest=sources.digest,
         base_dir=Path(sources.base_dir),
         unset=tuple(unset),
@@ -78,7 +82,7 @@ def load(sources: Sources) -> Config:
 
 def check(sources: Sources) -> list[Finding]:
     """Every mistake and every warning, in file order. Secrets that are not set are no mistake here."""
-    _, findings, _ = _examine(sources)
+    _, _, findings, _ = _examine(sources)
     return sorted(set(findings))
 
 
@@ -100,12 +104,13 @@ def missing_secrets(config: Config) -> list[Finding]:
     return missing
 
 
-def _examine(sources: Sources) -> tuple[Subject, list[Finding], list[Finding]]:
+def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding], list[Finding]]:
     findings = list(sources.findings)
     unset: list[Finding] = []
     main, settings = _read_main(sources, findings, unset)
     agents = list(_documents(sources.files["agents"], findings))
     oncall = list(_documents(sources.files["oncall"], findings))
+    groups, rules = _read_rules(list(_documents(sources.files["rules"], findings, traps="warning")), findings)
     for document in agents:
         findings += document.read(AgentsFile)[1]
     for document in oncall:
@@ -119,15 +124,16 @@ def _examine(sources: Sources) -> tuple[Subject, list[Finding], list[Finding]]:
         schedules=tuple(_entries(oncall, "schedules", Schedule, findings)),
         policies=tuple(_entries(oncall, "escalation_policies", Policy, findings)),
         fallbacks=tuple(_fallbacks(oncall)),
+        rules=tuple(rules),
         whole=main is not None and len(agents) + len(oncall) == len(sources.files["agents"] + sources.files["oncall"]),
     )
     findings += every_check(subject)
-    return subject, sorted(set(findings)), unset
+    return subject, groups, sorted(set(findings)), unset
 
 
-def _documents(sources: tuple[Source, ...], findings: list[Finding]) -> Iterator[Document]:
+def _documents(sources: tuple[Source, ...], findings: list[Finding], traps: Severity = "error") -> Iterator[Document]:
     for source in sources:
-        document, problems = scan(source.text, source.file)
+        document, problems = scan(source.text, source.file, traps=traps)
         findings += problems
         if document is not None:
             yield document
@@ -148,6 +154,59 @@ def _entries(
                 findings.append(document.finding((*path, "id"), "unknown-key", text, hint, key=True))
             value, _ = document.read(model, path)
             yield Entry(name, value.model_copy(update={"id": name}) if value else None, document, path)
+
+
+def _read_rules(documents: list[Document], findings: list[Finding]) -> tuple[tuple[Group, ...], list[Entry[Rule]]]:
+    groups: list[Group] = []
+    entries: list[Entry[Rule]] = []
+    sound_files = True
+    for document in documents:
+        file, refused = document.read(RuleFile)
+        findings += refused
+        sound_files = sound_files and file is not None
+        file, places = (file, None) if file is not None else _salvage(document)
+        for problem in rules_load.problems(file):
+            path = _original(problem.path, places)
+            findings.append(document.finding(path, problem.code, problem.message, problem.hint))
+        for number, group in enumerate(rules_load.parse_groups(file, document.file)):
+            groups.append(group)
+            for index, rule in enumerate(group.rules):
+                path = _original(("groups", number, "rules", index), places)
+                merged = rule.model_copy(update={"labels": group.labels_of(rule)})
+                entries.append(Entry(rule.name, merged, document, path))
+    if sound_files:
+        by_name = {document.file: document for document in documents}
+        for name, problem in rules_load.clashes(groups):
+            findings.append(by_name[name].finding(problem.path, problem.code, problem.message, problem.hint))
+    return tuple(groups), entries
+
+
+Places = dict[int, tuple[int, list[int]]]  # number among the sound → number in the file, the same for its rules
+
+
+def _salvage(document: Document) -> tuple[RuleFile, Places]:
+    """The sound groups and rules of a file that has broken ones, so that their mistakes are told in the same run."""
+    groups: list[Group] = []
+    places: Places = {}
+    data = document.data.get("groups") if isinstance(document.data, dict) else None
+    for number, raw in enumerate(data if isinstance(data, list) else ()):
+        rules = raw.get("rules") if isinstance(raw, dict) else None
+        if not isinstance(rules, list):
+            continue
+        read = [document.read(Rule, ("groups", number, "rules", index))[0] for index in range(len(rules))]
+        kept = {index: rule for index, rule in enumerate(read) if rule is not None}
+        name = raw.get("name")
+        places[len(groups)] = (number, list(kept))
+        groups.append(Group(name=name if isinstance(name, str) and name else f"#{number}", rules=tuple(kept.values())))
+    return RuleFile(groups=tuple(groups)), places
+
+
+def _original(path: Place, places: Places | None) -> Place:
+    if places is None or len(path) < 2:
+        return path
+    number, rules = places[int(path[1])]
+    rest = (path[2], rules[int(path[3])], *path[4:]) if len(path) > 3 and path[2] == "rules" else path[2:]
+    return (path[0], number, *rest)
 
 
 def _fallbacks(documents: list[Document]) -> Iterator[Entry[str]]:

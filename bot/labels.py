@@ -100,7 +100,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
         body = body[1:-1].strip()
     body = body.removesuffix(",")
     if not body:
-        raise ValueError("empty matcher; write for example agent=\"refund-agent\"")
+        raise ValueError('empty matcher; write for example agent="refund-agent"')
     found: list[Matcher] = []
     position = 0
     while position < len(body):

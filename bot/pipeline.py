@@ -20,6 +20,7 @@ from bot.paging import attempt, plan
 from bot.paging.attempt import Verdict
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Posted, Store, Transaction
+from bot.runbooks.rendered import Rendered
 
 
 async def observe(
@@ -113,7 +114,8 @@ async def sent(store: Store, page: Page, posted: Posted, revision: int, now: dat
 
 
 async def failed(store: Store, page: Page, error: RemoteError, world: World, now: datetime) -> Verdict:
-    """An attempt did not succeed. A message refused for good goes another way at once: the next person, another channel."""
+    """An attempt did not succeed. A message refused for good goes another way at once: the next person, another
+    channel."""
     after, verdict = attempt.after_failure(page, error, now)
     async with store.transaction() as tx:
         await tx.save_page(after)
@@ -147,6 +149,15 @@ async def shown(store: Store, page: Page, revision: int) -> None:
         current = await tx.page(page.id)
         if current is not None and current.shown_revision < revision:
             await tx.save_page(current.model_copy(update={"shown_revision": revision}))
+
+
+async def rendered(store: Store, incident_id: str, result: Rendered, redraw: bool) -> None:
+    """Keeps the rendered runbook; `redraw` asks for an edit of the messages that went out without it."""
+    async with store.transaction() as tx:
+        await tx.save_rendering(incident_id, result)
+        incident = await tx.incident(incident_id)
+        if redraw and incident is not None:
+            await tx.save_incident(incident.model_copy(update={"revision": incident.revision + 1}))
 
 
 class _Numbers:

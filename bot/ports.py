@@ -139,6 +139,8 @@ class Transaction(Protocol):
     async def first_time(self, event_key: str, now: datetime) -> bool:
         """Records the key; False when it was recorded before."""
 
+    async def save_rendering(self, incident_id: str, rendered: Rendered) -> None: ...
+
     async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
 
 
@@ -147,7 +149,8 @@ class Store(Protocol):
 
 
 class Watcher(Protocol):
-    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`, QueryError
+    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`,
+    QueryError
     when it answers that the question is bad."""
 
     async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...

@@ -1,0 +1,161 @@
+"""Wiring: builds the pager's parts, joins them, and runs them until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from bot import telemetry
+from bot.commands import Desk
+from bot.config import Config, load, missing_secrets
+from bot.errors import ConfigError, UsageError
+from bot.outbox import Outbox
+from bot.pager import Pager
+from bot.ports import Commands
+from bot.renderings import Renderings
+from bot.scheduler import SystemClock, Ticker
+from bot.slack.app import SlackApp
+from bot.slack.client import SlackMessenger
+from bot.sources import Sources, read_sources
+from bot.store.database import Database
+from bot.web import api
+
+log = structlog.get_logger()
+
+_TICK = timedelta(milliseconds=500)
+_WATCHER_LOOK = timedelta(seconds=5)
+_FILE_POLL = timedelta(seconds=10)
+_MEASURE = timedelta(seconds=5)
+_HOUSEKEEPING = timedelta(hours=6)
+
+
+def read(config_path: Path) -> tuple[Sources, Config]:
+    """Raises ConfigError with every mistake, the missing secrets among them."""
+    sources = read_sources(config_path, os.environ)
+    config = load(sources)
+    if missing := missing_secrets(config):
+        raise ConfigError(missing)
+    return sources, config
+
+
+async def serve(config_path: Path) -> None:
+    """Runs until SIGINT or SIGTERM. Raises ConfigError, UsageError and OSError before anything is started."""
+    sources, config = read(config_path)
+    clock = SystemClock()
+    store = Database(config.settings.store.url, config.base_dir)
+    await store.open()
+    service = Service(config_path, sources, config, store, clock)
+    try:
+        await service.run()
+    finally:
+        await store.close()
+
+
+class Service:
+    """Everything that runs in the pager's process. Implements web.api.Backend."""
+
+    def __init__(
+        self, config_path: Path, sources: Sources, config: Config, store: Database, clock: SystemClock
+    ) -> None:
+        self._pager = Pager(config_path, dict(os.environ), sources, config, store, clock)
+        self._ticker = Ticker(on_error=lambda name: telemetry.loop_errors.labels(name).inc())
+        messenger = SlackMessenger(config.settings.slack, lambda: self._pager.config.book, clock)
+        renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
+        self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
+        self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.wake)
+        self._slack = SlackApp(config.settings.slack, self._desk, clock)
+        self._messenger = messenger
+        self._pager.outbox, self._pager.slack = self._outbox, self._slack
+        self._stopping = asyncio.Event()
+
+    @property
+    def commands(self) -> Commands:
+        return self._desk
+
+    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any:
+        return await self._pager.watcher.ask(method, params, seconds)
+
+    async def readiness(self) -> dict[str, Any]:
+        return await self._pager.readiness()
+
+    async def reload(self) -> None:
+        await self._pager.reload()
+
+    async def metrics(self) -> bytes:
+        return await self._pager.metrics()
+
+    async def run(self) -> None:
+        server = self._server()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_by_signal()))
+        self._pager.watcher.start()
+        await self._slack.start()
+        self._schedule()
+        tasks = {
+            loop.create_task(self._outbox.run(), name="outbox"),
+            loop.create_task(server.serve(), name="http"),
+            loop.create_task(self._stopping.wait(), name="stop"),
+        }
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await self._stop(server, tasks)
+        for task in done:
+            if task.get_name() != "stop":
+                log.critical("part.ended", part=task.get_name(), error=repr(task.exception()))
+                raise SystemExit(1)
+
+    def _server(self) -> uvicorn.Server:
+        settings = self._pager.config.settings.http
+        host, _, port = settings.listen.rpartition(":")
+        app = api.build(self, settings, self._slack.asgi)
+        config = uvicorn.Config(app, host.strip("[]") or "0.0.0.0", int(port), log_config=None, access_log=False)  # noqa: S104
+        return _Server(config)
+
+    def _schedule(self) -> None:
+        ticker, pager = self._ticker, self._pager
+        ticker.every(_TICK, "escalation", pager.tick)
+        ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
+        ticker.every(_FILE_POLL, "files", pager.poll_files)
+        ticker.every(_MEASURE, "metrics", lambda: pager.measure(ticker.lateness()))
+        ticker.every(_HOUSEKEEPING, "housekeeping", pager.housekeep)
+        if (heartbeat := pager.config.settings.heartbeat) is not None:
+            ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))
+        ticker.start()
+
+    async def _reload_by_signal(self) -> None:
+        try:
+            await self._pager.reload()
+            log.info("config.reloaded")
+        except (ConfigError, UsageError) as error:
+            log.error("config.refused", error=str(error))
+
+    async def _stop(self, server: uvicorn.Server, tasks: set[asyncio.Task[Any]]) -> None:
+        """What is being sent may finish; everything else is in the database."""
+        log.info("stopping")
+        await self._ticker.stop()
+        server.should_exit = True
+        for task in tasks:
+            if task.get_name() != "http":
+                task.cancel()
+        await self._outbox.stop()
+        await asyncio.wait(tasks, timeout=5)
+        await self._slack.stop()
+        await self._messenger.close()
+        await self._pager.watcher.stop()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The service has its own handlers, and uvicorn must not replace them."""
+        yield

@@ -1,0 +1,118 @@
+"""What the commands share: the configuration's path, asking the running server, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from bot.errors import AgentpagerError, ConfigError
+
+CONFIG_ERROR = 2
+UNREACHABLE = 3
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("agentpager.yaml"),
+    show_default=True,
+    help="The configuration file or its directory.",
+)
+output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    click.echo(f"agentpager: {message}", err=True)
+    sys.exit(code)
+
+
+def read_config(config_path: Path) -> Any:
+    """The checked configuration; ends the command with the findings when there is none."""
+    import os
+
+    from bot.config import load
+    from bot.sources import read_sources
+
+    try:
+        return load(read_sources(config_path, os.environ))
+    except ConfigError as error:
+        stop(f"the configuration cannot be used:\n{error}", CONFIG_ERROR)
+    except AgentpagerError as error:
+        stop(str(error), CONFIG_ERROR)
+
+
+def call(config_path: Path, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
+    """Asks the running server; ends the command when it refuses or is not there."""
+    settings = read_config(config_path).settings.http
+    host, _, port = settings.listen.rpartition(":")
+    url = f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}{path}"  # noqa: S104
+    token = settings.token.get_secret_value() if settings.token else ""
+    status, answer = asyncio.run(_request(method, url, token, body, query))
+    if status >= 400:
+        stop(_reason(answer), UNREACHABLE if status >= 500 else CONFIG_ERROR)
+    return json.loads(answer)
+
+
+async def _request(
+    method: str, url: str, token: str, body: dict[str, Any] | None, query: dict[str, str]
+) -> tuple[int, str]:
+    import aiohttp
+
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35), headers=headers) as session,
+            session.request(method, url, json=body, params=query) as answer,
+        ):
+            return answer.status, await answer.text()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        why = str(error) or type(error).__name__
+        stop(
+            f"no running server answers at {url.partition('/api')[0]} ({why}); start it with: agentpager serve",
+            UNREACHABLE,
+        )
+
+
+def _reason(answer: str) -> str:
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return answer.strip()[:500]
+
+
+def show(rows: Any, output: str, table: Callable[[Any], None]) -> None:
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        table(rows)
+
+
+def print_table(headings: list[str], rows: list[list[str]], empty: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        click.echo(empty)
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))  # Text: data must not be read as markup
+    console = Console(highlight=False)
+    console.print(grid, width=console.width if console.is_terminal else 200)
+
+
+def act(config_path: Path, verb: str, incident: str, person: str | None, output: str) -> None:
+    """Acknowledges, resolves… as a person of the book, or as the user of this machine."""
+    body = {"person": person.removeprefix("person:")} if person else {"by": getpass.getuser()}
+    answer = call(config_path, "POST", f"/api/pager/incidents/{incident}/{verb}", body)
+    show(answer["incident"] if output == "json" else answer, output, lambda done: click.echo(done["message"]))

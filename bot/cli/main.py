@@ -1,0 +1,68 @@
+"""The command group. Each command is a module that is imported only when it is called, so that `--help` stays fast."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+# name → (module, help line); the order is the one `--help` shows.
+COMMANDS = {
+    "serve": ("bot.cli.serve", "Watch the agents, page their owners. Runs until stopped."),
+    "demo": ("bot.cli.demo", "Six simulated agents, a local Slack-like workspace and the bot, in one command."),
+    "init": ("bot.cli.init", "Write a working configuration directory."),
+    "check": ("bot.cli.check", "Report every mistake in a configuration."),
+    "doctor": ("bot.cli.doctor", "Try tokens, scopes, targets and paths; name the way out of each failure."),
+    "alerts": ("bot.cli.alerts", "List pending and firing alerts of a running server."),
+    "incidents": ("bot.cli.incidents", "List incidents of a running server."),
+    "ack": ("bot.cli.ack", "Acknowledge an incident."),
+    "resolve": ("bot.cli.resolve", "Resolve an incident."),
+    "oncall": ("bot.cli.oncall", "Who is on duty, now or at another time."),
+    "query": ("bot.cli.query", "Answer a PromQL expression from a running server or an exposition file."),
+    "slack": ("bot.cli.slack", "Things to set up on Slack's side."),
+    "db": ("bot.cli.db", "Upgrade the database."),
+    "audit": ("bot.cli.audit", "Verify and export the audit log."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from difflib import get_close_matches
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f' Did you mean "{near[0]}"?' if near else " `agentpager --help` lists them."
+            raise click.UsageError(f'there is no command "{args[0]}".{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="agentpager", prog_name="agentpager")
+def cli() -> None:
+    """On-call for AI agents: rules, owners, pages, runbooks and escalation, with Slack as the front door.
+
+    Exit codes: 0 fine, 1 findings, 2 usage or configuration, 3 the other side cannot be reached.
+    """
+
+
+def main() -> None:
+    try:
+        cli(prog_name="agentpager")
+    except BrokenPipeError:
+        sys.exit(141)

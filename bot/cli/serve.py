@@ -1,0 +1,27 @@
+"""`agentpager serve`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from bot.cli.common import CONFIG_ERROR, config_option, stop
+
+
+@click.command("serve")
+@config_option
+def command(config_path: Path) -> None:
+    """Watch the agents and page their owners, until SIGINT or SIGTERM. SIGHUP reads the configuration again."""
+    from bot import logs
+    from bot.app import serve
+    from bot.errors import ConfigError, UsageError
+
+    logs.set_up("pager")
+    try:
+        asyncio.run(serve(config_path))
+    except ConfigError as error:
+        stop(f"the configuration cannot be used:\n{error}", CONFIG_ERROR)
+    except (UsageError, OSError) as error:
+        stop(str(error), CONFIG_ERROR)

@@ -1,0 +1,197 @@
+"""Everything a person can ask for, the same from Slack, the command line and the API. Implements ports.Commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bot import pipeline, telemetry
+from bot.errors import UsageError
+from bot.incidents import people
+from bot.incidents.decision import Decision, World
+from bot.incidents.model import AlertState, Event, Incident, State
+from bot.oncall.duty import on_duty
+from bot.oncall.model import Book
+from bot.oncall.owners import people_of
+from bot.ports import Actor, AgentStatus, Clock, Outcome
+from bot.renderings import Renderings
+from bot.runbooks.rendered import Rendered
+from bot.store.database import Database
+
+
+class Desk:
+    """`changed` is called with the id of an incident that a person has just changed."""
+
+    def __init__(
+        self,
+        store: Database,
+        renderings: Renderings,
+        clock: Clock,
+        world: Callable[[], World],
+        facts: Callable[[Incident], dict[str, object]],
+        changed: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._renderings = renderings
+        self._clock = clock
+        self._world = world
+        self._facts = facts
+        self._changed = changed
+
+    @property
+    def book(self) -> Book:
+        return self._world().book
+
+    async def ack(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        now = self._clock.now()
+        return await self._act(actor, reference, event_key, lambda incident: people.ack(incident, actor.id, now))
+
+    async def decline(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        now, world = self._clock.now(), self._world()
+        return await self._act(
+            actor, reference, event_key, lambda incident: people.decline(incident, actor.id, world, now)
+        )
+
+    async def release(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        now, world = self._clock.now(), self._world()
+        return await self._act(
+            actor, reference, event_key, lambda incident: people.release(incident, actor.id, world, now)
+        )
+
+    async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        now = self._clock.now()
+        return await self._act(actor, reference, event_key, lambda incident: people.resolve(incident, actor.id, now))
+
+    async def _act(
+        self, actor: Actor, reference: str | None, event_key: str | None, decide: Callable[[Incident], Decision]
+    ) -> Outcome:
+        incident = await self._one(actor, reference)
+        decision = await pipeline.act(self._store, incident.id, decide, self._world(), self._clock.now(), event_key)
+        if decision is None:
+            return Outcome(await self._store.incident(incident.id), False, "that click has been recorded already")
+        self._changed(incident.id)
+        self._count(decision, incident)
+        return Outcome(decision.incident, True, self._spoken(decision, actor))
+
+    def _count(self, decision: Decision, before: Incident) -> None:
+        if decision.event is None:
+            return
+        telemetry.decisions.labels(decision.event).inc()
+        if decision.event is Event.ACKED and before.state is State.OPEN and before.paged_at is not None:
+            telemetry.ack_delay.observe((self._clock.now() - before.paged_at).total_seconds())
+
+    def _spoken(self, decision: Decision, actor: Actor) -> str:
+        incident = decision.incident
+        woken = ", ".join(self.name_of(f"person:{reached.person}") for reached in decision.wake)
+        match decision.event:
+            case Event.ACKED:
+                until = incident.ack_expires_at.strftime("%H:%M UTC") if incident.ack_expires_at else "further notice"
+                return f"{incident.id} is yours until {until}, then you are asked again."
+            case Event.DECLINED:
+                return f"{incident.id}: {woken} is being woken now."
+            case Event.RELEASED:
+                return f"{incident.id} is released; {woken} is being woken now."
+            case Event.RESOLVED if incident.next_at is not None:
+                again = incident.next_at.strftime("%H:%M UTC")
+                return f"{incident.id} is resolved. Its alerts still fire: it opens again if they do at {again}."
+            case _:
+                return f"{incident.id} is {incident.state}."
+
+    def name_of(self, actor: str | None) -> str:
+        person = self.book.people.get((actor or "").removeprefix("person:"))
+        return person.name if person else (actor or "nobody")
+
+    async def _one(self, actor: Actor, reference: str | None) -> Incident:
+        if reference is None:
+            return await self._only_open(actor)
+        if reference == "last":
+            newest = await self._store.recent(1)
+            if not newest:
+                raise UsageError("there has been no incident yet")
+            return newest[0]
+        return await self.incident(reference)
+
+    async def _only_open(self, actor: Actor) -> Incident:
+        unresolved = await self._store.unresolved()
+        mine = [incident for incident in unresolved if actor.person and await self._paged(incident, actor.person.id)]
+        choice = mine or unresolved
+        if not choice:
+            raise UsageError("no incident is open")
+        if len(choice) > 1:
+            names = ", ".join(f"{incident.id} ({incident.title})" for incident in choice[:5])
+            raise UsageError(f"several are open, name one: {names}")
+        return choice[0]
+
+    async def _paged(self, incident: Incident, person: str) -> bool:
+        return any(page.person == person for page in await self._store.pages_of(incident.id))
+
+    async def incident(self, reference: str) -> Incident:
+        number = reference.upper().removeprefix("INC-")
+        found = await self._store.incident(f"INC-{number}") if number.isdigit() else None
+        if found is None:
+            of_agent = [incident for incident in await self._store.unresolved() if incident.agent == reference]
+            found = of_agent[0] if len(of_agent) == 1 else None
+        if found is None:
+            raise UsageError(f'there is no incident "{reference}"; `incidents` lists them')
+        return found
+
+    async def incidents(self, *, only_open: bool = True, limit: int = 50) -> Sequence[Incident]:
+        if only_open:
+            return sorted(await self._store.unresolved(), key=lambda i: int(i.id.removeprefix("INC-")), reverse=True)[
+                :limit
+            ]
+        return await self._store.recent(limit)
+
+    async def incident_of_message(self, channel: str, ts: str) -> str | None:
+        return await self._store.incident_of_message(channel, ts)
+
+    async def rendered(self, incident: Incident, *, fresh: bool = False) -> Rendered | None:
+        if fresh:
+            return await self._renderings.fresh(incident, self._facts(incident))
+        return await self._store.rendering(incident.id)
+
+    async def status(self) -> Sequence[AgentStatus]:
+        world, now = self._world(), self._clock.now()
+        unresolved = await self._store.unresolved()
+        rows = []
+        for agent in world.agents.values():
+            mine = [incident for incident in unresolved if incident.agent == agent.id]
+            reached, _ = people_of(_first_targets(agent.owner, agent.escalation, world.book), world.book, now)
+            rows.append(
+                AgentStatus(
+                    agent=agent.id,
+                    title=agent.name,
+                    health=_health(mine),
+                    owner=agent.owner,
+                    oncall=tuple(person.person for person in reached),
+                    incidents=tuple(incident.id for incident in mine),
+                )
+            )
+        return rows
+
+    def oncall(self, at: datetime | None = None) -> dict[str, Any]:
+        return roster(self.book, at or self._clock.now())
+
+
+def roster(book: Book, at: datetime) -> dict[str, Any]:
+    """Who is on duty in each schedule at that instant, and until when."""
+    rows = []
+    for schedule in book.schedules.values():
+        duty = on_duty(schedule, at)
+        until = duty.until.isoformat() if duty.until else None
+        rows.append({"schedule": schedule.id, "people": [duty.person] if duty.person else [], "until": until})
+    return {"at": at.isoformat(), "schedules": rows}
+
+
+def _first_targets(owner: str, escalation: str | None, book: Book) -> tuple[str, ...]:
+    policy = book.escalation_policies.get(escalation or owner.removeprefix("team:"))
+    return policy.steps[0].notify if policy else (owner,)
+
+
+def _health(incidents: Sequence[Incident]) -> str:
+    if not incidents:
+        return "ok"
+    if any(alert.state is AlertState.NO_DATA for incident in incidents for alert in incident.going_on):
+        return "no_data"
+    return "acked" if all(incident.state is State.ACKED for incident in incidents) else "firing"

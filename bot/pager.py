@@ -1,0 +1,323 @@
+"""The process that must never stop: takes the watcher's alerts, keeps deadlines, reloads, and says how it is itself.
+
+Does no unbounded work: whatever is heavy or untrusted happens in the watcher, or in a child that checks a new
+configuration before this process reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import structlog
+
+from bot import pipeline, telemetry
+from bot.config import Config, load
+from bot.errors import ConfigError, Finding, RemoteError
+from bot.incidents.decision import World
+from bot.incidents.grouping import INTERNAL
+from bot.incidents.model import Alert, AlertState, Incident
+from bot.joint import Update
+from bot.labels import fingerprint
+from bot.oncall.owners import people_of
+from bot.outbox import Outbox
+from bot.paging.model import Page, PageKind
+from bot.ports import Clock
+from bot.rules.load import with_builtin
+from bot.sources import Sources, read_sources
+from bot.store.database import Database
+from bot.supervisor import WatcherProcess
+
+log = structlog.get_logger()
+
+WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
+_CHECK_SECONDS = 60.0
+_UNCHANGED_FOR = 60.0  # a report that says nothing new is worked in this often all the same
+_HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_LATE_TICK = 10.0
+_KEEP_CLICKS = timedelta(days=7)
+
+
+class SlackEdge(Protocol):
+    def healthy(self) -> bool: ...
+
+
+class Pager:
+    def __init__(
+        self, config_path: Path, env: dict[str, str], sources: Sources, config: Config, store: Database, clock: Clock
+    ) -> None:
+        self._config_path = config_path
+        self._env = env
+        self._sources = sources
+        self._store = store
+        self._clock = clock
+        self._seen: dict[str, tuple[object, float]] = {}
+        self._unsaved: dict[str, dict[str, Any]] = {}
+        self._own_firing: dict[str, bool] = {}
+        self._refused: tuple[Finding, ...] = ()
+        self._refused_digest = ""
+        self._reloading = asyncio.Lock()
+        self._watcher_missed = time.monotonic()
+        self.config = config
+        self.watcher = WatcherProcess(self._for_watcher, self.on_update)
+        self.outbox: Outbox | None = None
+        self.slack: SlackEdge | None = None
+        telemetry.reload_ok.set(1)
+        telemetry.reload_at.set(clock.now().timestamp())
+
+    def world(self) -> World:
+        return World(self.config.agents, self.config.book, self.config.settings.slack.channel)
+
+    def facts(self, incident: Incident) -> dict[str, object]:
+        """What a runbook may say about the people; the rest the watcher knows itself."""
+        book = self.config.book
+        step = incident.policy.steps[min(max(incident.step, 0), len(incident.policy.steps) - 1)]
+        reached, _ = people_of(step.notify, book, self._clock.now())
+        names = [book.people[person.person].name for person in reached]
+        return {"oncall": names, "external_url": self.config.settings.http.external_url}
+
+    def wake(self, incident_id: str | None = None) -> None:
+        if self.outbox is not None:
+            self.outbox.wake(incident_id)
+
+    async def _for_watcher(self) -> dict[str, Any]:
+        return {"sources": self._sources.for_watcher().to_json(), "states": await self._store.rule_state()}
+
+    async def on_update(self, update: Update) -> None:
+        """A report of the watcher. What says nothing new is worked in once a minute, to bring values up to date."""
+        if update.state is None and update.group in self._unsaved:
+            update = update.model_copy(update={"state": self._unsaved[update.group]})
+        signature = frozenset((alert.fingerprint, alert.state, alert.starts_at) for alert in update.alerts)
+        before, worked_in = self._seen.get(update.group, (None, 0.0))
+        now = time.monotonic()
+        if signature == before and update.state is None and now - worked_in < (_UNCHANGED_FOR if signature else 600):
+            return
+        if update.state is not None:
+            self._unsaved[update.group] = update.state
+        rules = self._alert_names(update.group)
+        decisions = await pipeline.observe(self._store, update, self.world(), self._clock.now(), rules)
+        self._unsaved.pop(update.group, None)
+        self._seen[update.group] = (signature, now)
+        self._note(decisions)
+
+    def _alert_names(self, group: str) -> frozenset[str] | None:
+        for candidate in with_builtin(self.config.groups):
+            if candidate.id == group:
+                return frozenset(rule.name for rule in candidate.rules if rule.is_alert)
+        return None
+
+    def _note(self, decisions: list[pipeline.Decision]) -> None:
+        for decision in decisions:
+            if decision.event is not None:
+                telemetry.decisions.labels(decision.event).inc()
+                log.info(
+                    "incident.changed",
+                    incident=decision.incident.id,
+                    event=decision.event.value,
+                    state=decision.incident.state.value,
+                    woken=[reached.person for reached in decision.wake],
+                    why=decision.why,
+                )
+        if decisions:
+            self.wake()
+
+    async def tick(self) -> None:
+        """Deadlines that have come."""
+        now = self._clock.now()
+        deadline = await self._store.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._note(await pipeline.escalate(self._store, self.world(), now))
+
+    async def look_after_watcher(self) -> None:
+        if self.watcher.ready and self.watcher.silence_seconds < WATCHER_GRACE:
+            self._watcher_missed = time.monotonic()
+        missing = time.monotonic() - self._watcher_missed > WATCHER_GRACE
+        why = self.watcher.last_error or "it does not answer"
+        await self.own_alert("WatcherDown", missing, "Nothing is being watched: the watcher is down", why)
+
+    async def own_alert(self, name: str, firing: bool, summary: str, description: str) -> None:
+        """Raises or ends an alert about agentpager itself, owned by the fallback."""
+        if self._own_firing.get(name) is firing:
+            return
+        labels = {"alertname": name, "severity": "critical", "owner": self.config.book.fallback}
+        now = self._clock.now()
+        alert = Alert(
+            fingerprint=fingerprint(labels),
+            group=INTERNAL,
+            state=AlertState.FIRING if firing else AlertState.RESOLVED,
+            labels=labels,
+            annotations={"summary": summary, "description": description},
+            value=1.0,
+            starts_at=now,
+            ends_at=None if firing else now,
+        )
+        self._note(await pipeline.raise_own(self._store, [alert], self.world(), now))
+        self._own_firing[name] = firing
+
+    async def reload(self) -> None:
+        """All or nothing. Raises ConfigError with every mistake; the running configuration then stays."""
+        async with self._reloading:
+            sources = await asyncio.to_thread(read_sources, self._config_path, self._env)
+            if sources.digest == self._sources.digest:
+                await self._accepted()
+                return
+            try:
+                await self._checked_in_a_child(sources)
+                config = await asyncio.to_thread(load, sources)
+            except ConfigError as error:
+                await self._refuse(sources, error.findings)
+                raise
+            self._sources, self.config = sources, config
+            self._seen.clear()
+            await self._accepted()
+            known = frozenset(group.id for group in with_builtin(config.groups))
+            self._note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
+            await self.watcher.configure()
+
+    async def poll_files(self) -> None:
+        """Reloads when a file has changed since the last look, good or bad."""
+        sources = await asyncio.to_thread(read_sources, self._config_path, self._env)
+        if sources.digest in {self._sources.digest, self._refused_digest}:
+            if sources.digest == self._sources.digest and self._refused:
+                await self._accepted()
+            return
+        try:
+            await self.reload()
+        except ConfigError as error:
+            log.error("config.refused", findings=[str(finding) for finding in error.findings])
+
+    async def _checked_in_a_child(self, sources: Sources) -> None:
+        """Parses and renders the new files where a bomb in them harms nobody."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.watcher",
+            "--check",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            output, _ = await asyncio.wait_for(
+                child.communicate(json.dumps(sources.to_json()).encode()), _CHECK_SECONDS
+            )
+        except TimeoutError:
+            child.kill()
+            raise ConfigError([_unreadable(f"checking it takes longer than {_CHECK_SECONDS:g} s")]) from None
+        if child.returncode != 0:
+            raise ConfigError([_unreadable(f"the process that checked it ended with code {child.returncode}")])
+        findings = [Finding(**row) for row in json.loads(output)]
+        if any(finding.severity == "error" for finding in findings):
+            raise ConfigError([finding for finding in findings if finding.severity == "error"])
+
+    async def _refuse(self, sources: Sources, findings: tuple[Finding, ...]) -> None:
+        self._refused, self._refused_digest = findings, sources.digest
+        telemetry.reload_ok.set(0)
+        lines = [str(finding) for finding in findings[:5]]
+        more = f"\n+{len(findings) - 5} more" if len(findings) > 5 else ""
+        await self._announce(
+            f"config.{sources.digest[:16]}",
+            "The changed configuration is refused; the last good one keeps running.\n" + "\n".join(lines) + more,
+            "configuration refused",
+        )
+
+    async def _accepted(self) -> None:
+        if self._refused:
+            at = round(self._clock.now().timestamp())
+            await self._announce(
+                f"config.ok.{at}", "The configuration is good again and running.", "configuration good"
+            )
+        self._refused, self._refused_digest = (), ""
+        telemetry.reload_ok.set(1)
+        telemetry.reload_at.set(self._clock.now().timestamp())
+
+    async def _announce(self, page_id: str, text: str, why: str) -> None:
+        page = Page(
+            id=f"notice.{page_id}",
+            incident=None,
+            kind=PageKind.NOTICE,
+            channel=self.config.settings.slack.channel,
+            due_at=self._clock.now(),
+            text=text,
+            reason=why,
+        )
+        await pipeline.announce(self._store, page, self._clock.now())
+        self.wake()
+
+    async def checks(self) -> dict[str, str]:
+        """Each part that must work for a page to get out: `ok`, or what is wrong."""
+        try:
+            await self._store.ping()
+            store = "ok"
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises, the store is not usable
+            store = str(error)
+        watcher = "ok" if self.watcher.ready and self.watcher.silence_seconds < _LATE_TICK else "down"
+        return {
+            "store": store,
+            "watcher": watcher if not self.watcher.last_error else self.watcher.last_error,
+            "slack": self._slack_state(),
+        }
+
+    def _slack_state(self) -> str:
+        if self.outbox is not None and self.outbox.refused_since is not None:
+            return "Slack refuses the bot token; run agentpager doctor"
+        if self.slack is not None and not self.slack.healthy():
+            return "not connected: clicks and commands cannot arrive"
+        return "ok"
+
+    async def readiness(self) -> dict[str, Any]:
+        checks = await self.checks()
+        config: dict[str, Any] = {"digest": self.config.digest, "ok": not self._refused}
+        if self._refused:
+            config["message"] = "the files on disk are refused; the last good configuration keeps running"
+            config["findings"] = [str(finding) for finding in self._refused]
+        return {"ready": all(state == "ok" for state in checks.values()), "checks": checks, "config": config}
+
+    async def heartbeat(self, lateness: float) -> None:
+        """Tells an outside dead man's switch that all is well; says nothing when it is not."""
+        settings = self.config.settings.heartbeat
+        broken = {name: state for name, state in (await self.checks()).items() if state != "ok"}
+        if settings is None or broken or lateness > _LATE_TICK:
+            if settings is not None:
+                log.warning("heartbeat.withheld", broken=broken, tick_late_seconds=round(lateness, 1))
+            return
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=_HEARTBEAT_TIMEOUT) as session,
+                session.get(settings.url) as answer,
+            ):
+                answer.raise_for_status()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("heartbeat.failed", error=str(error) or type(error).__name__)
+            return
+        telemetry.heartbeat_at.set(self._clock.now().timestamp())
+
+    async def measure(self, lateness: float) -> None:
+        counts = await self._store.counts()
+        for gauge, table in ((telemetry.incidents, "incidents"), (telemetry.pages, "pages")):
+            for state, number in counts[table].items():
+                gauge.labels(state).set(number)
+        telemetry.tick_lateness.set(max(lateness, 0))
+        telemetry.slack_up.set(self._slack_state() == "ok")
+        telemetry.watcher_up.set(self.watcher.ready)
+
+    async def housekeep(self) -> None:
+        async with self._store.transaction() as tx:
+            await tx.forget_clicks(self._clock.now() - _KEEP_CLICKS)
+
+    async def metrics(self) -> bytes:
+        """The pager's own page, with the watcher's appended when it answers in time."""
+        try:
+            theirs = str(await self.watcher.ask("metrics", {}, 1.0))
+        except RemoteError:
+            theirs = ""
+        return telemetry.page() + theirs.encode()
+
+
+def _unreadable(message: str) -> Finding:
+    return Finding("agentpager.yaml", 0, 0, "config", message)

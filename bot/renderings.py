@@ -1,0 +1,81 @@
+"""Rendered runbooks of the incidents: asked from the watcher, kept in the store, never waited for longer than a
+page may wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from pydantic import ValidationError
+
+from bot import pipeline
+from bot.errors import AgentpagerError
+from bot.incidents.model import Incident, State
+from bot.ports import Clock, Watcher
+from bot.runbooks.rendered import Rendered
+from bot.store.database import Database
+
+log = structlog.get_logger()
+
+PAGE_WAITS = 1.5  # seconds a page waits for its runbook before it goes out without
+_CHECK_BUDGET = 1.2  # seconds the checks get before the first answer shows the rest as late
+_LATE_BUDGET = 20.0
+_ANSWER_SECONDS = 30.0
+
+
+class Renderings:
+    def __init__(self, store: Database, watcher: Watcher, clock: Clock, on_late: Callable[[str], None]) -> None:
+        self._store = store
+        self._watcher = watcher
+        self._clock = clock
+        self._on_late = on_late
+        self._running: dict[str, asyncio.Task[Rendered | None]] = {}
+
+    async def for_page(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:
+        """What is known within PAGE_WAITS; whatever comes later arrives by an edit."""
+        kept = await self._store.rendering(incident.id)
+        if kept is not None or incident.state is State.RESOLVED:
+            return kept
+        task = self._running.get(incident.id)
+        if task is None:
+            task = asyncio.create_task(self._fetch(incident, facts), name=f"render-{incident.id}")
+            self._running[incident.id] = task
+            task.add_done_callback(lambda _: self._running.pop(incident.id, None))
+        done, _ = await asyncio.wait([task], timeout=PAGE_WAITS)
+        return task.result() if done else None
+
+    async def fresh(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:
+        """Renders anew, for somebody who opens the runbook now; what is kept when the watcher does not answer."""
+        try:
+            result = await self._ask(incident, facts, _CHECK_BUDGET, 2 * _CHECK_BUDGET)
+        except (AgentpagerError, ValidationError) as error:
+            log.warning("render.failed", incident=incident.id, error=str(error))
+            return await self._store.rendering(incident.id)
+        await pipeline.rendered(self._store, incident.id, result, redraw=False)
+        return result
+
+    async def _fetch(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:
+        asked = self._clock.now()
+        try:
+            result = await self._ask(incident, facts, _CHECK_BUDGET, _ANSWER_SECONDS)
+            late = (self._clock.now() - asked).total_seconds() > PAGE_WAITS
+            await pipeline.rendered(self._store, incident.id, result, redraw=late)
+            if result.late:
+                result = await self._complete(incident, facts)
+            elif late:
+                self._on_late(incident.id)
+        except (AgentpagerError, ValidationError) as error:
+            log.warning("render.failed", incident=incident.id, error=str(error))
+            return Rendered(problem=f"the runbook could not be rendered: {error}", rendered_at=asked)
+        return result
+
+    async def _complete(self, incident: Incident, facts: dict[str, object]) -> Rendered:
+        result = await self._ask(incident, facts, _LATE_BUDGET, _ANSWER_SECONDS)
+        await pipeline.rendered(self._store, incident.id, result, redraw=True)
+        self._on_late(incident.id)
+        return result
+
+    async def _ask(self, incident: Incident, facts: dict[str, object], budget: float, seconds: float) -> Rendered:
+        params = {"incident": incident.model_dump(mode="json"), "facts": facts, "budget": budget}
+        return Rendered.model_validate(await self._watcher.ask("render", params, seconds))

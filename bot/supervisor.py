@@ -1,0 +1,198 @@
+"""Keeps the watcher running: starts it, gives it its configuration, notices death and silence, and asks it things.
+
+The watcher may be killed or hang at any moment; nothing here waits for it longer than the caller allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from bot import telemetry
+from bot.errors import QueryError, RemoteError
+from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
+
+log = structlog.get_logger()
+
+HUNG_SECONDS = 15.0  # no heartbeat for this long: killed and started anew
+_LINE_LIMIT = 256 * 1024 * 1024
+_BACKLOG_LIMIT = 8 * 1024 * 1024  # unread requests beyond this mean that the watcher does not read
+_CONFIGURE_SECONDS = 60.0
+
+
+class WatcherProcess:
+    """Implements ports.Watcher. `configuration` returns the parameters of the `configure` request at each start."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Awaitable[dict[str, Any]]],
+        on_update: Callable[[Update], Awaitable[None]],
+    ) -> None:
+        self._configuration = configuration
+        self._on_update = on_update
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._number = 0
+        self._heard = time.monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._updates: asyncio.Queue[Update] = asyncio.Queue()
+        self.ready = False
+        self.last_error = ""
+
+    def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._keep_running(), name="watcher-keeper"),
+            asyncio.create_task(self._pass_on(), name="watcher-updates"),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), 3)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long nothing has been heard; a dead watcher is silent too."""
+        return time.monotonic() - self._heard
+
+    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any:
+        process = self._process
+        if process is None or process.returncode is not None or process.stdin is None:
+            raise RemoteError("the watcher is not running", code="watcher_down")
+        if process.stdin.transport.get_write_buffer_size() > _BACKLOG_LIMIT:
+            raise RemoteError("the watcher does not read its requests", code="watcher_hung")
+        self._number += 1
+        number = self._number
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            process.stdin.write(encode(Request(id=number, method=method, params=params)))
+            return await asyncio.wait_for(answer, seconds)
+        except TimeoutError:
+            raise RemoteError(
+                f"the watcher did not answer {method} within {seconds:g} s", code="watcher_late"
+            ) from None
+        except (BrokenPipeError, ConnectionResetError):
+            raise RemoteError("the watcher has just ended", code="watcher_down") from None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def configure(self) -> None:
+        """Hands over the running configuration. Raises RemoteError when the watcher refuses or is not there."""
+        await self.ask("configure", await self._configuration(), _CONFIGURE_SECONDS)
+        self.ready = True
+        self.last_error = ""
+
+    async def _keep_running(self) -> None:
+        delay = 0.5
+        while True:
+            started = time.monotonic()
+            try:
+                await self._one_life()
+            except OSError as error:
+                self.last_error = str(error)
+                log.error("watcher.not_started", error=str(error))
+            self.ready = False
+            telemetry.watcher_up.set(0)
+            delay = 0.5 if time.monotonic() - started > 60 else min(delay * 2, 10.0)
+            await asyncio.sleep(delay)
+
+    async def _one_life(self) -> None:
+        telemetry.watcher_starts.inc()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.watcher",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_LINE_LIMIT,
+        )
+        self._process = process
+        self._heard = time.monotonic()
+        log.info("watcher.started", pid=process.pid)
+        reader = asyncio.create_task(self._read(process))
+        configuring = asyncio.create_task(self._configure_or_kill(process))
+        watchdog = asyncio.create_task(self._kill_when_hung(process))
+        try:
+            await process.wait()
+        finally:
+            for task in (configuring, watchdog, reader):
+                task.cancel()
+            await asyncio.gather(configuring, watchdog, reader, return_exceptions=True)
+            if process.returncode is None:
+                process.kill()
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(RemoteError("the watcher has just ended", code="watcher_down"))
+        log.warning("watcher.ended", pid=process.pid, code=process.returncode)
+
+    async def _configure_or_kill(self, process: asyncio.subprocess.Process) -> None:
+        try:
+            await self.configure()
+            telemetry.watcher_up.set(1)
+        except (RemoteError, QueryError) as error:
+            self.last_error = str(error)
+            log.error("watcher.not_configured", error=str(error))
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+    async def _kill_when_hung(self, process: asyncio.subprocess.Process) -> None:
+        while True:
+            await asyncio.sleep(1)
+            if self.silence_seconds > HUNG_SECONDS:
+                log.error("watcher.hung", pid=process.pid, silent_seconds=round(self.silence_seconds))
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                return
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            self._heard = time.monotonic()
+            try:
+                message = decode(line)
+            except ValidationError as error:
+                telemetry.loop_errors.labels("joint").inc()
+                log.error("watcher.unreadable", error=str(error)[:500])
+                continue
+            match message:
+                case Update():
+                    self._updates.put_nowait(message)
+                case Reply():
+                    self._answer(message)
+                case Heartbeat() | Request():
+                    pass
+
+    def _answer(self, reply: Reply) -> None:
+        answer = self._waiting.get(reply.id)
+        if answer is None or answer.done():
+            return
+        if reply.error is None:
+            answer.set_result(reply.result)
+        elif reply.error_kind in {"bad_data", "execution", "timeout"}:
+            answer.set_exception(QueryError(reply.error, reply.error_kind))  # type: ignore[arg-type]
+        else:
+            answer.set_exception(RemoteError(reply.error, code="watcher_error"))
+
+    async def _pass_on(self) -> None:
+        """One update after the other; one that fails is logged and the next level-triggered one repairs it."""
+        while True:
+            update = await self._updates.get()
+            try:
+                await self._on_update(update)
+            except Exception:
+                telemetry.loop_errors.labels("observe").inc()
+                log.exception("observe.failed", group=update.group)

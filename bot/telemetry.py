@@ -1,0 +1,72 @@
+"""agentpager's own metrics, by name. docs/metrics-reference.md explains each; a test keeps the two equal."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+registry = CollectorRegistry()
+
+build_info = Gauge("agentpager_build_info", "Always 1; the version is in the label.", ["version"], registry=registry)
+build_info.labels(version("agentpager")).set(1)
+
+incidents = Gauge("agentpager_incidents", "Incidents by state.", ["state"], registry=registry)
+pages = Gauge("agentpager_pages", "Outbox rows by state.", ["state"], registry=registry)
+decisions = Counter("agentpager_decisions_total", "Changes of incidents by event.", ["event"], registry=registry)
+attempts = Counter("agentpager_page_attempts_total", "What became of attempts to send.", ["verdict"], registry=registry)
+delivery = Histogram(
+    "agentpager_page_delivery_seconds",
+    "From the moment a page was due to Slack's answer.",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
+    registry=registry,
+)
+ack_delay = Histogram(
+    "agentpager_ack_seconds",
+    "From the page to the acknowledgement.",
+    buckets=(10, 30, 60, 120, 300, 600, 1800, 3600),
+    registry=registry,
+)
+edits = Counter("agentpager_edits_total", "Messages redrawn in place, by outcome.", ["outcome"], registry=registry)
+loop_errors = Counter("agentpager_loop_errors_total", "Failures at the top of a loop.", ["loop"], registry=registry)
+tick_lateness = Gauge("agentpager_tick_lateness_seconds", "How overdue the most overdue tick is.", registry=registry)
+reload_ok = Gauge(
+    "agentpager_config_last_reload_successful", "1 unless the last reload was refused.", registry=registry
+)
+reload_at = Gauge(
+    "agentpager_config_last_reload_success_timestamp_seconds",
+    "When the running configuration was loaded.",
+    registry=registry,
+)
+watcher_up = Gauge("agentpager_watcher_up", "1 while the watcher answers.", registry=registry)
+watcher_starts = Counter("agentpager_watcher_starts_total", "How often the watcher was started.", registry=registry)
+slack_up = Gauge("agentpager_slack_up", "1 while clicks and commands can arrive.", registry=registry)
+heartbeat_at = Gauge(
+    "agentpager_heartbeat_last_success_timestamp_seconds", "Last accepted outgoing heartbeat.", registry=registry
+)
+
+# The watcher's own, kept in its process and appended to the pager's page.
+watcher_registry = CollectorRegistry()
+rule_evaluations = Counter(
+    "agentpager_rule_group_evaluations_total", "Evaluations of rule groups.", ["group"], registry=watcher_registry
+)
+rule_failures = Counter(
+    "agentpager_rule_evaluation_failures_total", "Rules that failed to evaluate.", ["group"], registry=watcher_registry
+)
+rule_seconds = Histogram(
+    "agentpager_rule_group_duration_seconds",
+    "Time of one evaluation of a rule group.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+    registry=watcher_registry,
+)
+series = Gauge("agentpager_series", "Series in the sample store.", registry=watcher_registry)
+scrapes = Gauge("agentpager_scrapes", "Scrapes since start, by outcome.", ["outcome"], registry=watcher_registry)
+
+
+def page() -> bytes:
+    return generate_latest(registry)
+
+
+def watcher_page() -> bytes:
+    return generate_latest(watcher_registry)

@@ -1,0 +1,285 @@
+"""The HTTP server of the pager: health, own metrics, Prometheus' query paths, incidents, and Slack's events in HTTP
+mode.
+
+Without a token only this machine may ask, and only under a name of this machine: a page in somebody's browser must not
+be able to acknowledge anything.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from bot.errors import AgentpagerError, ConfigError, ConflictError, QueryError, RemoteError, UsageError
+from bot.incidents.model import Incident
+from bot.incidents.people import short
+from bot.ports import Actor, Commands
+from bot.settings import Http
+
+_QUERY_SECONDS = 30.0
+_MAX_BODY = 1 << 20
+_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1", "testserver"}
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Backend(Protocol):
+    """What the server shows."""
+
+    @property
+    def commands(self) -> Commands: ...
+
+    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
+
+    async def readiness(self) -> dict[str, Any]:
+        """`{"ready": bool, "checks": {name: "ok" or what is wrong}, "config": {...}}`."""
+
+    async def reload(self) -> None:
+        """Raises ConfigError when the files cannot be used; the running configuration stays."""
+
+    async def metrics(self) -> bytes: ...
+
+
+def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None) -> Starlette:
+    routes: list[BaseRoute] = [
+        Route("/-/healthy", _healthy),
+        Route("/-/ready", _Ready(backend).get),
+        Route("/-/reload", _guarded(settings, _Reload(backend).post), methods=["POST", "PUT"]),
+        Route("/metrics", _Metrics(backend).get),
+    ]
+    if slack_events is not None:
+        routes.append(Route("/slack/events", slack_events, methods=["POST"]))
+    prometheus = _Prometheus(backend)
+    ask = _guarded(settings, prometheus.ask)
+    routes += [Route(f"/api/v1/{path}", ask, methods=["GET", "POST"]) for path in ("query", "query_range")]
+    routes += [Route(f"/api/v1/{path}", ask, methods=["GET"]) for path in ("rules", "alerts", "targets")]
+    pager = _Pager(backend)
+    routes += [
+        Route("/api/pager/incidents", _guarded(settings, pager.incidents)),
+        Route("/api/pager/incidents/{id}", _guarded(settings, pager.incident)),
+        Route("/api/pager/incidents/{id}/{verb}", _guarded(settings, pager.act), methods=["POST"]),
+        Route("/api/pager/oncall", _guarded(settings, pager.oncall)),
+        Route("/api/pager/status", _guarded(settings, pager.status)),
+    ]
+    return Starlette(routes=routes)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _guarded(settings: Http, handler: Handler) -> Handler:
+    async def guarded(request: Request) -> Response:
+        refusal = _refusal(settings, request)
+        return refusal or await handler(request)
+
+    return guarded
+
+
+def _refusal(settings: Http, request: Request) -> Response | None:
+    if settings.token is not None:
+        given = request.headers.get("authorization", "")
+        if hmac.compare_digest(given.encode(), f"Bearer {settings.token.get_secret_value()}".encode()):
+            return None
+        return _error(401, "unauthorized", "send Authorization: Bearer <http.token>")
+    if request.client is None or not _is_loopback(request.client.host):
+        return _error(403, "forbidden", "set http.token in agentpager.yaml to allow other machines")
+    if (request.url.hostname or "") not in _LOCAL_NAMES | _own_names(settings):
+        return _error(
+            403, "forbidden", f'unknown host name "{request.url.hostname}"; set http.external_url or http.token'
+        )
+    origin = request.headers.get("origin")
+    if request.method != "GET" and origin is not None and urlsplit(origin).hostname != request.url.hostname:
+        return _error(403, "forbidden", "requests from other sites are refused")
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "testclient"
+
+
+def _own_names(settings: Http) -> set[str]:
+    return {urlsplit(settings.external_url).hostname or "", settings.listen.rpartition(":")[0]}
+
+
+def _error(status: int, kind: str, message: str) -> JSONResponse:
+    return JSONResponse({"status": "error", "errorType": kind, "error": message}, status)
+
+
+async def _healthy(_request: Request) -> Response:
+    return PlainTextResponse("agentpager is healthy\n")
+
+
+class _Ready:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def get(self, _request: Request) -> Response:
+        state = await self._backend.readiness()
+        return JSONResponse(state, 200 if state["ready"] else 503)
+
+
+class _Reload:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def post(self, _request: Request) -> Response:
+        try:
+            await self._backend.reload()
+        except ConfigError as error:
+            return PlainTextResponse(f"the running configuration stays:\n{error}\n", 400)
+        except AgentpagerError as error:
+            return PlainTextResponse(f"the running configuration stays: {error}\n", 500)
+        return PlainTextResponse("reloaded\n")
+
+
+class _Metrics:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def get(self, _request: Request) -> Response:
+        return Response(await self._backend.metrics(), media_type=_METRICS_TYPE)
+
+
+class _Prometheus:
+    """Prometheus' query API, answered by the watcher."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def ask(self, request: Request) -> Response:
+        method = request.url.path.rpartition("/")[2]
+        try:
+            data = await self._backend.ask(method, await _parameters(request), _QUERY_SECONDS)
+        except QueryError as error:
+            status = {"bad_data": 400, "execution": 422, "timeout": 503}[error.kind]
+            return _error(status, error.kind, str(error))
+        except RemoteError as error:
+            return _error(503, "unavailable", str(error))
+        return JSONResponse({"status": "success", "data": data})
+
+
+async def _parameters(request: Request) -> dict[str, Any]:
+    """Of the URL and, as Prometheus does, of a form body."""
+    parameters: dict[str, Any] = dict(request.query_params)
+    if request.method == "POST":
+        if int(request.headers.get("content-length", "0")) > _MAX_BODY:
+            raise QueryError("the request is larger than 1 MiB")
+        parameters |= {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    return parameters
+
+
+class _Pager:
+    """Incidents and duty, as JSON."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def incidents(self, request: Request) -> Response:
+        only_open = request.query_params.get("state", "open") != "all"
+        found = await self._backend.commands.incidents(only_open=only_open)
+        return JSONResponse([incident_json(incident) for incident in found])
+
+    async def incident(self, request: Request) -> Response:
+        try:
+            return JSONResponse(incident_json(await self._backend.commands.incident(request.path_params["id"])))
+        except UsageError as error:
+            return _error(404, "not_found", str(error))
+
+    async def act(self, request: Request) -> Response:
+        commands = self._backend.commands
+        verbs = {
+            "ack": commands.ack,
+            "resolve": commands.resolve,
+            "release": commands.release,
+            "decline": commands.decline,
+        }
+        verb = verbs.get(request.path_params["verb"])
+        if verb is None:
+            return _error(404, "not_found", f"unknown verb; one of {', '.join(verbs)}")
+        try:
+            actor = self._actor(await _json(request))
+            outcome = await verb(actor, request.path_params["id"])
+        except UsageError as error:
+            return _error(404, "not_found", str(error))
+        except ConflictError as error:
+            return _error(409, "conflict", str(error))
+        incident = incident_json(outcome.incident) if outcome.incident else None
+        return JSONResponse({"message": outcome.message, "incident": incident})
+
+    def _actor(self, body: dict[str, Any]) -> Actor:
+        """`{"person": "ana"}` acts for somebody in the book, `{"by": "name"}` for an operator outside it."""
+        person_id = body.get("person")
+        if person_id is None:
+            name = str(body.get("by") or "api")[:64]
+            return Actor(f"cli:{name}", name, "api")
+        person = self._backend.commands.book.people.get(str(person_id))
+        if person is None:
+            raise UsageError(f'there is no person "{person_id}" in oncall/')
+        return Actor(f"person:{person.id}", person.name, "api", person)
+
+    async def oncall(self, request: Request) -> Response:
+        try:
+            text = request.query_params.get("at")
+            at = datetime.fromisoformat(text) if text else None
+        except ValueError:
+            return _error(400, "bad_data", "at: write an instant such as 2026-12-24T18:00:00Z")
+        if at is not None and at.tzinfo is None:
+            return _error(400, "bad_data", "at: add an offset, for example 2026-12-24T18:00:00Z")
+        return JSONResponse(self._backend.commands.oncall(at))
+
+    async def status(self, _request: Request) -> Response:
+        rows = await self._backend.commands.status()
+        return JSONResponse([vars(row) for row in rows])
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    if not await request.body():
+        return {}
+    try:
+        body = await request.json()
+    except ValueError:
+        raise UsageError("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise UsageError("the body is not a JSON object")
+    return body
+
+
+def incident_json(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "state": incident.state.value,
+        "severity": incident.severity.value,
+        "agent": incident.agent,
+        "title": incident.title,
+        "owner": incident.owner,
+        "opened_at": incident.opened_at.isoformat(),
+        "acked_by": short(incident.acked_by) if incident.acked_by else None,
+        "acked_at": incident.acked_at.isoformat() if incident.acked_at else None,
+        "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+        "level": incident.step + 1,
+        "round": incident.round + 1,
+        "next_at": incident.next_at.isoformat() if incident.next_at else None,
+        "alerts": [
+            {
+                "name": alert.name,
+                "state": alert.state.value,
+                "severity": alert.severity.value,
+                "labels": alert.labels,
+                "value": None if alert.value != alert.value else alert.value,
+                "starts_at": alert.starts_at.isoformat(),
+            }
+            for alert in incident.alerts
+        ],
+    }
