@@ -10,6 +10,7 @@ from bot.agents.model import Agent
 from bot.complaints import Path
 from bot.errors import Finding, Severity
 from bot.oncall.model import Person, Policy, Schedule, Team
+from bot.rules.model import Rule
 from bot.settings import Settings
 from bot.yamldoc import Document
 
@@ -45,6 +46,7 @@ class Subject:
     schedules: tuple[Entry[Schedule], ...] = ()
     policies: tuple[Entry[Policy], ...] = ()
     fallbacks: tuple[Entry[str], ...] = ()
+    rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group
     whole: bool = True
 
 

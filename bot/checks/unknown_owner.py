@@ -16,6 +16,10 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     for entry, agent in sound(subject.agents):
         yield from _refuse(subject, entry, ("owner",), agent.owner)
+    for place, rule in sound(subject.rules):
+        owner = rule.labels.get("owner", "")
+        if owner and "{{" not in owner:
+            yield from _refuse(subject, place, ("labels", "owner"), owner)
 
 
 def _refuse(subject: Subject, entry: Entry[object], path: Path, owner: str) -> Iterator[Finding]:

@@ -1,0 +1,40 @@
+"""A label or annotation whose name is nearly one that means something here was most likely meant to be that one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from bot.checks.subject import Subject, sound
+from bot.complaints import quote
+from bot.errors import Finding
+
+CODE = "odd-label"
+LABELS = ("agent", "env", "owner", "severity")
+ANNOTATIONS = ("summary", "description", "impact", "runbook", "runbook_url")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    for entry, rule in sound(subject.rules):
+        if not rule.is_alert:
+            continue
+        for section, given, known in (("labels", rule.labels, LABELS), ("annotations", rule.annotations, ANNOTATIONS)):
+            for name, meant in _nearly(given, known):
+                text, hint = f"{quote(name)} means nothing to agentpager", f'did you mean "{meant}"?'
+                yield entry.finding((section, name), CODE, text, hint, severity="warning", key=True)
+    if subject.main is None or subject.settings is None:
+        return
+    for index, target in enumerate(subject.settings.metrics.scrape.targets):
+        for name, meant in _nearly(target.labels, LABELS):
+            path = ("metrics", "scrape", "targets", index, "labels", name)
+            text, hint = f"{quote(name)} is not the label of an agent's metrics", f'did you mean "{meant}"?'
+            yield subject.main.finding(path, CODE, text, hint, severity="warning", key=True)
+
+
+def _nearly(given: Iterable[str], known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Near, and the meant one is not given as well."""
+    names = set(given)
+    for name in sorted(names.difference(known)):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        if near and near[0] not in names:
+            yield name, near[0]

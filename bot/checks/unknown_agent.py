@@ -1,0 +1,30 @@
+"""A fixed `agent` label should name an agent of the agents' files, or its alerts have no owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.checks.subject import Subject, names, sound
+from bot.complaints import did_you_mean, quote
+from bot.errors import Finding
+
+CODE = "unknown-agent"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    if not subject.whole:
+        return
+    known = names(subject.agents)
+    for entry, rule in sound(subject.rules):
+        agent = rule.labels.get("agent", "")
+        if agent and "{{" not in agent and agent not in known:
+            text, hint = f"there is no agent {quote(agent)}", did_you_mean(agent, known)
+            yield entry.finding(("labels", "agent"), CODE, text, hint, severity="warning")
+    if subject.main is None or subject.settings is None:
+        return
+    for index, target in enumerate(subject.settings.metrics.scrape.targets):
+        agent = target.labels.get("agent", "")
+        if agent and agent not in known:
+            path = ("metrics", "scrape", "targets", index, "labels", "agent")
+            text, hint = f"there is no agent {quote(agent)}", did_you_mean(agent, known)
+            yield subject.main.finding(path, CODE, text, hint, severity="warning")
