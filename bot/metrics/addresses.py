@@ -1,0 +1,83 @@
+"""Which addresses no scrape may reach: link-local ones and the clouds' metadata services, where credentials lie about.
+
+Names are resolved here, once per connection, and only what passed is connected to, so that a name cannot change its
+address between the check and the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from concurrent.futures import Executor
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+_NAT64 = ip_network("64:ff9b::/96")
+_METADATA = frozenset(
+    ip_address(text)
+    for text in (
+        "100.100.100.200",  # Alibaba Cloud
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle Cloud
+        "fd00:ec2::254",  # AWS
+        "fd20:ce::254",  # Google Cloud
+    )
+)
+
+
+def is_denied(address: str) -> bool:
+    """Whether the text is an address that must not be connected to; a name is not an address."""
+    try:
+        ip = ip_address(address.partition("%")[0].strip("[]"))
+    except ValueError:
+        return False
+    return any(each.is_link_local or each in _METADATA for each in _readings(ip))
+
+
+def _readings(ip: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """The address and the IPv4 address it may stand for."""
+    if isinstance(ip, IPv4Address):
+        return [ip]
+    inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if ip in _NAT64 or int(ip) >> 32 == 0:
+        inner.append(IPv4Address(int(ip) & 0xFFFFFFFF))
+    return [ip, *(each for each in inner if each is not None)]
+
+
+class GuardedResolver(AbstractResolver):
+    """The system's resolver on threads of its own, so that a name server that hangs holds up nobody else's threads."""
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+        allowed = [entry for entry in found if not is_denied(entry["host"])]
+        if found and not allowed:
+            raise OSError(
+                None, f"{host} is a link-local or metadata address ({found[0]['host']}), which is never scraped"
+            )
+        return allowed
+
+    async def close(self) -> None:
+        """The threads belong to whoever made them."""
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    answers = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [
+        ResolveResult(
+            hostname=host,
+            host=str(address[0]),
+            port=int(address[1]),
+            family=kind,
+            proto=protocol,
+            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+        )
+        for kind, _, protocol, _, address in answers
+        if len(address) >= 2 and kind in {socket.AF_INET, socket.AF_INET6}
+    ]
