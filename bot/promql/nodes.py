@@ -1,0 +1,226 @@
+"""The expression tree, as frozen objects of our own: what the engine walks, what memos are keyed by.
+
+Every node carries `key`, its canonical and fully parenthesised text: equal keys mean equal answers at equal times.
+Times are integer milliseconds. Reading PromQL text is parse.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from bot.labels import Matcher, Op
+
+Kind = Literal["scalar", "vector", "matrix", "string"]
+NAME = "__name__"
+
+
+class Anchor(StrEnum):
+    """Where an `@` modifier pins the evaluation time when it is not a number."""
+
+    START = "start()"
+    END = "end()"
+
+
+At = int | Anchor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    key: str
+    kind: ClassVar[Kind] = "vector"
+
+    def children(self) -> tuple[Node, ...]:
+        return ()
+
+    @cached_property
+    def names(self) -> frozenset[str | None]:
+        """Metric names read below; None stands for a selector that does not pin the name."""
+        return frozenset().union(*(child.names for child in self.children()))
+
+
+@dataclass(frozen=True, eq=False)
+class Number(Node):
+    value: float
+    kind: ClassVar[Kind] = "scalar"
+
+
+@dataclass(frozen=True, eq=False)
+class Text(Node):
+    value: str
+    kind: ClassVar[Kind] = "string"
+
+
+@dataclass(frozen=True, eq=False)
+class Instant(Node):
+    """A vector selector. `name` is the metric name when an equality matcher pins it."""
+
+    matchers: tuple[Matcher, ...]
+    offset_ms: int
+    at: At
+    name: str | None = field(default=None)
+
+    @cached_property
+    def names(self) -> frozenset[str | None]:
+        return frozenset({self.name})
+
+
+@dataclass(frozen=True, eq=False)
+class Range(Node):
+    selector: Instant
+    range_ms: int
+    kind: ClassVar[Kind] = "matrix"
+
+    def children(self) -> tuple[Node, ...]:
+        return (self.selector,)
+
+
+@dataclass(frozen=True, eq=False)
+class Subquery(Node):
+    expr: Node
+    range_ms: int
+    step_ms: int | None
+    offset_ms: int
+    at: At
+    kind: ClassVar[Kind] = "matrix"
+
+    def children(self) -> tuple[Node, ...]:
+        return (self.expr,)
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Node):
+    function: str
+    args: tuple[Node, ...]
+    returns: Kind
+
+    def children(self) -> tuple[Node, ...]:
+        return self.args
+
+
+@dataclass(frozen=True, eq=False)
+class Aggregate(Node):
+    op: str
+    expr: Node
+    param: Node | None
+    without: bool
+    labels: tuple[str, ...]
+
+    def children(self) -> tuple[Node, ...]:
+        return (self.expr,) if self.param is None else (self.param, self.expr)
+
+
+class Card(StrEnum):
+    ONE_TO_ONE = "one-to-one"
+    MANY_TO_ONE = "many-to-one"
+    ONE_TO_MANY = "one-to-many"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How two vectors find each other. `on` False means ignoring the labels."""
+
+    card: Card = Card.ONE_TO_ONE
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        head = f" {'on' if self.on else 'ignoring'}({','.join(self.labels)})" if self.on or self.labels else ""
+        if self.card is Card.ONE_TO_ONE:
+            return head
+        side = "group_left" if self.card is Card.MANY_TO_ONE else "group_right"
+        return f"{head} {side}({','.join(self.include)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Binary(Node):
+    op: str
+    lhs: Node
+    rhs: Node
+    returns_bool: bool
+    matching: Matching
+    returns: Kind
+
+    def children(self) -> tuple[Node, ...]:
+        return (self.lhs, self.rhs)
+
+
+@dataclass(frozen=True, eq=False)
+class Negate(Node):
+    expr: Node
+    returns: Kind
+
+    def children(self) -> tuple[Node, ...]:
+        return (self.expr,)
+
+
+def kind_of(node: Node) -> Kind:
+    if isinstance(node, Call | Binary | Negate):
+        return node.returns
+    return node.kind
+
+
+def quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _modifiers(at: At, offset_ms: int) -> str:
+    pinned = "" if at is None else f" @ {at}" if isinstance(at, Anchor) else f" @ {at / 1000:.3f}"
+    return pinned + (f" offset {offset_ms}ms" if offset_ms else "")
+
+
+def number(value: float) -> Number:
+    return Number(repr(value), value)
+
+
+def text(value: str) -> Text:
+    return Text(quoted(value), value)
+
+
+def instant(matchers: Iterable[Matcher], offset_ms: int = 0, at: At = None) -> Instant:
+    ordered = tuple(sorted(matchers, key=lambda matcher: (matcher.name, matcher.op, matcher.value)))
+    name = next((m.value for m in ordered if m.name == NAME and m.op is Op.EQUAL), None)
+    body = ",".join(f"{quoted(m.name)}{m.op}{quoted(m.value)}" for m in ordered)
+    return Instant(f"{{{body}}}{_modifiers(at, offset_ms)}", ordered, offset_ms, at, name)
+
+
+def range_of(selector: Instant, range_ms: int) -> Range:
+    return Range(f"{selector.key}[{range_ms}ms]", selector, range_ms)
+
+
+def subquery(expr: Node, range_ms: int, step_ms: int | None, offset_ms: int, at: At) -> Subquery:
+    step = "" if step_ms is None else f"{step_ms}ms"
+    key = f"({expr.key})[{range_ms}ms:{step}]{_modifiers(at, offset_ms)}"
+    return Subquery(key, expr, range_ms, step_ms, offset_ms, at)
+
+
+def call(function: str, args: tuple[Node, ...], returns: Kind) -> Call:
+    return Call(f"{function}({','.join(arg.key for arg in args)})", function, args, returns)
+
+
+def aggregate(op: str, expr: Node, param: Node | None, *, without: bool, labels: Iterable[str]) -> Aggregate:
+    kept = tuple(sorted(set(labels)))
+    clause = f"{'without' if without else 'by'}({','.join(map(quoted, kept))})"
+    inner = expr.key if param is None else f"{param.key},{expr.key}"
+    return Aggregate(f"{op} {clause}({inner})", op, expr, param, without, kept)
+
+
+def binary(op: str, lhs: Node, rhs: Node, *, returns_bool: bool = False, matching: Matching | None = None) -> Binary:
+    how = matching or Matching()
+    returns: Kind = "scalar" if kind_of(lhs) == kind_of(rhs) == "scalar" else "vector"
+    key = f"({lhs.key} {op}{' bool' if returns_bool else ''}{how} {rhs.key})"
+    node = Binary(key, op, lhs, rhs, returns_bool, how, returns)
+    # Asked for on the way up, so that a long chain never recurses.
+    assert node.names is not None
+    return node
+
+
+def negate(expr: Node) -> Node:
+    if isinstance(expr, Number):
+        return number(-expr.value)
+    return Negate(f"(-{expr.key})", expr, kind_of(expr))

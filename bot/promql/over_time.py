@@ -1,0 +1,167 @@
+"""The *_over_time family and its neighbours: one number per row from all samples of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bot.promql.block import Floats, Mask
+from bot.promql.select import Window
+from bot.promql.summing import compensated
+
+Answer = tuple[Floats, Mask]
+
+
+def _some(seen: Window, least: int = 1) -> Mask:
+    return seen.counts >= least
+
+
+def _filled(seen: Window, filler: float) -> Floats:
+    return seen.values if seen.full else np.where(seen.inside, seen.values, filler)
+
+
+def sum_over_time(seen: Window) -> Answer:
+    return compensated(_filled(seen, 0.0)), _some(seen)
+
+
+def avg_over_time(seen: Window) -> Answer:
+    values = _filled(seen, 0.0)
+    total = compensated(values)
+    mean = total / seen.counts
+    # A sum beyond the largest float may still have a mean.
+    over = np.flatnonzero(np.isinf(total))
+    if len(over):
+        some = values[:, over]
+        finite = np.isfinite(some).all(axis=0)
+        mean[over[finite]] = (some[:, finite] / seen.counts[over[finite]]).sum(axis=0)
+    return mean, _some(seen)
+
+
+def min_over_time(seen: Window) -> Answer:
+    return _extreme(np.fmin, seen)
+
+
+def max_over_time(seen: Window) -> Answer:
+    return _extreme(np.fmax, seen)
+
+
+def _extreme(pick: np.ufunc, seen: Window) -> Answer:
+    # fmin and fmax pass over NaN unless there is nothing else, as Prometheus does.
+    if not len(seen.values):
+        return np.zeros(len(seen.counts)), _some(seen)
+    return pick.reduce(_filled(seen, np.nan), axis=0), _some(seen)
+
+
+def count_over_time(seen: Window) -> Answer:
+    return seen.counts.astype(np.float64), _some(seen)
+
+
+def present_over_time(seen: Window) -> Answer:
+    return np.ones(len(seen.counts)), _some(seen)
+
+
+def last_over_time(seen: Window) -> Answer:
+    if not len(seen.values):
+        return np.zeros(len(seen.counts)), _some(seen)
+    return seen.value_at(seen.last_index), _some(seen)
+
+
+def first_over_time(seen: Window) -> Answer:
+    return (seen.values[0] if len(seen.values) else np.zeros(len(seen.counts))), _some(seen)
+
+
+def stdvar_over_time(seen: Window) -> Answer:
+    values = _filled(seen, 0.0)
+    mean = compensated(values) / seen.counts
+    off = values - mean
+    return (np.where(seen.inside, off * off, 0.0)).sum(axis=0) / seen.counts, _some(seen)
+
+
+def stddev_over_time(seen: Window) -> Answer:
+    variance, present = stdvar_over_time(seen)
+    return np.sqrt(variance), present
+
+
+def changes(seen: Window) -> Answer:
+    newer, older = seen.values[1:], seen.values[:-1]
+    differs = (newer != older) & ~(np.isnan(newer) & np.isnan(older)) & seen.inside[1:]
+    return differs.sum(axis=0).astype(np.float64), _some(seen)
+
+
+def resets(seen: Window) -> Answer:
+    fell = (seen.values[1:] < seen.values[:-1]) & seen.inside[1:]
+    return fell.sum(axis=0).astype(np.float64), _some(seen)
+
+
+def quantile_over_time(q: float, seen: Window) -> Answer:
+    # NaN counts as the smallest value; cells that are no samples go to the far end.
+    ranked = np.where(np.isnan(seen.values), -np.inf, seen.values)
+    order = np.argsort(np.where(seen.inside, ranked, np.inf), axis=0, kind="stable")
+    if not seen.full:
+        # An infinite sample ties with the filler: samples first.
+        order = np.lexsort((np.where(seen.inside, ranked, np.inf), ~seen.inside), axis=0)
+    values = np.take_along_axis(seen.values, order, 0)
+    return quantile(q, values, seen.counts), _some(seen)
+
+
+def quantile(q: float, ranked: Floats, counts: Floats) -> Floats:
+    """Prometheus' quantile of columns that are sorted, the first counts[c] cells of each being samples."""
+    width = ranked.shape[1]
+    if np.isnan(q):
+        return np.full(width, np.nan)
+    if q < 0 or q > 1:
+        return np.full(width, -np.inf if q < 0 else np.inf)
+    if not len(ranked):
+        return np.full(width, np.nan)
+    rank = q * (counts - 1)
+    lower = np.maximum(0, np.floor(rank)).astype(np.intp)
+    upper = np.minimum(np.maximum(counts - 1, 0), lower + 1).astype(np.intp)
+    weight = rank - np.floor(rank)
+    at = np.arange(width)
+    low, high = ranked[lower, at], ranked[upper, at]
+    # An infinite neighbour of weight nothing must not turn the answer into NaN.
+    out: Floats = low * (1 - weight) + high * weight
+    return out
+
+
+def deriv(seen: Window) -> Answer:
+    slope, _ = _regression(seen, None)
+    return slope, _some(seen, 2)
+
+
+def predict_linear(seen: Window, seconds: float, t_ms: int) -> Answer:
+    slope, intercept = _regression(seen, t_ms)
+    return slope * seconds + intercept, _some(seen, 2)
+
+
+def _regression(seen: Window, origin_ms: int | None) -> tuple[Floats, Floats]:
+    """Least squares; x counts seconds from the origin, or from each row's first sample."""
+    width = len(seen.counts)
+    if len(seen.values) < 2:
+        return np.zeros(width), np.zeros(width)
+    origin = seen.times[0] if origin_ms is None else origin_ms
+    inside = seen.inside
+    x = np.where(inside, (seen.times - origin) / 1000, 0.0)
+    y = np.where(inside, seen.values, 0.0)
+    n = seen.counts
+    sum_x, sum_y = compensated(x), compensated(y)
+    covariance = compensated(x * y) - sum_x * sum_y / n
+    variance = compensated(x * x) - sum_x * sum_x / n
+    slope = covariance / variance
+    intercept = sum_y / n - slope * sum_x / n
+    first = seen.values[0]
+    constant = (np.where(inside, seen.values, first) == first).all(axis=0)
+    flat = np.where(np.isinf(first), np.nan, 0.0)
+    return np.where(constant, flat, slope), np.where(constant, np.where(np.isinf(first), np.nan, first), intercept)
+
+
+KERNELS: dict[str, Callable[[Window], Answer]] = {
+    kernel.__name__: kernel
+    for kernel in (
+        sum_over_time, avg_over_time, min_over_time, max_over_time, count_over_time, present_over_time,
+        last_over_time, first_over_time, stdvar_over_time, stddev_over_time, changes, resets, deriv,
+    )
+}  # fmt: skip
+# The rows these return are the samples themselves, so the metric name stays.
+KEEPS_NAME = frozenset({"last_over_time", "first_over_time"})

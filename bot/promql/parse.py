@@ -1,0 +1,230 @@
+"""PromQL text becomes a checked `Expr`. The one door to promql_parser.
+
+The guard runs first; afterwards anything this engine cannot answer is refused here, by name, never at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import promql_parser as pp
+
+from bot.errors import QueryError, UnsupportedQueryError
+from bot.labels import Matcher, Op
+from bot.promql import guard, nodes
+from bot.promql.nodes import Anchor, At, Card, Instant, Kind, Matching, Node
+from bot.promql.signatures import AGGREGATIONS, FUNCTIONS
+
+LOOKBACK_MS = 300_000
+DEFAULT_STEP_MS = 60_000
+# A chain of binary operators is walked in a loop; everything else costs Python frames.
+MAX_DEPTH = 110
+
+
+@dataclass(frozen=True)
+class Selector:
+    """One selector of an expression. `depth_seconds`: how far before the evaluation time it reads."""
+
+    matchers: tuple[Matcher, ...]
+    range_seconds: float
+    offset_seconds: float
+    under_absent: bool
+    depth_seconds: float
+    name: str | None
+    node: Instant = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Expr:
+    """A parsed expression. `text` is what was written, `canonical` is equal for equal meanings."""
+
+    text: str
+    canonical: str
+    kind: Kind
+    selectors: tuple[Selector, ...]
+    lookback_seconds: float
+    node: Node = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse(text: str) -> Expr:
+    """Raises QueryError on anything that is not PromQL, UnsupportedQueryError on what this engine does not answer."""
+    return _parse(text.strip() if isinstance(text, str) else text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Expr:
+    guard.check(text)
+    node = _shielded(lambda: _convert(pp.parse(text), 0))
+    selectors = tuple(_selectors(node, 0, 0, under_absent=False))
+    lookback = max((selector.depth_seconds for selector in selectors), default=0.0)
+    return Expr(text, node.key, nodes.kind_of(node), selectors, lookback, node)
+
+
+def _shielded(work: Callable[[], Node]) -> Node:
+    try:
+        return work()
+    except QueryError:
+        raise
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise QueryError(f"parse error: {error}") from None
+    except BaseException as error:  # a Rust panic arrives as BaseException; everything else goes on
+        if type(error).__name__ != "PanicException":
+            raise
+        raise QueryError("parse error: a number or timestamp in the expression is out of range") from None
+
+
+def _convert(raw: Any, depth: int) -> Node:
+    if depth > MAX_DEPTH:
+        raise QueryError(f"expression is nested too deep: more than {MAX_DEPTH} levels")
+    match raw:
+        case pp.ParenExpr():
+            return _convert(raw.expr, depth + 1)
+        case pp.NumberLiteral():
+            return nodes.number(raw.val)
+        case pp.StringLiteral():
+            return nodes.text(raw.val)
+        case pp.VectorSelector():
+            return _instant(raw)
+        case pp.MatrixSelector():
+            return nodes.range_of(_instant(raw.vector_selector), _ms(raw.range))
+        case pp.SubqueryExpr():
+            inner = _convert(raw.expr, depth + 1)
+            return nodes.subquery(inner, _ms(raw.range), _step(raw.step), _ms(raw.offset), _at(raw.at))
+        case pp.UnaryExpr():
+            return nodes.negate(_convert(raw.expr, depth + 1))
+        case pp.Call():
+            return _call(raw, depth)
+        case pp.AggregateExpr():
+            return _aggregate(raw, depth)
+        case pp.BinaryExpr():
+            return _chain(raw, depth)
+    raise UnsupportedQueryError(f"unsupported expression: {type(raw).__name__}")
+
+
+def _chain(raw: Any, depth: int) -> Node:
+    spine = []
+    while isinstance(raw, pp.BinaryExpr):
+        spine.append(raw)
+        raw = raw.lhs
+    node = _convert(raw, depth + 1)
+    for part in reversed(spine):
+        modifier = part.modifier
+        node = nodes.binary(
+            str(part.op),
+            node,
+            _convert(part.rhs, depth + 1),
+            returns_bool=bool(modifier and modifier.return_bool),
+            matching=_matching(modifier),
+        )
+    return node
+
+
+def _matching(modifier: Any) -> Matching:
+    if modifier is None:
+        return Matching()
+    fill = modifier.fill_values
+    if fill is not None and (fill.lhs is not None or fill.rhs is not None):
+        raise UnsupportedQueryError("unsupported modifier: fill()")
+    card = Card.ONE_TO_ONE
+    if modifier.card == pp.VectorMatchCardinality.ManyToOne:
+        card = Card.MANY_TO_ONE
+    elif modifier.card == pp.VectorMatchCardinality.OneToMany:
+        card = Card.ONE_TO_MANY
+    on, labels = False, tuple[str, ...]()
+    if modifier.matching is not None:
+        on = modifier.matching.type == pp.LabelModifierType.Include
+        labels = tuple(sorted(set(modifier.matching.labels)))
+    return Matching(card, on, labels, tuple(sorted(set(modifier.group_labels or ()))))
+
+
+def _instant(raw: Any) -> Instant:
+    if raw.matchers.or_matchers:
+        raise UnsupportedQueryError('unsupported: "or" between matchers; write two selectors joined by or')
+    matchers = [Matcher(m.name, _op(m.op), m.value) for m in raw.matchers.matchers]
+    if raw.name is not None:
+        matchers.append(Matcher(nodes.NAME, Op.EQUAL, raw.name))
+    return nodes.instant(matchers, _ms(raw.offset), _at(raw.at))
+
+
+def _op(raw: Any) -> Op:
+    # The parser's enum is not hashable, so no dict.
+    if raw == pp.MatchOp.Equal:
+        return Op.EQUAL
+    if raw == pp.MatchOp.NotEqual:
+        return Op.NOT_EQUAL
+    return Op.REGEX if raw == pp.MatchOp.Re else Op.NOT_REGEX
+
+
+def _call(raw: Any, depth: int) -> Node:
+    name = raw.func.name
+    signature = FUNCTIONS.get(name)
+    if signature is None:
+        raise UnsupportedQueryError(f"unsupported function: {name}()")
+    args = tuple(_convert(arg, depth + 1) for arg in raw.args)
+    signature.check(name, args)
+    return nodes.call(name, args, signature.returns)
+
+
+def _aggregate(raw: Any, depth: int) -> Node:
+    op = str(raw.op)
+    if op not in AGGREGATIONS:
+        raise UnsupportedQueryError(f"unsupported aggregation: {op}()")
+    param = None if raw.param is None else _convert(raw.param, depth + 1)
+    modifier = raw.modifier
+    without = modifier is not None and modifier.type == pp.AggModifierType.Without
+    labels = () if modifier is None else modifier.labels
+    return nodes.aggregate(op, _convert(raw.expr, depth + 1), param, without=without, labels=labels)
+
+
+def _ms(value: timedelta | None) -> int:
+    return 0 if value is None else value // timedelta(milliseconds=1)
+
+
+def _step(value: timedelta | None) -> int | None:
+    return None if value is None else _ms(value)
+
+
+def _at(modifier: Any) -> At:
+    if modifier is None:
+        return None
+    if modifier.type == pp.AtModifierType.Start:
+        return Anchor.START
+    if modifier.type == pp.AtModifierType.End:
+        return Anchor.END
+    return round(modifier.at.timestamp() * 1000)
+
+
+def _selectors(node: Node, range_ms: int, above_ms: int, *, under_absent: bool) -> Iterator[Selector]:
+    match node:
+        case Instant():
+            depth = above_ms + max(0, node.offset_ms) + max(range_ms, 0) + LOOKBACK_MS
+            yield Selector(
+                node.matchers, range_ms / 1000, node.offset_ms / 1000, under_absent, depth / 1000, node.name, node
+            )
+        case nodes.Range():
+            yield from _selectors(node.selector, node.range_ms, above_ms, under_absent=under_absent)
+        case nodes.Subquery():
+            above_ms += node.range_ms + max(0, node.offset_ms) + (node.step_ms or DEFAULT_STEP_MS)
+            yield from _selectors(node.expr, 0, above_ms, under_absent=under_absent)
+        case _:
+            absent = isinstance(node, nodes.Call) and node.function in {"absent", "absent_over_time"}
+            for child in _operands(node):
+                yield from _selectors(child, 0, above_ms, under_absent=under_absent or absent)
+
+
+def _operands(node: Node) -> list[Node]:
+    """The children; of a chain of binary operators all operands, left to right, however long it is."""
+    operands: list[Node] = []
+    while isinstance(node, nodes.Binary):
+        operands.append(node.rhs)
+        node = node.lhs
+    if operands:
+        return [node, *reversed(operands)]
+    return list(node.children())

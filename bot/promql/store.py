@@ -1,0 +1,504 @@
+"""The samples in memory: series by label set, blocks by metric name, retention, staleness.
+
+Columnar: one append is one row of arrays per metric name, never a loop over samples. Reading is select.py's business.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.labels import Labels
+from bot.promql.block import HOLE, NEVER, STALE, Block, Columns, Floats, compact, is_hole, is_marker
+from bot.promql.nodes import NAME
+from bot.promql.strings import Pool
+
+Ids = NDArray[np.int64]
+# Readers hold positions for the length of an evaluation; slots are not overwritten before this much later.
+_SLACK_MS = 60_000
+_PLANS = 8
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of an append. `unknown` above 0: some ids were forgotten since, ask `intern` again."""
+
+    accepted: int
+    rejected: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One block's part of a scrape: values[source] go to `columns`, `missing` are the writer's other columns."""
+
+    block: Block
+    writer: int
+    columns: Columns | slice
+    source: Columns | slice
+    missing: Columns | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    steps: tuple[_Step, ...]
+    elsewhere: Columns
+    unknown: int
+
+
+@dataclass
+class _Writer:
+    plans: dict[bytes, _Plan] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    epoch: int = -1
+
+
+@dataclass
+class _Place:
+    block: Block
+    column: int
+    writer: str
+
+
+class SeriesStore:
+    """`lock` guards every entry point; one is needed as soon as appends and evaluations run in different threads."""
+
+    def __init__(self, retention_seconds: float, lock: AbstractContextManager[object] | None = None) -> None:
+        self.lock: AbstractContextManager[object] = nullcontext() if lock is None else lock
+        self.pool = Pool()
+        self.blocks: dict[str, Block] = {}
+        # Counted up when ids were forgotten or wanted names changed: answers of `intern` may differ afterwards.
+        self.epoch = 0
+        self.rejected = 0
+        self.appended = 0
+        self.version = 0
+        self._retention_ms = round(retention_seconds * 1000)
+        self._needs: dict[str, int] | None = None
+        self._wanted: Callable[[str], bool] | None = None
+        self._next_id = 0
+        self._id_of: dict[bytes, int] = {}
+        self._key_of: dict[int, bytes] = {}
+        self._places: dict[int, _Place] = {}
+        self._writers: dict[str, _Writer] = {}
+        self._fresh: list[int] = []
+        self._idle: list[int] = []
+        self._evaluated_ms = NEVER
+        self._newest_ms = NEVER
+        self._forgotten_ms = NEVER
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def series_known(self) -> int:
+        return len(self._id_of)
+
+    @property
+    def bytes_used(self) -> int:
+        return sum(block.values.nbytes + block.times.nbytes for block in self.blocks.values())
+
+    # Series -----------------------------------------------------------------------------------------------------------
+
+    def intern(self, labels: Labels) -> int:
+        """The id of this label set, the same until it is forgotten; -1 when nobody wants its metric name."""
+        with self.lock:
+            if self._wanted is not None and not self._wanted(labels.get(NAME, "")):
+                return -1
+            code = self.pool.code
+            packed = array("I")
+            for name in sorted(labels):
+                packed.append(code(name))
+                packed.append(code(labels[name]))
+            key = packed.tobytes()
+            found = self._id_of.get(key)
+            if found is None:
+                found = self._id_of[key] = self._next_id
+                self._key_of[found] = key
+                self._fresh.append(found)
+                self._next_id += 1
+            return found
+
+    def labels_of(self, series: int) -> dict[str, str]:
+        """Raises KeyError when the id has been forgotten."""
+        with self.lock:
+            return self._labels(self._key_of[series])
+
+    def _labels(self, key: bytes) -> dict[str, str]:
+        text = self.pool.text
+        return {text(name): text(value) for name, value in self._codes(key)}
+
+    @staticmethod
+    def _codes(key: bytes) -> list[tuple[int, int]]:
+        packed = array("I", key)
+        return list(zip(packed[::2], packed[1::2], strict=True))
+
+    def keep(self, names: Collection[str] | Callable[[str], bool] | None) -> None:
+        """Keeps only these metric names from now on, and drops the others' samples; None keeps everything."""
+        with self.lock:
+            wanted = names if names is None or callable(names) else frozenset(names).__contains__
+            self._wanted = wanted
+            self.epoch += 1
+            if wanted is not None:
+                unwanted = [name for name in self.blocks if not wanted(name)]
+                for name in unwanted:
+                    self._drop_block(name)
+
+    def set_retention(self, seconds: float, needs: Mapping[str, float] | None = None) -> None:
+        """`needs` gives single metric names their own retention, so that one long window does not hold everything."""
+        with self.lock:
+            self._retention_ms = round(seconds * 1000)
+            self._needs = None if needs is None else {name: round(value * 1000) for name, value in needs.items()}
+            for block in self.blocks.values():
+                block.retention_ms = self._retention_of(block.name)
+
+    def _retention_of(self, name: str) -> int:
+        own = self._retention_ms if self._needs is None else self._needs.get(name, self._retention_ms)
+        return own + _SLACK_MS
+
+    # Writing ----------------------------------------------------------------------------------------------------------
+
+    def append(self, writer: str, t: float, ids: Ids, values: Floats) -> Appended:
+        """One scrape of one writer: all samples at one time. A series older than its newest sample is rejected."""
+        ids, values = np.asarray(ids, np.int64), np.asarray(values, np.float64)
+        t_ms = round(t * 1000)
+        with self.lock:
+            plan = self._plan(writer, ids)
+            marked = bool(np.isnan(values).any()) and bool(is_marker(values).any())
+            accepted = rejected = 0
+            for step in plan.steps:
+                part = values[step.source]
+                if step.block.last[step.writer] < t_ms:
+                    step.block.write(step.writer, t_ms, step.columns, part, step.missing)
+                    if marked:
+                        step.block.note_markers(step.columns, part)
+                    accepted += len(part)
+                else:
+                    done = self._fill(step, t_ms, part)
+                    accepted += done
+                    rejected += len(part) - done
+                self._touch(step.block, t_ms)
+            for index in plan.elsewhere.tolist():
+                done = self._append_own(int(ids[index]), t_ms, float(values[index]))
+                accepted += done
+                rejected += not done
+            self._count(t_ms, accepted, rejected)
+            return Appended(accepted, rejected, plan.unknown)
+
+    def append_at(self, ids: Ids, times: Floats, values: Floats) -> Appended:
+        """Samples that bring their own times, oldest first per series."""
+        accepted = rejected = unknown = 0
+        with self.lock:
+            for series, t, value in zip(ids, times, values, strict=True):
+                if int(series) not in self._key_of:
+                    unknown += series >= 0
+                elif self._append_own(int(series), round(float(t) * 1000), value):
+                    accepted += 1
+                else:
+                    rejected += 1
+            self._count(round(float(max(times)) * 1000) if len(times) else NEVER, accepted, rejected)
+        return Appended(accepted, rejected, int(unknown))
+
+    def mark_stale(self, t: float, ids: Ids) -> None:
+        """These series ended at time t. A series that has a sample at t, or a later one, is left alone."""
+        t_ms = round(t * 1000)
+        with self.lock:
+            parts: dict[tuple[int, int], tuple[Block, list[int]]] = {}
+            for series in np.asarray(ids, np.int64).tolist():
+                place = self._places.get(series)
+                if place is not None:
+                    key = (place.block.uid, int(place.block.home[place.column]))
+                    parts.setdefault(key, (place.block, []))[1].append(place.column)
+            for (_, number), (block, columns) in parts.items():
+                self._mark(block, number, t_ms, np.array(columns, np.intp))
+                self._touch(block, t_ms)
+
+    @staticmethod
+    def _mark(block: Block, writer: int, t_ms: int, columns: Columns) -> None:
+        if block.last[writer] > t_ms:
+            return
+        if block.last[writer] < t_ms:
+            slot = block.advance(writer, t_ms)
+            own = np.flatnonzero(block.home[: block.width] == writer)
+            block.values[slot, own] = HOLE
+            block.bad_until[own] = block.cursor[writer] - 1
+        slot = int(block.cursor[writer] - 1) % block.slots
+        free = columns[is_hole(block.values[slot, columns])]
+        block.values[slot, free] = STALE
+        block.bad_until[free] = block.cursor[writer] - 1
+
+    def _fill(self, step: _Step, t_ms: int, values: Floats) -> int:
+        """A second append at the writer's newest time fills the cells that are still empty."""
+        block = step.block
+        columns = np.arange(block.width)[step.columns]
+        if block.last[step.writer] > t_ms:
+            series = block.ids[columns].tolist()
+            return sum(self._append_own(one, t_ms, float(v)) for one, v in zip(series, values, strict=True))
+        slot = int(block.cursor[step.writer] - 1) % block.slots
+        free = is_hole(block.values[slot, columns])
+        block.values[slot, columns[free]] = values[free]
+        block.bad_until[columns[free]] = block.cursor[step.writer] - 1
+        if block.reset_at is not None:
+            # Which of them fell is not worth finding out: the slow path looks at every sample.
+            block.reset_at[columns[free]] = block.cursor[step.writer] - 1
+        return int(free.sum())
+
+    def _touch(self, block: Block, t_ms: int) -> None:
+        # Samples after the newest evaluation cannot change an answer that was given.
+        if t_ms <= self._evaluated_ms:
+            block.version += 1
+            self.version += 1
+
+    def _count(self, t_ms: int, accepted: int, rejected: int) -> None:
+        self.appended += accepted
+        self.rejected += rejected
+        self._newest_ms = max(self._newest_ms, t_ms)
+        if self._forgotten_ms == NEVER:
+            self._forgotten_ms = self._newest_ms
+        elif self._newest_ms - self._forgotten_ms > max(_SLACK_MS, self._retention_ms // 8):
+            self._forget(None)
+
+    # Where a series lives ---------------------------------------------------------------------------------------------
+
+    def _plan(self, writer: str, ids: Ids) -> _Plan:
+        known = self._writers.setdefault(writer, _Writer())
+        if known.epoch != self.epoch:
+            known.plans.clear()
+            known.epoch = self.epoch
+        key = ids.tobytes()
+        plan = known.plans.get(key)
+        if plan is None:
+            if len(known.plans) >= _PLANS:
+                known.plans.clear()
+            columns = len(self._places)
+            plan = self._make_plan(writer, known, ids.tolist())
+            if len(self._places) > columns:
+                # Older plans do not know the new columns, so they could not leave holes there.
+                known.plans.clear()
+            known.plans[key] = plan
+        return plan
+
+    def _make_plan(self, writer: str, known: _Writer, ids: list[int]) -> _Plan:
+        parts: dict[int, tuple[Block, list[int], list[int]]] = {}
+        elsewhere: list[int] = []
+        unknown = 0
+        seen: set[int] = set()
+        for index, series in enumerate(ids):
+            if series not in self._key_of:
+                unknown += series >= 0
+                continue
+            place = self._places.get(series)
+            if place is None:
+                place = self._settle(series, writer, known)
+            if place.writer != writer or series in seen:
+                elsewhere.append(index)
+                continue
+            seen.add(series)
+            part = parts.setdefault(place.block.uid, (place.block, [], []))
+            part[1].append(place.column)
+            part[2].append(index)
+        steps = tuple(self._step(known, *part) for part in parts.values())
+        return _Plan(steps, np.array(elsewhere, np.intp), unknown)
+
+    @staticmethod
+    def _step(known: _Writer, block: Block, columns: list[int], source: list[int]) -> _Step:
+        number = known.numbers[block.name]
+        own = np.flatnonzero(block.home[: block.width] == number)
+        missing = np.setdiff1d(own, columns)
+        return _Step(block, number, _sliced(columns), _sliced(source), missing if len(missing) else None)
+
+    def _settle(self, series: int, writer: str, known: _Writer | None) -> _Place:
+        """A column for a series that has none; `known` None gives it times of its own."""
+        codes = {self.pool.text(name): value for name, value in self._codes(self._key_of[series])}
+        name = self.pool.text(codes.get(NAME, 0))
+        block = self.blocks.get(name)
+        if block is None:
+            block = self.blocks[name] = Block(name, self._retention_of(name))
+            self.version += 1
+            block.version = self.version
+        if known is None:
+            number = block.add_writer()
+        else:
+            number = known.numbers.get(name, -1)
+            if number < 0:
+                number = known.numbers[name] = block.add_writer()
+        place = self._places[series] = _Place(block, block.add_column(number, series, codes), writer)
+        return place
+
+    def _append_own(self, series: int, t_ms: int, value: float) -> bool:
+        """One sample of a series that keeps its own times; the series moves out of its writer's rows when needed."""
+        place = self._places.get(series)
+        if place is None:
+            place = self._settle(series, "", None)
+        elif place.writer:
+            if _newest_of(place) >= t_ms:
+                return False
+            place = self._move_out(series, place)
+        block, column = place.block, place.column
+        number = int(block.home[column])
+        if block.last[number] >= t_ms:
+            return False
+        part = np.array([value], np.float64)
+        block.write(number, t_ms, np.array([column]), part, None)
+        block.note_markers(np.array([column]), part)
+        self._touch(block, t_ms)
+        return True
+
+    def _move_out(self, series: int, place: _Place) -> _Place:
+        """Copies the column to one with times of its own; the old column stays as holes without labels."""
+        block, old = place.block, place.column
+        home = int(block.home[old])
+        positions = np.arange(max(0, int(block.cursor[home]) - block.slots), int(block.cursor[home]))
+        times, values = block.times[positions % block.slots, home], block.values[positions % block.slots, old].copy()
+        codes = {name: int(column[old]) for name, column in block.codes.items() if column[old]}
+        block.values[:, old] = HOLE
+        block.bad_until[old] = np.iinfo(np.int64).max
+        block.ids[old] = -1
+        self._places.pop(series)
+        number = block.add_writer()
+        column = block.add_column(number, series, codes)
+        fresh = self._places[series] = _Place(block, column, "")
+        for t, value in zip(times[~is_hole(values)], values[~is_hole(values)], strict=True):
+            part = np.array([value])
+            block.write(number, int(t), np.array([column]), part, None)
+            block.note_markers(np.array([column]), part)
+        # Every writer's plan may name the old column.
+        for known in self._writers.values():
+            known.plans.clear()
+        return fresh
+
+    # Reading ----------------------------------------------------------------------------------------------------------
+
+    def evaluating(self, t_ms: int) -> None:
+        """Tells that answers for this time are being worked out: later arrivals for it count as changes."""
+        self._evaluated_ms = max(self._evaluated_ms, t_ms)
+
+    def versions(self, names: Collection[str | None]) -> int:
+        """Grows when samples that an answer was made of may have changed. None among the names means any metric."""
+        if None in names:
+            return self.version
+        blocks = self.blocks
+        return sum(blocks[name].version + 1 for name in names if name in blocks)
+
+    # Forgetting -------------------------------------------------------------------------------------------------------
+
+    def forget(self, before: float | None = None) -> int:
+        """Drops series whose newest sample is older than `before` (default: their retention); returns how many."""
+        with self.lock:
+            return self._forget(None if before is None else round(before * 1000))
+
+    def _forget(self, before_ms: int | None) -> int:
+        self._forgotten_ms = self._newest_ms
+        gone = 0
+        for block in list(self.blocks.values()):
+            edge = self._newest_ms - block.retention_ms if before_ms is None else before_ms
+            dead = _dead_columns(block, edge)
+            if len(dead) == block.width:
+                gone += self._drop_block(block.name)
+            elif before_ms is not None or len(dead) > max(16, block.width // 5):
+                gone += self._drop_columns(block, dead)
+        self._drop_unplaced()
+        if len(self.pool) > 20_000 and len(self.pool) > 3 * self._codes_in_use():
+            self._new_pool()
+        return gone
+
+    def _drop_block(self, name: str) -> int:
+        block = self.blocks.pop(name)
+        gone = [series for series in block.ids[: block.width].tolist() if series >= 0]
+        self._release(gone)
+        self.version += 1
+        return len(gone)
+
+    def _drop_columns(self, block: Block, dead: Columns) -> int:
+        if not len(dead):
+            return 0
+        gone = [series for series in block.ids[dead].tolist() if series >= 0]
+        kept = np.setdiff1d(np.arange(block.width), dead)
+        fresh = self.blocks[block.name] = compact(block, kept)
+        for column, series in enumerate(fresh.ids.tolist()):
+            self._places[series].block = fresh
+            self._places[series].column = column
+        homes = np.unique(block.home[kept])
+        renumbered = dict(zip(homes.tolist(), range(len(homes)), strict=True))
+        self._release(gone)
+        for known in self._writers.values():
+            number = renumbered.get(known.numbers.pop(block.name, -1))
+            if number is not None:
+                known.numbers[block.name] = number
+            known.plans.clear()
+        return len(gone)
+
+    def _release(self, gone: list[int]) -> None:
+        if not gone:
+            return
+        for series in gone:
+            self._places.pop(series, None)
+            self._id_of.pop(self._key_of.pop(series), None)
+        self.epoch += 1
+
+    def _drop_unplaced(self) -> None:
+        """Ids that were given out before the last forgetting and never written to since."""
+        self._release([series for series in self._idle if series not in self._places])
+        self._idle = [series for series in self._fresh if series not in self._places]
+        self._fresh.clear()
+
+    def _codes_in_use(self) -> int:
+        used = {0}
+        for key in self._key_of.values():
+            used.update(array("I", key))
+        return len(used)
+
+    def _new_pool(self) -> None:
+        """Numbers the strings still in use afresh; spaces that were handed out keep the old pool alive."""
+        old, self.pool = self.pool, Pool()
+        translated = np.zeros(len(old), np.int32)
+        for series, key in list(self._key_of.items()):
+            packed = array("I", (self.pool.code(old.text(code)) for code in array("I", key)))
+            translated[array("I", key)] = packed
+            self._id_of.pop(key)
+            self._key_of[series] = packed.tobytes()
+        self._id_of = {key: series for series, key in self._key_of.items()}
+        for block in self.blocks.values():
+            block.codes = {name: translated[codes] for name, codes in block.codes.items()}
+            block.generation += 1
+
+
+def _newest_of(place: _Place) -> int:
+    """The time of a series' newest sample or marker in its writer's rows."""
+    block, home = place.block, int(place.block.home[place.column])
+    for position in range(int(block.cursor[home]) - 1, max(-1, int(block.cursor[home]) - block.slots - 1), -1):
+        slot = position % block.slots
+        if not is_hole(block.values[slot, place.column : place.column + 1])[0]:
+            return int(block.times[slot, home])
+    return NEVER
+
+
+def _sliced(numbers: list[int]) -> Columns | slice:
+    """A slice where the numbers run one after another: writing through it is several times faster."""
+    if (
+        numbers
+        and numbers[-1] - numbers[0] == len(numbers) - 1
+        and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    ):
+        return slice(numbers[0], numbers[-1] + 1)
+    return np.array(numbers, np.intp)
+
+
+def _dead_columns(block: Block, edge_ms: int) -> Columns:
+    """Columns without a sample or marker after the edge."""
+    home = block.home[: block.width]
+    dead = block.last[home] <= edge_ms
+    # A column that is a hole now may have a sample further back, up to the edge.
+    newest = (block.cursor[home] - 1) % block.slots
+    doubtful = np.flatnonzero(~dead & is_marker(block.values[newest, np.arange(block.width)]))
+    if len(doubtful):
+        alive = np.zeros(len(doubtful), np.bool_)
+        for slot in range(block.slots):
+            inside = block.times[slot, home[doubtful]] > edge_ms
+            alive |= inside & ~is_marker(block.values[slot, doubtful])
+        dead[doubtful] = ~alive
+    return np.flatnonzero(dead | (block.ids[: block.width] < 0))

@@ -1,0 +1,40 @@
+"""Sums that survive cancellation. Prometheus 3 sums with Kahan's correction; here only columns that need it are redone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.promql.block import Floats
+from bot.promql.space import Index
+
+# A plain sum is off by about n x 1e-16 x sum(|x|); past this ratio that could show in the tenth digit.
+_CANCELS = 1e3
+
+
+def compensated(values: Floats) -> Floats:
+    """Column sums of a 2-d array."""
+    total: Floats = values.sum(axis=0)
+    size = np.abs(values).sum(axis=0)
+    doubtful = np.flatnonzero((size > _CANCELS * np.abs(total)) & np.isfinite(size))
+    for column in doubtful.tolist():
+        total[column] = _exact(values[:, column])
+    return total
+
+
+def by_group(values: Floats, ids: Index, count: int) -> Floats:
+    """Sum per group; `ids` says which group a value belongs to."""
+    total: Floats = np.bincount(ids, values, count)
+    size = np.bincount(ids, np.abs(values), count)
+    for group in np.flatnonzero((size > _CANCELS * np.abs(total)) & np.isfinite(size)).tolist():
+        total[group] = _exact(values[ids == group])
+    return total
+
+
+def _exact(values: NDArray[np.float64]) -> float:
+    try:
+        return math.fsum(values.tolist())
+    except OverflowError:
+        return float(values.sum())
