@@ -297,8 +297,8 @@ def _example(shapes: list[Shape]) -> str:
 
 
 _TEXT, _NUMBER, _MAPPING, _LIST = "text", "a number", "a mapping (key: value)", "a list"
-_DATE = "a date such as 2026-11-02"
-_DATETIME = "a date and time such as 2026-12-24T18:00"
+DATE = "a date such as 2026-11-02"
+DATETIME = "a date and time such as 2026-12-24T18:00"
 _WANTED = {
     "string_type": _TEXT,
     "int_type": "a whole number",
@@ -319,13 +319,13 @@ _WANTED = {
     "list_type": _LIST,
     "set_type": _LIST,
     "frozen_set_type": _LIST,
-    "date_type": _DATE,
-    "date_parsing": _DATE,
-    "date_from_datetime_parsing": _DATE,
+    "date_type": DATE,
+    "date_parsing": DATE,
+    "date_from_datetime_parsing": DATE,
     "date_from_datetime_inexact": "a date without a time",
-    "datetime_type": _DATETIME,
-    "datetime_parsing": _DATETIME,
-    "datetime_from_date_parsing": _DATETIME,
+    "datetime_type": DATETIME,
+    "datetime_parsing": DATETIME,
+    "datetime_from_date_parsing": DATETIME,
     "time_delta_type": "a duration such as 5m",
     "time_delta_parsing": "a duration such as 5m",
 }

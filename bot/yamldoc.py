@@ -9,13 +9,14 @@ from __future__ import annotations
 import re  # noqa: TID251 - fixed patterns, never a user's
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import Enum
 from typing import Any, Literal, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from bot.complaints import Complaint, Path, Shape, complaints, quote, shapes_at
+from bot.complaints import DATE, DATETIME, Complaint, Path, Shape, complaints, quote, shapes_at, where
 from bot.errors import ConfigError, Finding, Severity
 
 MAX_BYTES = 1 << 20
@@ -107,13 +108,17 @@ class Document:
         """
         data = self._data_at(at)
         traps = list(_traps(self, model, at, data))
+        odd = list(_misread(self, model, at, data))
         try:
-            return model.model_validate(data if filled is None else filled), traps
+            value = model.model_validate(data if filled is None else filled)
+            return (None if odd else value), traps + odd
         except ValidationError as error:
             found = complaints(model, data, error.errors(include_url=False))
-        refused = [self._from(complaint, at) for complaint in found]
-        places = {(finding.line, finding.column) for finding in refused}
-        return None, refused + [trap for trap in traps if (trap.line, trap.column) not in places]
+        told: dict[tuple[int, int, str], Finding] = {}
+        for finding in (*odd, *(self._from(complaint, at) for complaint in found), *traps):
+            absent = finding.message if finding.code == "missing-key" else ""  # many may be missing at one place
+            told.setdefault((finding.line, finding.column, absent), finding)
+        return None, list(told.values())
 
     def validate(self, model: type[AnyModel], at: Path = ()) -> AnyModel:
         """The part at `at` as a model. Raises ConfigError with every error in it; warnings do not raise."""
@@ -199,7 +204,9 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.tag is not None:
-            raise self._stop(event, "yaml-syntax", f"tag {quote(event.tag)} is not allowed", "remove it")
+            raise self._stop(
+                event, "yaml-syntax", f"tag {quote(event.tag.replace(_STANDARD, '!!'))} is not allowed", "remove it"
+            )
         before = self._nodes
         self._count(event, 1)
         if isinstance(event, yaml.ScalarEvent):
@@ -275,6 +282,7 @@ class _Builder:
         return ConfigError([Finding(self.file, mark.line, mark.column, code, message, hint=hint)])
 
 
+_STANDARD = "tag:yaml.org,2002:"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -370,8 +378,8 @@ def _number(text: str) -> float | int:
 
 
 def _traps(document: Document, model: type[BaseModel], at: Path, data: Any) -> Iterator[Finding]:
-    for path, scalar, is_key in _plain_scalars(document.node(at), ()):
-        trap = _trap(scalar.text) if scalar.text is not None and len(scalar.text) < 64 else None
+    for path, scalar, is_key in _scalars(document.node(at), ()):
+        trap = _trap(scalar.text) if scalar.plain and scalar.text and len(scalar.text) < 64 else None
         if trap is None:
             continue
         reading, only_as_text = trap
@@ -382,17 +390,34 @@ def _traps(document: Document, model: type[BaseModel], at: Path, data: Any) -> I
         yield document.finding((*at, *path), "yaml-trap", message, hint, severity=document.traps, key=is_key)
 
 
-def _plain_scalars(node: Node | None, path: Path) -> Iterator[tuple[Path, Scalar, bool]]:
-    if isinstance(node, Scalar) and node.plain:
+_TIMESTAMP = re.compile(r"[-+]?[0-9.]+")
+_TRUTH = frozenset(["0", "1", "t", "f", "y", "n"])
+
+
+def _misread(document: Document, model: type[BaseModel], at: Path, data: Any) -> Iterator[Finding]:
+    """What pydantic would take without a word: seconds since 1970 for a date, 1 for true."""
+    for path, scalar, is_key in _scalars(document.node(at), ()):
+        text = scalar.text or ""
+        if is_key or not (_TIMESTAMP.fullmatch(text) or text.lower() in _TRUTH):
+            continue
+        wanted = {shape.annotation for shape in shapes_at(model, data, path)} - {type(None)}
+        for kind, words in ((date, DATE), (datetime, DATETIME), (bool, "true or false")):
+            if wanted == {kind}:
+                message = f"{where(path)} must be {words}, not {quote(text)}"
+                yield document.finding((*at, *path), "bad-value", message)
+
+
+def _scalars(node: Node | None, path: Path) -> Iterator[tuple[Path, Scalar, bool]]:
+    """Every scalar with its path, and whether it is a key."""
+    if isinstance(node, Scalar):
         yield path, node, False
     elif isinstance(node, Sequence):
         for index, item in enumerate(node.items):
-            yield from _plain_scalars(item, (*path, index))
+            yield from _scalars(item, (*path, index))
     elif isinstance(node, Mapping):
         for name, value in node.entries.items():
-            if node.keys[name].plain:
-                yield (*path, name), node.keys[name], True
-            yield from _plain_scalars(value, (*path, name))
+            yield (*path, name), node.keys[name], True
+            yield from _scalars(value, (*path, name))
 
 
 def _is_text(shape: Shape) -> bool:
