@@ -1,0 +1,134 @@
+"""The answers to `/agent …` and `@bot …`: rows in, message out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.incidents.model import Incident, State
+from bot.oncall.model import Book
+from bot.ports import AgentStatus
+from bot.slack.grammar import VERBS, Request, nearest
+from bot.slack.kit import Block, section
+from bot.slack.text import moment, mrk, plain, span
+
+Answer = dict[str, Any]
+
+_ROWS = 10
+_HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "unknown": "❔"}
+_BAD_FIRST = ["firing", "no_data", "acked", "unknown", "ok"]
+_STATES = {State.OPEN: "🔴 open", State.ACKED: "🟨 acked", State.RESOLVED: "✅ resolved"}
+_EXAMPLES = {
+    "ack": ["ack", "ack INC-7", "ack last", "ack refund-agent"],
+    "resolve": ["resolve INC-7", "resolve last"],
+    "release": ["release INC-7"],
+    "pass": ["pass", "pass INC-7"],
+    "status": ["status", "status refund-agent", "status team:payments", "status --here"],
+    "oncall": ["oncall", "oncall payments"],
+    "incidents": ["incidents", "incidents 24h"],
+    "help": ["help", "help ack"],
+}
+
+
+def say(text: str) -> Answer:
+    """One plain sentence."""
+    return {"text": mrk(text, 2900, lines=True)}
+
+
+def status(rows: Sequence[AgentStatus], wanted: str, book: Book) -> Answer:
+    shown = [row for row in rows if not wanted or _matches(row, wanted)]
+    if not rows:
+        return say("No agents are known yet: none is registered and none is scraped.")
+    if not shown:
+        near = nearest(wanted, [row.agent for row in rows])
+        return say(f"No agent or owner is called {wanted}." + (f" Did you mean {', '.join(near)}?" if near else ""))
+    shown.sort(key=lambda row: (_BAD_FIRST.index(row.health) if row.health in _BAD_FIRST else 3, row.agent))
+    bad = sum(row.health != "ok" for row in shown)
+    title = f"{len(shown)} agent{'s' * (len(shown) != 1)}, " + (f"{bad} not well" if bad else "all well")
+    lines = [_status_row(row, book) for row in shown[:_ROWS]]
+    return _listed(title, lines, len(shown))
+
+
+def _matches(row: AgentStatus, wanted: str) -> bool:
+    return wanted in {row.agent, row.owner, row.owner.partition(":")[2], row.title}
+
+
+def _status_row(row: AgentStatus, book: Book) -> str:
+    names = [book.people[person].name if person in book.people else person for person in row.oncall]
+    oncall = f" · on call {mrk(', '.join(names), 120)}" if names else ""
+    incidents = f" · {mrk(', '.join(row.incidents), 120)}" if row.incidents else ""
+    sign = _HEALTH.get(row.health, "❔")
+    return f"{sign} *{mrk(row.title or row.agent, 80)}* {mrk(row.health, 20)} · {mrk(row.owner, 80)}{oncall}{incidents}"
+
+
+def incidents(rows: Sequence[Incident], what: str, book: Book, now: datetime) -> Answer:
+    if not rows:
+        return say("No incident is open." if what == "open" else "No incident in the last 24 hours.")
+    title = f"{len(rows)} incident{'s' * (len(rows) != 1)}" + (" open" if what == "open" else " in the last 24 hours")
+    return _listed(title, [_incident_row(row, book, now) for row in rows[:_ROWS]], len(rows))
+
+
+def _incident_row(row: Incident, book: Book, now: datetime) -> str:
+    holder = (row.acked_by or "").removeprefix("person:")
+    name = book.people[holder].name if holder in book.people else holder
+    has = f" · {mrk(name, 60)} has it" if name and row.state is State.ACKED else ""
+    agent = f"{mrk(row.agent, 60)}: " if row.agent and not row.title.startswith(row.agent) else ""
+    since = f"{moment(row.opened_at, now)} ({span((row.resolved_at or now) - row.opened_at)})"
+    return f"{_STATES[row.state]} *{row.id}* {row.severity} · {agent}{mrk(row.title, 150)} · {since}{has}"
+
+
+def oncall(answer: Mapping[str, Any], wanted: str, book: Book, now: datetime) -> Answer:
+    rows = [row for row in answer.get("schedules", []) if not wanted or _concerns(str(row["schedule"]), wanted, book)]
+    if not rows and wanted:
+        near = nearest(wanted, [*book.teams, *book.schedules])
+        return say(f"No team or schedule is called {wanted}." + (f" Did you mean {', '.join(near)}?" if near else ""))
+    if not rows:
+        return say("There are no schedules; people are paged as the escalation policies name them.")
+    return _listed("On call now", [_oncall_row(row, book, now) for row in rows[:_ROWS]], len(rows))
+
+
+def _concerns(schedule: str, wanted: str, book: Book) -> bool:
+    """The schedule itself, or one that the team's escalation policy wakes."""
+    wanted = wanted.removeprefix("team:").removeprefix("schedule:")
+    if schedule == wanted:
+        return True
+    team = book.teams.get(wanted)
+    policy = book.escalation_policies.get((team.escalation if team else None) or wanted)
+    return policy is not None and any(f"schedule:{schedule}" in step.notify for step in policy.steps)
+
+
+def _oncall_row(row: Mapping[str, Any], book: Book, now: datetime) -> str:
+    names = [book.people[person].name if person in book.people else str(person) for person in row.get("people", [])]
+    until = row.get("until")
+    if isinstance(until, str):
+        until = datetime.fromisoformat(until)
+    ends = f" until {moment(until, now)}" if until else ""
+    return f"*{mrk(str(row['schedule']), 80)}* {mrk(', '.join(names) or 'nobody', 120)}{ends}"
+
+
+def help_on(word: str) -> Answer:
+    if word in VERBS:
+        examples = "\n".join(f"`/agent {example}`" for example in _EXAMPLES[word])
+        return _blocks(f"{word}: {VERBS[word]}", [section(f"*{word}*: {VERBS[word]}", examples)])
+    lines = [f"*{verb}* {meaning}" for verb, meaning in VERBS.items()]
+    tail = "Answers are for your eyes only; add `--here` to show them to the channel. In a thread: `@agentpager ack`."
+    return _blocks("What agentpager understands", [section("*/agent* understands:", *lines, tail)])
+
+
+def unknown(request: Request) -> Answer:
+    hint = f" Did you mean {' or '.join(request.near)}?" if request.near else ""
+    return say(f"“{plain(request.word, 40)}” is no word of mine.{hint} Try /agent help.")
+
+
+def last_day(rows: Sequence[Incident], now: datetime) -> list[Incident]:
+    return [row for row in rows if now - row.opened_at <= timedelta(hours=24) or row.state is not State.RESOLVED]
+
+
+def _listed(title: str, lines: list[str], total: int) -> Answer:
+    more = [f"+{total - len(lines)} more"] if total > len(lines) else []
+    return _blocks(title, [section(f"*{title}*", *lines, *more)])
+
+
+def _blocks(text: str, blocks: list[Block]) -> Answer:
+    return {"text": text, "blocks": blocks}

@@ -1,0 +1,70 @@
+"""Who may do something, decided in one place for buttons, commands and mentions alike.
+
+Bolt checks neither workspace nor person: in a shared channel it runs a handler for a user of another company.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.errors import AgentpagerError
+from bot.oncall.model import Book
+from bot.ports import Actor
+
+
+@dataclass(frozen=True)
+class Home:
+    """The workspace that the bot token belongs to, as auth.test names it."""
+
+    team: str
+    team_name: str
+    bot_user: str
+    bot: str
+    enterprise: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Caller:
+    user: str
+    team: str
+    is_bot: bool = False
+
+
+class NotAllowedError(AgentpagerError):
+    """Nothing is done. The message is for the one who asked; an empty one means no answer at all."""
+
+
+def authorize(body: dict[str, Any], home: Home | None, book: Book) -> Actor:
+    """The person behind a click, command or mention, or NotAllowedError."""
+    caller = caller_of(body)
+    if home is None:
+        raise NotAllowedError("agentpager is still starting, so nothing was done. Try again in a moment.")
+    if caller.is_bot or not caller.user or caller.user == home.bot_user:
+        raise NotAllowedError("")
+    if caller.team != home.team:
+        raise NotAllowedError(
+            f"agentpager serves the workspace {home.team_name or home.team} only, so nothing was done."
+        )
+    for person in book.people.values():
+        if person.slack == caller.user:
+            return Actor(f"person:{person.id}", person.name, "slack", person)
+    raise NotAllowedError(
+        f"agentpager does not know you yet, so nothing was done. Ask for an entry under “people” in its "
+        f"oncall files with slack: {caller.user}"
+    )
+
+
+def caller_of(body: dict[str, Any]) -> Caller:
+    """Button: `user` and `team` are objects; command: flat keys; event: inside `event`."""
+    event = body.get("event")
+    if isinstance(event, dict):
+        team = event.get("user_team") or event.get("source_team") or event.get("team") or body.get("team_id") or ""
+        is_bot = bool(event.get("bot_id") or event.get("bot_profile"))
+        return Caller(str(event.get("user") or ""), str(team), is_bot)
+    user = body.get("user")
+    if isinstance(user, dict):
+        team = user.get("team_id") or (body.get("team") or {}).get("id") or ""
+        return Caller(str(user.get("id") or ""), str(team), bool(user.get("is_bot")))
+    return Caller(str(body.get("user_id") or ""), str(body.get("team_id") or ""))

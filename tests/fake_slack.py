@@ -1,0 +1,648 @@
+"""A small Slack: Web API, Socket Mode and signed requests over real sockets, journalling each call before it answers.
+
+Run alone with `python tests/fake_slack.py --port N --journal FILE`, or in a test `async with FakeSlack() as slack`.
+
+`POST /control` takes one JSON object:
+  {"mode": M, "method": "chat.postMessage", "channel": "#x", "count": 1, …}   how calls are answered; M is one of
+        ok                 as Slack would
+        rate_limited       429 with "retry_after" seconds
+        error_500          500; with "landed": true the message is there all the same
+        refused            ok:false with "error", for example channel_not_found
+        close              the message lands, then the connection is closed unanswered ("landed": false: it does not)
+        silent             no answer for "seconds" (default 3600); "landed" as given
+        slow               the right answer after "seconds"
+        garbage            200 with something that is not JSON
+    Without "count" a mode holds until the next "mode": "ok".
+  {"do": "click", "user": U, "action": "inc.ack", "channel": C, "ts": T}      a person presses a button
+  {"do": "command", "user": U, "text": "status"}
+  {"do": "mention", "user": U, "channel": C, "text": "ack", "thread_ts": T}
+  {"do": "disconnect" | "deaf" | "drop"}        Socket Mode: planned refresh, open but silent, cut
+  {"users": {"U1": {"deleted": true}}} · {"missing": ["#gone"]} · {"limits": true}
+`GET /journal`, `GET /messages?channel=#x`, `GET /answers` read back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import itertools
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+from urllib.request import Request, urlopen
+
+from aiohttp import ClientSession, WSMsgType, web
+
+TEAM = "T0HOME"
+BOT_USER = "U0BOT"
+BOT_ID = "B0BOT"
+BOT_TOKEN = "xoxb-fake-bot-token"
+APP_TOKEN = "xapp-fake-app-token"
+SIGNING_SECRET = "fake-signing-secret"
+SCOPES = (
+    "commands,chat:write,chat:write.public,im:write,app_mentions:read,users:read,users:read.email,"
+    "channels:history,groups:history,im:history"
+)
+_WRITES = {"chat.postMessage", "chat.update", "chat.postEphemeral"}
+
+
+@dataclass
+class Mode:
+    name: str
+    method: str = ""
+    channel: str = ""
+    count: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def fits(self, method: str, channel: str) -> bool:
+        return self.method in {"", method} and self.channel in {"", channel} and self.count != 0
+
+
+class FakeSlack:
+    """`events_url` set: interactions go there as signed requests; otherwise through the open web socket."""
+
+    def __init__(self, port: int = 0, journal: Path | None = None, events_url: str = "") -> None:
+        self.port = port
+        self.events_url = events_url
+        self.journal: list[dict[str, Any]] = []
+        self.channels: dict[str, str] = {}  # name → id
+        self.messages: dict[str, list[dict[str, Any]]] = {}  # channel id → messages, oldest first
+        self.ephemeral: list[dict[str, Any]] = []
+        self.responses: list[dict[str, Any]] = []
+        self.views: dict[str, dict[str, Any]] = {}
+        self.planned: dict[str, str] = {}
+        self.users: dict[str, dict[str, Any]] = {}
+        self.missing: set[str] = set()
+        self.scopes = SCOPES
+        self.limits = False
+        self.violations = 0
+        self.connections = 0
+        self.modes: list[Mode] = []
+        self.sockets: list[web.WebSocketResponse] = []
+        self._deaf: set[int] = set()
+        self._acks: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._journal_path = journal
+        self._numbers = itertools.count(1)
+        self._last_post: dict[str, float] = {}
+        self._closed_until: dict[tuple[str, str], float] = {}
+        self._runner: web.AppRunner | None = None
+        self._http: ClientSession | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> FakeSlack:
+        app = web.Application(client_max_size=4 * 1024 * 1024)
+        app.router.add_post("/api/{method}", self._api)
+        app.router.add_get("/api/{method}", self._api)
+        app.router.add_get("/socket/{ticket}", self._socket)
+        app.router.add_post("/response/{number}", self._response)
+        app.router.add_post("/control", self._control)
+        app.router.add_get("/journal", self._get_journal)
+        app.router.add_get("/messages", self._get_messages)
+        app.router.add_get("/answers", self._get_answers)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        self._http = ClientSession()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for socket in list(self.sockets):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(socket.close(), 0.2)
+        assert self._runner is not None
+        assert self._http is not None
+        await self._http.close()
+        await self._runner.cleanup()
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/"
+
+    # --- what tests say -----------------------------------------------------------------------------------------
+
+    def mode(self, name: str, *, method: str = "", channel: str = "", count: int | None = None, **options: Any) -> None:
+        if name == "ok":
+            self.modes = []
+        else:
+            self.modes.append(Mode(name, method, channel, count, options))
+
+    def channel_id(self, channel: str) -> str:
+        """`#name`, an id, or a user id, which means the direct message."""
+        if channel.startswith(("U", "W")):
+            return f"D{channel[1:]}"
+        if channel.startswith(("C", "D", "G")) and channel.upper() == channel:
+            return channel
+        name = channel.lstrip("#")
+        return self.channels.setdefault(name, f"C{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}")
+
+    def posted(self, channel: str) -> list[dict[str, Any]]:
+        return self.messages.get(self.channel_id(channel), [])
+
+    def calls(self, method: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.journal if entry["method"] == method]
+
+    async def click(
+        self, user: str, action: str, channel: str, ts: str, *, action_ts: str | None = None, team: str = TEAM
+    ) -> dict[str, Any]:
+        """Presses a button of a stored message; the answer says whether and how the app acknowledged."""
+        channel = self.channel_id(channel)
+        message = next(each for each in self.messages[channel] if each["ts"] == ts)
+        button = _button(message, action)
+        payload = {
+            "type": "block_actions",
+            "team": {"id": team, "domain": "home"},
+            "user": {"id": user, "team_id": team, "username": user.lower()},
+            "api_app_id": "A0APP",
+            "container": {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": False},
+            "trigger_id": self._number("trigger"),
+            "channel": {"id": channel, "name": "x"},
+            "message": {key: value for key, value in message.items() if key != "channel"},
+            "response_url": f"http://127.0.0.1:{self.port}/response/{self._number('r')}",
+            "actions": [
+                {
+                    "type": "button",
+                    "action_id": action,
+                    "block_id": button["block_id"],
+                    "value": button["value"],
+                    "action_ts": action_ts or self._ts(),
+                }
+            ],
+        }
+        return await self.deliver("interactive", payload)
+
+    async def command(
+        self, user: str, text: str, *, channel: str = "#general", team: str = TEAM, trigger: str | None = None
+    ) -> dict[str, Any]:
+        payload = {
+            "command": "/agent",
+            "text": text,
+            "team_id": team,
+            "team_domain": "home",
+            "user_id": user,
+            "user_name": user.lower(),
+            "channel_id": self.channel_id(channel),
+            "channel_name": channel.lstrip("#"),
+            "api_app_id": "A0APP",
+            "trigger_id": trigger or self._number("trigger"),
+            "response_url": f"http://127.0.0.1:{self.port}/response/{self._number('r')}",
+        }
+        return await self.deliver("slash_commands", payload)
+
+    async def mention(
+        self,
+        user: str,
+        text: str,
+        *,
+        channel: str,
+        thread_ts: str = "",
+        team: str = TEAM,
+        event_id: str | None = None,
+        bot_id: str = "",
+    ) -> dict[str, Any]:
+        event: dict[str, Any] = {
+            "type": "app_mention",
+            "user": user,
+            "text": f"<@{BOT_USER}> {text}",
+            "ts": self._ts(),
+            "channel": self.channel_id(channel),
+            "team": team,
+            "user_team": team,
+        }
+        event |= {"thread_ts": thread_ts} if thread_ts else {}
+        event |= {"bot_id": bot_id} if bot_id else {}
+        payload = {
+            "type": "event_callback",
+            "team_id": TEAM,
+            "api_app_id": "A0APP",
+            "event": event,
+            "event_id": event_id or self._number("Ev"),
+            "event_time": int(time.time()),
+            "authorizations": [{"team_id": TEAM, "user_id": BOT_USER, "is_bot": True}],
+        }
+        return await self.deliver("events_api", payload)
+
+    async def deliver(self, kind: str, payload: dict[str, Any], seconds: float = 5.0) -> dict[str, Any]:
+        """`{"acked": bool, "status": int, "payload": {...}}`; as Slack does, through the way that is configured."""
+        if self.events_url:
+            return await self._deliver_http(kind, payload, seconds)
+        envelope = self._number("envelope")
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._acks[envelope] = future
+        live = [socket for socket in self.sockets if not socket.closed and id(socket) not in self._deaf]
+        if not live:
+            return {"acked": False, "status": 0, "payload": {}}
+        await live[-1].send_json(
+            {"type": kind, "envelope_id": envelope, "payload": payload, "accepts_response_payload": True}
+        )
+        try:
+            answer = await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            return {"acked": False, "status": 0, "payload": {}}
+        return {"acked": True, "status": 200, "payload": answer.get("payload") or {}}
+
+    async def _deliver_http(self, kind: str, payload: dict[str, Any], seconds: float) -> dict[str, Any]:
+        if kind == "events_api":
+            body, content_type = json.dumps(payload), "application/json"
+        else:
+            form = {"payload": json.dumps(payload)} if kind == "interactive" else payload
+            body, content_type = urlencode(form), "application/x-www-form-urlencoded"
+        assert self._http is not None
+        headers = signed(body, int(time.time())) | {"content-type": content_type}
+        try:
+            async with asyncio.timeout(seconds), self._http.post(self.events_url, data=body, headers=headers) as answer:
+                text = await answer.text()
+                status = answer.status
+        except (TimeoutError, OSError):
+            return {"acked": False, "status": 0, "payload": {}}
+        try:
+            said = json.loads(text) if text else {}
+        except ValueError:
+            said = {"text": text}
+        return {"acked": status == 200, "status": status, "payload": said}
+
+    async def disconnect(self) -> None:
+        """The planned refresh: Slack asks for a new connection."""
+        for socket in list(self.sockets):
+            await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
+
+    def go_deaf(self) -> None:
+        """The connections stay open; nothing comes through them any more, not even a pong."""
+        self._deaf |= {id(socket) for socket in self.sockets}
+
+    async def drop(self) -> None:
+        for socket in list(self.sockets):
+            if (transport := socket._req.transport if socket._req else None) is not None:
+                transport.abort()
+
+    # --- Web API ------------------------------------------------------------------------------------------------
+
+    async def _api(self, request: web.Request) -> web.StreamResponse:
+        method = request.match_info["method"]
+        args = await _arguments(request)
+        channel = str(args.get("channel") or "")
+        now = time.monotonic()
+        wait = self._closed_until.get((method, channel), 0.0) - now
+        self.violations += wait > 0
+        mode = self._mode_for(method, channel)
+        entry = {"n": len(self.journal), "at": time.time(), "method": method, "args": args, "mode": mode.name}
+        answer: dict[str, Any] = {}
+        if mode.name in {"ok", "slow"} or mode.options.get("landed", mode.name == "close"):
+            answer = self._carry_out(method, args, request)
+        entry["answer"] = answer
+        self._write(entry)
+        return await self._misbehave(mode, method, channel, answer, request)
+
+    def _mode_for(self, method: str, channel: str) -> Mode:
+        named = {channel, self.channel_id(channel) if channel else ""}
+        for mode in self.modes:
+            if mode.fits(method, channel) or any(mode.fits(method, name) for name in named):
+                if mode.count is not None:
+                    mode.count -= 1
+                return mode
+        if self.limits and method == "chat.postMessage":
+            place = self.channel_id(channel)
+            last, now = self._last_post.get(place, 0.0), time.monotonic()
+            if now - last < 0.95:
+                return Mode("rate_limited", options={"retry_after": 1})
+            self._last_post[place] = now
+        return Mode("ok")
+
+    async def _misbehave(
+        self, mode: Mode, method: str, channel: str, answer: dict[str, Any], request: web.Request
+    ) -> web.StreamResponse:
+        match mode.name:
+            case "rate_limited":
+                seconds = mode.options.get("retry_after", 1)
+                self._closed_until[method, channel] = time.monotonic() + seconds
+                refusal = {"ok": False, "error": "ratelimited"}
+                return web.json_response(refusal, status=429, headers={"Retry-After": str(seconds)})
+            case "error_500":
+                return web.Response(status=mode.options.get("status", 500), text="oops")
+            case "refused":
+                return web.json_response({"ok": False, "error": mode.options.get("error", "channel_not_found")})
+            case "garbage":
+                return web.Response(text="<html>not JSON", content_type="application/json")
+            case "close":
+                assert request.transport is not None
+                request.transport.abort()
+            case "silent":
+                await asyncio.sleep(mode.options.get("seconds", 3600))
+            case "slow":
+                await asyncio.sleep(mode.options.get("seconds", 1))
+        return web.json_response(answer, headers={"x-oauth-scopes": self.scopes})
+
+    def _carry_out(self, method: str, args: dict[str, Any], request: web.Request) -> dict[str, Any]:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or str(args.get("token") or "")
+        wanted = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
+        if token != wanted:
+            return {"ok": False, "error": "invalid_auth" if token else "not_authed"}
+        handler = getattr(self, "_do_" + method.replace(".", "_"), None)
+        if handler is None:
+            return {"ok": False, "error": "unknown_method"}
+        answer: dict[str, Any] = handler(args)
+        return {"ok": "error" not in answer, **answer}
+
+    def _do_auth_test(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "url": "https://home.example/",
+            "team": "Home",
+            "user": "agentpager",
+            "team_id": TEAM,
+            "user_id": BOT_USER,
+            "bot_id": BOT_ID,
+        }
+
+    def _do_apps_connections_open(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"url": f"ws://127.0.0.1:{self.port}/socket/{self._number('ticket')}"}
+
+    def _do_conversations_open(self, args: dict[str, Any]) -> dict[str, Any]:
+        user = str(args.get("users") or "")
+        if self.users.get(user, {}).get("missing"):
+            return {"error": "user_not_found"}
+        return {"channel": {"id": self.channel_id(user)}}
+
+    def _do_users_info(self, args: dict[str, Any]) -> dict[str, Any]:
+        user = str(args.get("user") or "")
+        known = self.users.get(user, {})
+        if known.get("missing"):
+            return {"error": "user_not_found"}
+        shown = {"id": user, "team_id": TEAM, "name": user.lower(), "deleted": False, "is_bot": False}
+        return {"user": shown | {"is_restricted": False, "is_ultra_restricted": False} | known}
+
+    def _do_chat_postMessage(self, args: dict[str, Any]) -> dict[str, Any]:
+        channel = str(args.get("channel") or "")
+        if channel in self.missing:
+            return {"error": "channel_not_found"}
+        if problem := layout_problem(args):
+            return {"error": problem}
+        message = _message(args) | {"type": "message", "user": BOT_USER, "bot_id": BOT_ID, "ts": self._ts()}
+        message["channel"] = self.channel_id(channel)
+        self.messages.setdefault(message["channel"], []).append(message)
+        return {"channel": message["channel"], "ts": message["ts"], "message": message}
+
+    def _do_chat_update(self, args: dict[str, Any]) -> dict[str, Any]:
+        if problem := layout_problem(args):
+            return {"error": problem}
+        for message in self.messages.get(str(args.get("channel")), []):
+            if message["ts"] == args.get("ts"):
+                message.update(_message(args), edited={"ts": self._ts()})
+                return {"channel": message["channel"], "ts": message["ts"], "text": message.get("text", "")}
+        return {"error": "message_not_found"}
+
+    def _do_chat_postEphemeral(self, args: dict[str, Any]) -> dict[str, Any]:
+        if problem := layout_problem(args):
+            return {"error": problem}
+        self.ephemeral.append(args)
+        return {"message_ts": self._ts()}
+
+    def _do_chat_scheduleMessage(self, args: dict[str, Any]) -> dict[str, Any]:
+        channel = str(args.get("channel") or "")
+        if channel in self.missing:
+            return {"error": "channel_not_found"}
+        number = self._number("Q")
+        self.planned[number] = self.channel_id(channel)
+        return {"channel": self.channel_id(channel), "scheduled_message_id": number, "post_at": args.get("post_at")}
+
+    def _do_chat_deleteScheduledMessage(self, args: dict[str, Any]) -> dict[str, Any]:
+        found = self.planned.pop(str(args.get("scheduled_message_id")), None)
+        return {} if found else {"error": "invalid_scheduled_message_id"}
+
+    def _do_conversations_history(self, args: dict[str, Any]) -> dict[str, Any]:
+        channel = str(args.get("channel") or "")
+        if channel != self.channel_id(channel) or channel.startswith("U"):
+            return {"error": "channel_not_found"}
+        oldest = float(args.get("oldest") or 0)
+        found = [
+            each
+            for each in self.messages.get(channel, [])
+            if float(each["ts"]) >= oldest and each.get("thread_ts") in {None, each["ts"]}
+        ]
+        return {"messages": [_shown(each, args) for each in reversed(found)], "has_more": False}
+
+    def _do_conversations_replies(self, args: dict[str, Any]) -> dict[str, Any]:
+        found = [
+            each
+            for each in self.messages.get(str(args.get("channel")), [])
+            if args.get("ts") in {each["ts"], each.get("thread_ts")}
+        ]
+        return {"messages": [_shown(each, args) for each in found], "has_more": False}
+
+    def _do_views_open(self, args: dict[str, Any]) -> dict[str, Any]:
+        view_id = self._number("V")
+        self.views[view_id] = _decoded(args.get("view"))
+        return {"view": {"id": view_id, "hash": "1"}}
+
+    def _do_views_update(self, args: dict[str, Any]) -> dict[str, Any]:
+        self.views[str(args.get("view_id"))] = _decoded(args.get("view"))
+        return {"view": {"id": args.get("view_id"), "hash": "2"}}
+
+    # --- Socket Mode ----------------------------------------------------------------------------------------------
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoping=False)
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        self.connections += 1
+        await socket.send_json({"type": "hello", "num_connections": len(self.sockets)})
+        try:
+            while not socket.closed:
+                message = await socket.receive()
+                if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR}:
+                    break
+                if id(socket) in self._deaf:
+                    continue
+                if message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
+                elif message.type is WSMsgType.TEXT:
+                    answer = json.loads(message.data)
+                    future = self._acks.pop(answer.get("envelope_id", ""), None)
+                    if future is not None and not future.done():
+                        future.set_result(answer)
+        finally:
+            self.sockets.remove(socket)
+        return socket
+
+    # --- control and reading back ---------------------------------------------------------------------------------
+
+    async def _response(self, request: web.Request) -> web.Response:
+        answer = await request.json()
+        self.responses.append(answer | {"response": request.match_info["number"]})
+        self._write({"at": time.time(), "method": "response_url", "args": answer, "mode": "ok", "answer": {}})
+        return web.Response(text="ok")
+
+    async def _control(self, request: web.Request) -> web.Response:
+        order = await request.json()
+        self.users |= order.pop("users", {})
+        self.missing |= set(order.pop("missing", []))
+        self.limits = order.pop("limits", self.limits)
+        self.events_url = order.pop("events_url", self.events_url)
+        if "mode" in order:
+            self.mode(order.pop("mode"), **order)
+        do = order.pop("do", "")
+        if do == "click":
+            return web.json_response(await self.click(order.pop("user"), order.pop("action"), **order))
+        if do == "command":
+            return web.json_response(await self.command(order.pop("user"), order.pop("text"), **order))
+        if do == "mention":
+            return web.json_response(await self.mention(order.pop("user"), order.pop("text"), **order))
+        if do == "disconnect":
+            await self.disconnect()
+        elif do == "drop":
+            await self.drop()
+        elif do == "deaf":
+            self.go_deaf()
+        return web.json_response({"ok": True})
+
+    async def _get_journal(self, _: web.Request) -> web.Response:
+        return web.json_response(self.journal)
+
+    async def _get_messages(self, request: web.Request) -> web.Response:
+        return web.json_response(self.posted(request.query["channel"]))
+
+    async def _get_answers(self, _: web.Request) -> web.Response:
+        seen = {"ephemeral": self.ephemeral, "responses": self.responses, "views": self.views}
+        return web.json_response(seen | {"violations": self.violations, "connections": self.connections})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self.journal.append(entry)
+        if self._journal_path is not None:
+            with self._journal_path.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def _number(self, prefix: str) -> str:
+        return f"{prefix}{next(self._numbers)}"
+
+    def _ts(self) -> str:
+        return f"{int(time.time())}.{next(self._numbers):06d}"
+
+
+class Control:
+    """For a fake that runs as its own process. Blocking; `url` is without a slash at the end."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self, **order: Any) -> dict[str, Any]:
+        return self._ask("/control", order)
+
+    def click(self, user: str, action: str, channel: str, ts: str, **more: Any) -> dict[str, Any]:
+        return self(do="click", user=user, action=action, channel=channel, ts=ts, **more)
+
+    def command(self, user: str, text: str, **more: Any) -> dict[str, Any]:
+        return self(do="command", user=user, text=text, **more)
+
+    def mention(self, user: str, text: str, channel: str, **more: Any) -> dict[str, Any]:
+        return self(do="mention", user=user, text=text, channel=channel, **more)
+
+    def journal(self) -> list[dict[str, Any]]:
+        return self._ask("/journal")
+
+    def messages(self, channel: str) -> list[dict[str, Any]]:
+        return self._ask("/messages?" + urlencode({"channel": channel}))
+
+    def answers(self) -> dict[str, Any]:
+        return self._ask("/answers")
+
+    def _ask(self, path: str, order: dict[str, Any] | None = None) -> Any:
+        data = json.dumps(order).encode() if order is not None else None
+        request = Request(self.url + path, data=data, headers={"content-type": "application/json"})
+        with urlopen(request, timeout=15) as answer:
+            return json.load(answer)
+
+
+def signed(body: str, timestamp: int, secret: str = SIGNING_SECRET) -> dict[str, str]:
+    base = f"v0:{timestamp}:{body}".encode()
+    digest = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+    return {"x-slack-request-timestamp": str(timestamp), "x-slack-signature": f"v0={digest}"}
+
+
+def layout_problem(args: dict[str, Any]) -> str:
+    """Slack's documented limits, as far as we can meet them."""
+    blocks = _decoded(args.get("blocks")) or []
+    if not blocks and not args.get("text"):
+        return "no_text"
+    if len(str(args.get("text") or "")) > 40_000:
+        return "msg_too_long"
+    if len(json.dumps(blocks, ensure_ascii=False)) > 13_200:
+        return "msg_blocks_too_long"
+    block_ids = [block["block_id"] for block in blocks if "block_id" in block]
+    bad = len(blocks) > 50 or len(block_ids) != len(set(block_ids)) or any(not _block_is_good(each) for each in blocks)
+    return "invalid_blocks" if bad else ""
+
+
+def _block_is_good(block: dict[str, Any]) -> bool:
+    match block.get("type"):
+        case "header":
+            return block["text"]["type"] == "plain_text" and 0 < len(block["text"]["text"]) <= 150
+        case "section":
+            shown = block.get("fields", [])
+            texts = [block["text"]["text"]] if "text" in block else []
+            good = len(shown) <= 10 and all(0 < len(each["text"]) <= 2000 for each in shown)
+            return good and bool(texts or shown) and all(0 < len(text) <= 3000 for text in texts)
+        case "context":
+            return 0 < len(block["elements"]) <= 10 and all(0 < len(each["text"]) <= 3000 for each in block["elements"])
+        case "actions":
+            ids = [each["action_id"] for each in block["elements"]]
+            texts_fit = all(
+                len(each["text"]["text"]) <= 75 and len(each["value"]) <= 2000 for each in block["elements"]
+            )
+            return 0 < len(ids) <= 25 and len(ids) == len(set(ids)) and texts_fit
+        case "divider":
+            return True
+        case _:
+            return False
+
+
+async def _arguments(request: web.Request) -> dict[str, Any]:
+    if request.content_type == "application/json":
+        return dict(await request.json())
+    form = dict(parse_qsl(await request.text(), keep_blank_values=True))
+    return dict(request.query) | form
+
+
+def _message(args: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: _decoded(args[key]) for key in ("text", "blocks", "metadata") if args.get(key) is not None}
+    return kept | ({"thread_ts": args["thread_ts"]} if args.get("thread_ts") else {})
+
+
+def _shown(message: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
+    """Metadata is given only to those who ask for it."""
+    wanted = str(args.get("include_all_metadata", "")).lower() in {"1", "true"}
+    return message if wanted else {key: value for key, value in message.items() if key != "metadata"}
+
+
+def _decoded(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value[:1] in {"[", "{"} else value
+
+
+def _button(message: dict[str, Any], action: str) -> dict[str, Any]:
+    for block in message.get("blocks") or []:
+        for element in block.get("elements", []):
+            if element.get("action_id") == action:
+                return {"value": element["value"], "block_id": block["block_id"]}
+    raise LookupError(f"no button {action} in {message.get('text')}")
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="A small Slack for tests.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--journal", type=Path)
+    parser.add_argument("--events-url", default="", help="deliver interactions there instead of by Socket Mode")
+    options = parser.parse_args()
+    async with FakeSlack(options.port, options.journal, options.events_url) as slack:
+        print(f"fake slack on {slack.api_url}", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())

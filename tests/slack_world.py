@@ -1,0 +1,229 @@
+"""People, incidents and a Commands port that remembers, for the tests of bot/slack."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from fake_slack import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
+
+from bot.errors import AgentpagerError, ConflictError, UsageError
+from bot.incidents.model import Alert, AlertState, Incident, Severity, State
+from bot.oncall.model import Book, Person, Policy, Step, Team
+from bot.paging.model import Page, PageKind
+from bot.ports import AgentStatus, Outcome
+from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
+from bot.settings import Slack
+from bot.slack.client import SlackMessenger
+
+NOW = datetime(2026, 11, 20, 2, 18, tzinfo=UTC)
+CHANNEL = "#agent-pages"
+ANA = Person(id="ana", name="Ana Ruiz", slack="U02ABCDEF", timezone="Europe/Madrid")
+BEN = Person(id="ben", name="Ben Cole", slack="U03BACKUP", timezone="America/New_York")
+CHRIS = Person(id="chris", name="Chris Lee", slack="U04LAST")
+POLICY = Policy(
+    id="payments",
+    steps=(Step(notify=("person:ana",), wait="5m"), Step(notify=("person:ben",), wait="10m")),
+    repeat=1,
+)
+BOOK = Book(
+    people={"ana": ANA, "ben": BEN, "chris": CHRIS},
+    teams={"payments": Team(id="payments", members=("ana", "ben"), lead="ben", escalation="payments")},
+    escalation_policies={"payments": POLICY},
+    fallback="person:chris",
+)
+
+
+class WallClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+def alert(name: str = "AgentToolErrorsHigh", summary: str = "tool errors 38%", **changes) -> Alert:
+    labels = {"alertname": name, "severity": "critical", "agent": "refund-agent", "env": "prod", "region": "eu-west"}
+    labels |= changes.pop("labels", {})
+    fields = {
+        "fingerprint": name,
+        "group": "alerts/tools.yaml;tools",
+        "state": AlertState.FIRING,
+        "labels": labels,
+        "annotations": {"summary": summary, "impact": "refunds are not being issued"},
+        "value": 0.38,
+        "starts_at": NOW - timedelta(minutes=6),
+    }
+    return Alert(**fields | changes)
+
+
+def incident(**changes) -> Incident:
+    fields = {
+        "id": "INC-7",
+        "key": "agent=refund-agent owner=team:payments",
+        "revision": 1,
+        "state": State.OPEN,
+        "severity": Severity.CRITICAL,
+        "agent": "refund-agent",
+        "title": "tool errors 38%",
+        "owner": "team:payments",
+        "owner_why": "owner of agent refund-agent",
+        "channel": CHANNEL,
+        "policy": POLICY,
+        "policy_id": "payments",
+        "fallback": "person:chris",
+        "step": 0,
+        "next_at": NOW + timedelta(minutes=4),
+        "opened_at": NOW - timedelta(minutes=1),
+        "observed_at": NOW,
+        "paged_at": NOW - timedelta(minutes=1),
+        "alerts": (alert(),),
+    }
+    return Incident(**fields | changes)
+
+
+def page(kind: PageKind = PageKind.PAGE, **changes) -> Page:
+    personal = kind in {PageKind.PAGE, PageKind.REMINDER}
+    fields = {
+        "id": f"INC-7.1.{kind}",
+        "incident": None if kind is PageKind.NOTICE else "INC-7",
+        "kind": kind,
+        "person": "ana" if personal else None,
+        "channel": ANA.slack if personal else CHANNEL,
+        "due_at": NOW,
+        "reason": "on call in payments-primary",
+    }
+    return Page(**fields | changes)
+
+
+def rendered(**changes) -> Rendered:
+    fields = {
+        "runbook": "tool-errors",
+        "title": "Tool errors on an agent",
+        "summary": "A tool the agent depends on fails.",
+        "impact": "refunds are not being issued; customers get a retry message",
+        "owner": "team:payments",
+        "reviewed_on": NOW.date() - timedelta(days=12),
+        "steps": (
+            RenderedStep(
+                number=1,
+                id="provider",
+                kind="check",
+                title="model provider answering",
+                check=CheckResult(verdict=Verdict.PASS, value="1.2 s", want="< 8 s"),
+            ),
+            RenderedStep(
+                number=2,
+                id="crm",
+                kind="check",
+                title="tool crm.lookup healthy",
+                text="Look at the tool's own errors first.",
+                check=CheckResult(verdict=Verdict.FAIL, value="62 %", want="< 5 %"),
+            ),
+            RenderedStep(
+                number=3,
+                id="rotate",
+                kind="command",
+                title="CRM token expired, rotate it",
+                command="agentctl secret rotate crm --agent refund-agent",
+                run_on="the bastion",
+            ),
+            RenderedStep(
+                number=4, id="wiki", kind="link", title="CRM on-call", url="https://wiki.example.com/crm?a=1&b=2"
+            ),
+        ),
+        "links": (RenderedLink(title="Dashboard", url="https://grafana.example.com/d/tools"),),
+        "likely_step": 3,
+        "rendered_at": NOW - timedelta(seconds=5),
+    }
+    return Rendered(**fields | changes)
+
+
+def settings(slack, mode: str = "socket", **changes) -> Slack:
+    fields = {
+        "mode": mode,
+        "bot_token": BOT_TOKEN,
+        "app_token": APP_TOKEN,
+        "signing_secret": SIGNING_SECRET,
+        "channel": CHANNEL,
+        "api_url": slack.api_url,
+    }
+    return Slack(**fields | changes)
+
+
+def messenger(slack, commands=None) -> SlackMessenger:
+    return SlackMessenger(settings(slack), lambda: commands.book if commands else BOOK, WallClock())
+
+
+class FakeCommands:
+    """Answers as told; `gate` holds every change until it is set."""
+
+    def __init__(self) -> None:
+        self.book = BOOK
+        self.calls: list[tuple] = []
+        self.seen: set[str] = set()
+        self.gate: asyncio.Event | None = None
+        self.error: Exception | None = None
+        self.changed = True
+        self.message = "INC-7 is yours."
+        self.threads: dict[tuple[str, str], str] = {}
+        self.agents: list[AgentStatus] = []
+        self.open: list[Incident] = [incident()]
+
+    async def _change(self, verb, actor, reference, event_key) -> Outcome:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        fresh = event_key not in self.seen
+        self.seen.add(event_key)
+        self.calls.append((verb, actor.id, reference, event_key, fresh))
+        return Outcome(self.open[0], self.changed, self.message)
+
+    async def ack(self, actor, reference, *, event_key=None):
+        return await self._change("ack", actor, reference, event_key)
+
+    async def decline(self, actor, reference, *, event_key=None):
+        return await self._change("decline", actor, reference, event_key)
+
+    async def release(self, actor, reference, *, event_key=None):
+        return await self._change("release", actor, reference, event_key)
+
+    async def resolve(self, actor, reference, *, event_key=None):
+        return await self._change("resolve", actor, reference, event_key)
+
+    async def incidents(self, *, only_open=True, limit=50):
+        return [each for each in self.open if not only_open or each.state is not State.RESOLVED][:limit]
+
+    async def incident(self, reference):
+        for each in self.open:
+            if each.id == reference:
+                return each
+        raise UsageError(f"there is no incident {reference}")
+
+    async def rendered(self, _incident, *, fresh=False):
+        return rendered()
+
+    async def status(self):
+        return self.agents
+
+    def oncall(self, at=None):
+        return {
+            "at": NOW.isoformat(),
+            "schedules": [{"schedule": "payments-primary", "people": ["ana"], "until": "2026-11-23T08:00:00+00:00"}],
+        }
+
+    async def incident_of_message(self, channel, ts):
+        return self.threads.get((channel, ts))
+
+
+async def until(condition, seconds: float = 5.0) -> None:
+    """Waits for something that another task does."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+CONFLICT: AgentpagerError = ConflictError("INC-7 is taken already: ben has it")
