@@ -1,14 +1,390 @@
 """The child process: scrapes, evaluates, renders. May be killed at any moment; owns nothing that lasts.
 
 Reads requests on standard input and writes updates, heartbeats and replies on standard output, one JSON object a line.
-Ends when its input ends.
+Ends when its input ends. With `--check` it only judges a configuration given on standard input.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+import numpy as np
 import structlog
+from pydantic import ValidationError
+
+from bot import logs, telemetry
+from bot.agents.model import registry_series
+from bot.config import Config, check, load
+from bot.errors import AgentpagerError, QueryError
+from bot.incidents.model import Incident
+from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
+from bot.labels import Labels
+from bot.metrics.scrape import Scraper
+from bot.promql.api import instant_json, range_json
+from bot.promql.engine import Engine
+from bot.promql.parse import parse as parse_query
+from bot.promql.store import SeriesStore
+from bot.rules.evaluate import Evaluation, GroupState, Surroundings
+from bot.rules.load import required_metrics, warm_seconds, with_builtin
+from bot.rules.view import alerts_json, rules_json
+from bot.runbooks.render import render_incident
+from bot.scheduler import SystemClock, Ticker
+from bot.schema import parse_duration
+from bot.sources import Sources
 
 log = structlog.get_logger()
 
-MEMORY_BYTES = 4 << 30  # address space of this process; the child dies, never the pager
+MEMORY_BYTES = 8 << 30  # address space of this process: the child dies, never the pager
 _LINE_LIMIT = 256 * 1024 * 1024
+_BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
+_STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
+_EARLY_SHARE = 0.1  # how much of the time may go into evaluations between the regular ones
+_EARLY_GAP = 0.05
+
+
+class Watcher:
+    def __init__(self, send: Callable[[Update | Heartbeat | Reply], Awaitable[None]]) -> None:
+        self._send = send
+        self._clock = SystemClock()
+        self._store = SeriesStore(_BASE_RETENTION, Lock())
+        self._engine = Engine(self._store)
+        self._rules_thread = ThreadPoolExecutor(1, "rules")
+        self._query_threads = ThreadPoolExecutor(2, "queries")
+        self._ticker = Ticker(on_error=lambda _: None)
+        self._groups: dict[str, GroupState] = {}
+        self._config: Config | None = None
+        self._scraper: Scraper | None = None
+        self._scraped = asyncio.Event()
+        self._busy_since: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        self._ticker.start()
+        self._spawn(self._beat())
+        self._spawn(self._evaluate_early())
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("watcher.part_ended", error=repr(error))
+            os._exit(1)  # the pager starts a whole one
+
+    async def _beat(self) -> None:
+        while True:
+            stuck = self._busy_since is not None and time.monotonic() - self._busy_since > _STUCK_SECONDS
+            if not stuck:
+                await self._send(Heartbeat(at=self._clock.now(), ready=self._config is not None))
+            await asyncio.sleep(1)
+
+    # Requests ---------------------------------------------------------------------------------------------------------
+
+    async def answer(self, request: Request) -> None:
+        methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
+            "configure": self._configure,
+            "query": self._query,
+            "query_range": self._query_range,
+            "targets": self._targets,
+            "rules": self._rules,
+            "alerts": self._alerts,
+            "render": self._render,
+            "release": self._release,
+            "metrics": self._metrics,
+        }
+        try:
+            reply = Reply(id=request.id, result=await methods[request.method](request.params))
+        except QueryError as error:
+            reply = Reply(id=request.id, error=str(error), error_kind=error.kind)
+        except Exception as error:
+            log.exception("request.failed", method=request.method)
+            reply = Reply(id=request.id, error=f"{type(error).__name__}: {error}", error_kind="internal")
+        await self._send(reply)
+
+    async def _configure(self, params: dict[str, Any]) -> None:
+        config = await asyncio.to_thread(load, Sources.from_json(params["sources"]))
+        before, self._config = self._config, config
+        groups = with_builtin(config.groups)
+        queries = [step.query for runbook in config.runbooks for step in runbook.steps if step.query]
+        needs = required_metrics(groups, queries)
+        self._store.set_retention(
+            max(_BASE_RETENTION, needs.lookback_seconds if needs.names is None else 0), needs.names
+        )
+        around = Surroundings(external_url=config.settings.http.external_url, recorded_seconds=warm_seconds(groups))
+        fresh = {group.id: GroupState(group, self._engine, self._record, around) for group in groups}
+        await self._in_rules_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
+        await self._scrape(config)
+        self._write_registry()
+        self._ticker.every(config.settings.rules.interval, "registry", self._registry_tick)
+        for group in groups:
+            interval = group.interval or config.settings.rules.interval
+            self._ticker.every(interval, f"group {group.id}", self._evaluator(group.id))
+
+    def _take_over(self, fresh: dict[str, GroupState], saved: dict[str, Any]) -> None:
+        """Runs between evaluations: a group that stays keeps its alerts, one that is gone ends them."""
+        now = self._clock.now()
+        old, self._groups = self._groups, fresh
+        for name, group in fresh.items():
+            if name in old:
+                group.adopt(old.pop(name), now)
+            elif name in saved:
+                try:
+                    at = saved[name]["evaluated_at"]
+                    group.restore(json.loads(saved[name]["state"]), now, _instant(at))
+                except ValueError as error:
+                    log.error("rules.state_not_restored", group=name, error=str(error))
+        for name, group in old.items():
+            self._ticker.forget(f"group {name}")
+            group.retire(now)
+
+    async def _scrape(self, config: Config) -> None:
+        if self._scraper is None:
+            self._scraper = Scraper(
+                config.settings.metrics, self._store, config.base_dir, lambda _: self._scraped.set()
+            )
+            self._spawn(self._scraper.run())
+        else:
+            await self._scraper.reconfigure(config.settings.metrics)
+
+    async def _query(self, params: dict[str, Any]) -> Any:
+        expr = parse_query(_needed(params, "query"))
+        at = _time(params["time"]) if params.get("time") else self._clock.now().timestamp()
+        return instant_json(await self._in_query_thread(self._engine.instant, expr, at))
+
+    async def _query_range(self, params: dict[str, Any]) -> Any:
+        expr = parse_query(_needed(params, "query"))
+        start, end, step = (_time(_needed(params, name)) for name in ("start", "end", "step"))
+        return range_json(await self._in_query_thread(self._engine.range, expr, start, end, step))
+
+    async def _targets(self, _params: dict[str, Any]) -> Any:
+        return self._scraper.targets() if self._scraper else {"activeTargets": [], "droppedTargets": []}
+
+    async def _rules(self, _params: dict[str, Any]) -> Any:
+        return await self._in_rules_thread(rules_json, list(self._groups.values()), self._interval())
+
+    async def _alerts(self, _params: dict[str, Any]) -> Any:
+        return await self._in_rules_thread(alerts_json, list(self._groups.values()))
+
+    def _interval(self) -> timedelta:
+        return self._config.settings.rules.interval if self._config else timedelta(seconds=15)
+
+    async def _render(self, params: dict[str, Any]) -> Any:
+        config = self._config
+        if config is None:
+            raise QueryError("not configured yet", "execution")
+        incident = Incident.model_validate(params["incident"])
+        now = self._clock.now()
+
+        def run() -> Any:
+            return render_incident(
+                config.runbooks,
+                incident.going_on or incident.alerts,
+                {
+                    "id": incident.id,
+                    "title": incident.title,
+                    "severity": incident.severity.value,
+                    "state": incident.state.value,
+                },
+                config.agents.get(incident.agent or ""),
+                incident.owner,
+                params["facts"],
+                lambda text: instant_json(self._engine.instant(parse_query(text), now.timestamp())),
+                now,
+                params["budget"],
+            )
+
+        return (await self._in_query_thread(run)).model_dump(mode="json")
+
+    async def _release(self, params: dict[str, Any]) -> bool:
+        """A human resolved an alert that is held without data."""
+        now = self._clock.now()
+        groups = list(self._groups.values())
+        return await self._in_rules_thread(lambda: any([group.release(params["fingerprint"], now) for group in groups]))
+
+    async def _metrics(self, _params: dict[str, Any]) -> str:
+        telemetry.series.set(len(self._store))
+        if self._scraper is not None:
+            for outcome, number in self._scraper.stats().items():
+                telemetry.scrapes.labels(outcome).set(number)
+        return telemetry.watcher_page().decode()
+
+    # Evaluation -------------------------------------------------------------------------------------------------------
+
+    def _evaluator(self, name: str) -> Callable[[], Awaitable[None]]:
+        async def evaluate() -> None:
+            await self._evaluate(name, early=False)
+
+        return evaluate
+
+    async def _evaluate(self, name: str, *, early: bool) -> None:
+        group = self._groups.get(name)
+        if group is None:
+            return
+        started = time.monotonic()
+        evaluation = await self._in_rules_thread(lambda: group.evaluate(self._clock.now(), early=early))
+        telemetry.rule_seconds.observe(time.monotonic() - started)
+        telemetry.rule_evaluations.labels(name).inc()
+        telemetry.rule_failures.labels(name).inc(len(evaluation.failures))
+        await self._report(evaluation)
+
+    async def _report(self, evaluation: Evaluation) -> None:
+        await self._send(
+            Update(
+                group=evaluation.group,
+                evaluated_at=evaluation.evaluated_at,
+                alerts=evaluation.alerts,
+                state=evaluation.state,
+            )
+        )
+
+    async def _evaluate_early(self) -> None:
+        """Looks at the alerting rules right after a scrape, so that a page need not wait for the next regular round."""
+        while True:
+            await self._scraped.wait()
+            self._scraped.clear()
+            started = time.monotonic()
+            for name in list(self._groups):
+                await self._evaluate(name, early=True)
+            spent = time.monotonic() - started
+            await asyncio.sleep(max(_EARLY_GAP, spent / _EARLY_SHARE))
+
+    async def _in_rules_thread(self, call: Callable[..., Any], *args: Any) -> Any:
+        """One at a time, in order: nothing changes a group while it is evaluated."""
+
+        def run() -> Any:
+            self._busy_since = time.monotonic()
+            try:
+                return call(*args)
+            finally:
+                self._busy_since = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._rules_thread, run)
+
+    async def _in_query_thread(self, call: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._query_threads, lambda: call(*args))
+
+    def _record(self, t: float, samples: Sequence[tuple[Labels, float]], stale: Sequence[Labels]) -> None:
+        """What rules write: recorded series, ALERTS, and the ends of those that are no more."""
+        at = np.full(len(samples), t)
+        ids = np.array([self._store.intern(labels) for labels, _ in samples], dtype=np.intp)
+        self._store.append_at(ids, at, np.array([value for _, value in samples], dtype=np.float64))
+        if stale:
+            self._store.mark_stale(t, np.array([self._store.intern(labels) for labels in stale], dtype=np.intp))
+
+    async def _registry_tick(self) -> None:
+        self._write_registry()
+
+    def _write_registry(self) -> None:
+        if self._config is not None:
+            self._record(self._clock.now().timestamp(), registry_series(self._config.agents), [])
+
+
+def _needed(params: dict[str, Any], name: str) -> str:
+    value = params.get(name)
+    if not value:
+        raise QueryError(f'the parameter "{name}" is missing')
+    return str(value)
+
+
+def _time(text: str) -> float:
+    """Seconds since the epoch, an RFC 3339 instant, or, for steps, a duration: as Prometheus' API takes them."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        pass
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError:
+        raise QueryError(f'"{text}" is neither a number of seconds nor an RFC 3339 instant') from None
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def run(joint_out: int) -> None:
+    """Serves requests until the input ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LINE_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(joint_out, "wb", buffering=0)
+    )
+    writer = asyncio.StreamWriter(transport, protocol, None, loop)
+    turn = asyncio.Lock()
+
+    async def send(message: Update | Heartbeat | Reply) -> None:
+        async with turn:
+            writer.write(encode(message))
+            await writer.drain()
+
+    watcher = Watcher(send)
+    watcher.start()
+    answering: set[asyncio.Task[None]] = set()
+    while line := await reader.readline():
+        try:
+            message = decode(line)
+        except ValidationError as error:
+            log.error("joint.unreadable", error=str(error)[:500])
+            continue
+        if isinstance(message, Request):
+            task = asyncio.create_task(watcher.answer(message))
+            answering.add(task)
+            task.add_done_callback(answering.discard)
+
+
+def check_only() -> None:
+    """Findings of the configuration on standard input, as JSON on standard output."""
+    findings = check(Sources.from_json(json.loads(sys.stdin.read())))
+    sys.stdout.write(json.dumps([asdict(finding) for finding in findings]))
+
+
+def _confine() -> None:
+    """Limits on memory, first to go when the machine runs out of it, and no life without the pager."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pager decides when to end
+    if sys.platform == "linux":
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write("500")
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def main() -> None:
+    _confine()
+    logs.set_up("watcher")
+    if "--check" in sys.argv[1:]:
+        check_only()
+        return
+    joint_out = os.dup(1)
+    os.dup2(2, 1)  # whatever prints must not write into the joint
+    try:
+        asyncio.run(run(joint_out))
+    except AgentpagerError as error:
+        log.critical("watcher.failed", error=str(error))
+        sys.exit(1)
+    os._exit(0)  # threads may still be busy; nothing here needs saving
+
+
+if __name__ == "__main__":
+    main()
