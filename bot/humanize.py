@@ -98,28 +98,33 @@ def _scaled_up(value: float) -> str:
     return go_float(value, "g", 4) + prefix
 
 
+def go_exponent(value: float) -> str:
+    """Go's strconv 'e' with the shortest digits: `1.5e+00`."""
+    if not math.isfinite(value):
+        return go_float(value)
+    sign, digits, point = _digits(value)
+    mantissa = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return f"{sign}{mantissa}e{point - 1:+03d}"
+
+
 def _shortest(value: float) -> str:
     """Go's %v: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e6 on."""
-    digits, exponent = repr(value), 0
-    sign = "-" if digits.startswith("-") else ""
-    digits = digits.removeprefix("-")
-    if "e" in digits:
-        digits, _, power = digits.partition("e")
-        exponent = int(power)
-    whole, _, fraction = digits.partition(".")
-    fraction = "" if fraction == "0" else fraction
-    point = len(whole) + exponent
-    digits = whole + fraction
-    stripped = digits.lstrip("0")
-    point -= len(digits) - len(stripped)
-    digits = stripped.rstrip("0")
-    if not digits:
-        return sign + "0"
+    sign, digits, point = _digits(value)
     if point - 1 < -4 or point - 1 >= 6:
-        mantissa = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
-        return f"{sign}{mantissa}e{point - 1:+03d}"
+        return go_exponent(value)
     if point <= 0:
         return f"{sign}0.{'0' * -point}{digits}"
     if len(digits) <= point:
         return sign + digits.ljust(point, "0")
     return f"{sign}{digits[:point]}.{digits[point:]}"
+
+
+def _digits(value: float) -> tuple[str, str, int]:
+    """Sign, shortest digits, and where the decimal point stands; zero is the digit 0 before the point."""
+    text, _, power = repr(value).partition("e")
+    sign = "-" if text.startswith("-") else ""
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(power or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    return (sign, digits, point) if digits else (sign, "0", 1)
