@@ -71,7 +71,7 @@ class Service:
         messenger = SlackMessenger(config.settings.slack, lambda: self._pager.config.book, clock)
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
         self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
-        self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.wake)
+        self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._slack = SlackApp(config.settings.slack, self._desk, clock)
         self._messenger = messenger
         self._pager.outbox, self._pager.slack = self._outbox, self._slack

@@ -21,7 +21,7 @@ from bot.store.database import Database
 
 
 class Desk:
-    """`changed` is called with the id of an incident that a person has just changed."""
+    """`changed` is called with an incident that a person has just changed."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Desk:
         clock: Clock,
         world: Callable[[], World],
         facts: Callable[[Incident], dict[str, object]],
-        changed: Callable[[str], None],
+        changed: Callable[[Incident], None],
     ) -> None:
         self._store = store
         self._renderings = renderings
@@ -70,7 +70,7 @@ class Desk:
         decision = await pipeline.act(self._store, incident.id, decide, self._world(), self._clock.now(), event_key)
         if decision is None:
             return Outcome(await self._store.incident(incident.id), False, "that click has been recorded already")
-        self._changed(incident.id)
+        self._changed(decision.incident)
         self._count(decision, incident)
         return Outcome(decision.incident, True, self._spoken(decision, actor))
 

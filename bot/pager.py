@@ -22,7 +22,7 @@ from bot.config import Config, load
 from bot.errors import ConfigError, Finding, RemoteError
 from bot.incidents.decision import World
 from bot.incidents.grouping import INTERNAL
-from bot.incidents.model import Alert, AlertState, Incident
+from bot.incidents.model import Alert, AlertState, Incident, State
 from bot.joint import Update
 from bot.labels import fingerprint
 from bot.oncall.owners import people_of
@@ -63,6 +63,7 @@ class Pager:
         self._refused: tuple[Finding, ...] = ()
         self._refused_digest = ""
         self._reloading = asyncio.Lock()
+        self._releasing: set[asyncio.Task[None]] = set()
         self._watcher_missed = time.monotonic()
         self.config = config
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
@@ -85,6 +86,22 @@ class Pager:
     def wake(self, incident_id: str | None = None) -> None:
         if self.outbox is not None:
             self.outbox.wake(incident_id)
+
+    def person_changed(self, incident: Incident) -> None:
+        """Somebody has just acted: their messages are redrawn first, and what they closed is no longer held as no data."""
+        self.wake(incident.id)
+        held = [alert for alert in incident.going_on if alert.state is AlertState.NO_DATA]
+        if incident.state is State.RESOLVED and held:
+            task = asyncio.create_task(self._release([alert.fingerprint for alert in held]))
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
+
+    async def _release(self, fingerprints: list[str]) -> None:
+        try:
+            for name in fingerprints:
+                await self.watcher.ask("release", {"fingerprint": name}, 10)
+        except RemoteError as error:
+            log.warning("alert.not_released", error=str(error))
 
     async def _for_watcher(self) -> dict[str, Any]:
         return {"sources": self._sources.for_watcher().to_json(), "states": await self._store.rule_state()}
