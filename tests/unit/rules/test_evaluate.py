@@ -5,7 +5,7 @@ import pytest
 from bot.incidents.model import AlertState
 from bot.joint import Update, decode, encode
 from bot.rules.evaluate import GroupState, Surroundings
-from tests.unit.rules.conftest import NOW, Written, after, failed, make_group
+from tests.rulekit import NOW, Written, after, failed, make_group
 
 HOT = {
     "alert": "Hot",
