@@ -1,0 +1,97 @@
+"""Writes the directory that configures the demo's bot: the shipped catalogue, the demo's people, this run's ports."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from bot.demo.state import App
+from bot.shipped import folder
+
+MARKER = ".agentpager-demo"
+
+
+class NotOursError(Exception):
+    """The directory holds something that this demo did not write."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where everything listens in this run."""
+
+    workspace_url: str
+    pager_port: int
+    agent_ports: Mapping[str, int]
+
+    @property
+    def pager_url(self) -> str:
+        return f"http://127.0.0.1:{self.pager_port}"
+
+
+def write(directory: Path, addresses: Addresses, app: App, slack_mode: str) -> Path:
+    """Replaces `directory` by a fresh configuration and returns the path of its agentpager.yaml."""
+    _clear(directory)
+    directory.mkdir(parents=True)
+    (directory / MARKER).write_text("Written by `agentpager demo`, and removed by its next start.\n")
+    values = {
+        "workspace_url": addresses.workspace_url,
+        "pager_url": addresses.pager_url,
+        "pager_port": str(addresses.pager_port),
+        "slack_mode": slack_mode,
+        "targets": _targets(addresses.agent_ports),
+    }
+    for name, source in _sources():
+        text = source.read_text(encoding="utf-8")
+        for key, value in values.items():
+            text = text.replace("{{" + key + "}}", value) if name == "agentpager.yaml" else text
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    _write_secrets(directory / "secrets", app)
+    return directory / "agentpager.yaml"
+
+
+def _clear(directory: Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir() or (any(directory.iterdir()) and not (directory / MARKER).exists()):
+        raise NotOursError(f"{directory} is not a directory of the demo; name another one with --dir")
+    shutil.rmtree(directory)
+
+
+def _targets(ports: Mapping[str, int]) -> str:
+    return "\n".join(
+        f'      - {{url: "http://127.0.0.1:{port}/metrics", labels: {{agent: {agent}, env: demo}}}}'
+        for agent, port in ports.items()
+    )
+
+
+def _sources() -> Iterator[tuple[str, Traversable]]:
+    """Later ones replace earlier ones of the same name."""
+    for kind in ("alerts", "runbooks"):
+        for item in folder(kind).iterdir():
+            if item.name.endswith(".yaml"):
+                yield f"{kind}/{item.name}", item
+    yield from _files(resources.files("bot.demo") / "config", "")
+
+
+def _files(source: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for item in sorted(source.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _files(item, f"{prefix}{item.name}/")
+        elif item.name.endswith(".yaml"):
+            yield f"{prefix}{item.name}", item
+
+
+def _write_secrets(directory: Path, app: App) -> None:
+    """Tokens of the local workspace only, but kept as real ones should be."""
+    directory.mkdir(mode=0o700)
+    secrets = {"bot_token": app.bot_token, "app_token": app.app_token, "signing_secret": app.signing_secret}
+    for name, value in secrets.items():
+        path = directory / name
+        path.touch(mode=0o600)
+        path.write_text(value)
