@@ -17,7 +17,9 @@ from bot.promql.nodes import NAME, Binary, Card, Matching
 from bot.promql.space import Index, Space, classes, concatenated
 from bot.promql.value import Scalar, Vector
 
-_ARITHMETIC: dict[str, Callable[[Floats, Floats], Floats]] = {
+Operand = Floats | np.float64
+
+_ARITHMETIC: dict[str, Callable[[Operand, Operand], Floats]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
@@ -26,7 +28,7 @@ _ARITHMETIC: dict[str, Callable[[Floats, Floats], Floats]] = {
     "^": np.power,
     "atan2": np.arctan2,
 }
-_COMPARISON: dict[str, Callable[[Floats, Floats], Mask]] = {
+_COMPARISON: dict[str, Callable[[Operand, Operand], Mask]] = {
     "==": np.equal,
     "!=": np.not_equal,
     ">": np.greater,
@@ -56,7 +58,7 @@ def _scalars(op: str, left: float, right: float) -> float:
     return float(_ARITHMETIC[op](np.float64(left), np.float64(right)))
 
 
-def _with_scalar(node: Binary, vector: Vector, left: Floats, right: Floats) -> Vector:
+def _with_scalar(node: Binary, vector: Vector, left: Operand, right: Operand) -> Vector:
     if node.op in _ARITHMETIC:
         return vector.at(vector.space.without_name(), _ARITHMETIC[node.op](left, right)).checked()
     holds = _COMPARISON[node.op](left, right)
@@ -65,7 +67,7 @@ def _with_scalar(node: Binary, vector: Vector, left: Floats, right: Floats) -> V
     return vector.where(holds)
 
 
-# Which rows meet --------------------------------------------------------------------------------------------------------
+# Which rows meet ------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +120,7 @@ def _union(lhs: Vector, rhs: Vector, right_space: Space, signatures: _Signatures
     return Vector(space, joined, np.concatenate([left_present, added]), lhs.t).checked()
 
 
-# Operators between vectors ----------------------------------------------------------------------------------------------
+# Operators between vectors ------------------------------------------------------------
 
 
 def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:

@@ -31,15 +31,18 @@ _uids = count(1)
 
 
 def is_hole(values: Floats) -> Mask:
-    return values.view(np.uint64) == HOLE_BITS
+    out: Mask = values.view(np.uint64) == HOLE_BITS
+    return out
 
 
 def is_stale(values: Floats) -> Mask:
-    return values.view(np.uint64) == STALE_BITS
+    out: Mask = values.view(np.uint64) == STALE_BITS
+    return out
 
 
 def is_marker(values: Floats) -> Mask:
-    return (values.view(np.uint64) & ~np.uint64(1)) == STALE_BITS
+    out: Mask = (values.view(np.uint64) & ~np.uint64(1)) == STALE_BITS
+    return out
 
 
 class Block:

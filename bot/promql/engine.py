@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.errors import QueryError
+from bot.labels import Op
 from bot.promql import aggregate, binary, histogram, maths, nodes, over_time, rate, relabel
 from bot.promql import select as selecting
-from bot.promql.block import Floats, Mask
+from bot.promql.block import Block, Floats, Mask
 from bot.promql.nodes import NAME, Aggregate, Anchor, At, Binary, Call, Instant, Negate, Node, Number, Range, Subquery
 from bot.promql.parse import DEFAULT_STEP_MS, Expr
 from bot.promql.select import Selector, Span, Window
-from bot.promql.space import Space
+from bot.promql.space import Index, Space
 from bot.promql.store import SeriesStore
 from bot.promql.value import Matrix, Scalar, Series, String, Value, Vector
 
@@ -156,7 +157,7 @@ class Evaluation:
         self._memo = memo
         self._touched = 0
 
-    # Results ----------------------------------------------------------------------------------------------------------
+    # Results ------------------------------------------------------------
 
     def value(self, node: Node, t_ms: int) -> Value:
         """What the user sees of a whole expression."""
@@ -184,7 +185,7 @@ class Evaluation:
     def _of_scalar(self, value: Scalar) -> Vector:
         return Vector(Space(self._engine.store.pool, 1, {}), np.array([value.value]), None, value.t)
 
-    # Walking ----------------------------------------------------------------------------------------------------------
+    # Walking ------------------------------------------------------------
 
     def evaluate(self, node: Node, t_ms: int) -> Scalar | Vector:
         """The node's value at t; answers of this round are shared."""
@@ -234,7 +235,7 @@ class Evaluation:
             param = self._scalar(node.param, t_ms)
         return aggregate.aggregate(node, vector, param)
 
-    # Selectors --------------------------------------------------------------------------------------------------------
+    # Selectors ------------------------------------------------------------
 
     def _pinned(self, t_ms: int, at: At, offset_ms: int) -> int:
         if at is Anchor.START:
@@ -245,7 +246,7 @@ class Evaluation:
             t_ms = int(at)
         return t_ms - offset_ms
 
-    def _span(self, block: selecting.Block, start_ms: int, end_ms: int) -> Span:
+    def _span(self, block: Block, start_ms: int, end_ms: int) -> Span:
         if self._memo is None:
             return selecting.span(block, start_ms, end_ms)
         key = (block.uid, start_ms, end_ms)
@@ -278,7 +279,7 @@ class Evaluation:
             values[rows] = times / 1000 if as_time else found
         return Vector(space, values, None if present.all() else present, t_ms / 1000)
 
-    # Calls ------------------------------------------------------------------------------------------------------------
+    # Calls ------------------------------------------------------------
 
     def _call(self, node: Call, t_ms: int) -> Scalar | Vector:
         name, args = node.function, node.args
@@ -343,9 +344,9 @@ class Evaluation:
                     return vector.where(np.zeros(len(values), np.bool_))
                 values = maths.clamped(values, params[0], params[1])
             case "clamp_min":
-                values = np.maximum(values, params[0])
+                values = maths.at_least(values, params[0])
             case "clamp_max":
-                values = np.minimum(values, params[0])
+                values = maths.at_most(values, params[0])
         return vector.at(vector.space.without_name(), values).checked()
 
     def _absent(self, arg: Node, *, found: bool, t_ms: int) -> Vector:
@@ -353,7 +354,7 @@ class Evaluation:
         space = Space.of(self._engine.store.pool, [] if found else [labels])
         return Vector(space, np.ones(space.size), None, t_ms / 1000)
 
-    # Windows ----------------------------------------------------------------------------------------------------------
+    # Windows ------------------------------------------------------------
 
     def _over_range(self, node: Call, ranged: Node, t_ms: int) -> Vector:
         """rate(), the *_over_time family and their neighbours."""
@@ -469,9 +470,9 @@ def _stacked(
     return space, selecting.closed_up(Window(values, when, counts, start_ms, end_ms), good)
 
 
-def _merged(store: SeriesStore, steps: list[Vector]) -> tuple[Space, dict[int, np.ndarray]]:  # type: ignore[type-arg]
+def _merged(store: SeriesStore, steps: list[Vector]) -> tuple[Space, dict[int, Index]]:
     numbers: dict[tuple[tuple[str, str], ...], int] = {}
-    targets = {}
+    targets: dict[int, Index] = {}
     for vector in steps:
         space = vector.space
         if space.uid not in targets:
@@ -513,7 +514,7 @@ def _pinned_labels(arg: Node) -> dict[str, str]:
     for matcher in selector.matchers:
         if matcher.name == NAME:
             continue
-        if matcher.op is not selecting.Op.EQUAL or matcher.name in seen:
+        if matcher.op is not Op.EQUAL or matcher.name in seen:
             spoilt.add(matcher.name)
         seen[matcher.name] = matcher.value
     return {name: value for name, value in seen.items() if name not in spoilt and value}

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot.promql.block import Floats
+
+Dates = NDArray[np.datetime64]
 
 MATHS: dict[str, Callable[[Floats], Floats]] = {
     "abs": np.abs,
@@ -43,39 +46,50 @@ def rounded(values: Floats, nearest: float) -> Floats:
 
 
 def clamped(values: Floats, low: float, high: float) -> Floats:
-    # Go's math.Max and math.Min answer NaN as soon as one side is NaN, as np.maximum does.
-    out: Floats = np.maximum(low, np.minimum(high, values))
-    return out
+    return at_least(at_most(values, high), low)
 
 
-def _days(values: Floats) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def at_most(values: Floats, high: float) -> Floats:
+    # NaN on either side wins, except over -Inf: Go's math.Min.
+    return np.where(np.isneginf(values) | np.isneginf(high), -np.inf, np.minimum(values, high))
+
+
+def at_least(values: Floats, low: float) -> Floats:
+    return np.where(np.isposinf(values) | np.isposinf(low), np.inf, np.maximum(values, low))
+
+
+def _days(values: Floats) -> tuple[Dates, Dates]:
     """Seconds since 1970 as whole days, and as days with the second kept."""
     seconds = np.where(np.isfinite(values), np.trunc(values), 0).astype(np.int64).astype("datetime64[s]")
     return seconds.astype("datetime64[D]"), seconds
 
 
-def _month_of(values: Floats) -> np.ndarray:  # type: ignore[type-arg]
+def _month_of(values: Floats) -> Dates:
     return _days(values)[0].astype("datetime64[M]")
 
 
 def _day_of_month(values: Floats) -> Floats:
     days = _days(values)[0]
-    return (days - days.astype("datetime64[M]")).astype(np.float64) + 1
+    out: Floats = (days - days.astype("datetime64[M]")).astype(np.float64) + 1
+    return out
 
 
 def _days_in_month(values: Floats) -> Floats:
     month = _month_of(values)
-    return ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.float64)
+    out: Floats = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.float64)
+    return out
 
 
 def _day_of_year(values: Floats) -> Floats:
     days = _days(values)[0]
-    return (days - days.astype("datetime64[Y]")).astype(np.float64) + 1
+    out: Floats = (days - days.astype("datetime64[Y]")).astype(np.float64) + 1
+    return out
 
 
 def _seconds(values: Floats) -> Floats:
     days, seconds = _days(values)
-    return (seconds - days).astype(np.float64)
+    out: Floats = (seconds - days).astype(np.float64)
+    return out
 
 
 CALENDAR: dict[str, Callable[[Floats], Floats]] = {

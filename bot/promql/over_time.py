@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot.promql.block import Floats, Mask
 from bot.promql.select import Window
@@ -105,7 +106,7 @@ def quantile_over_time(q: float, seen: Window) -> Answer:
     return quantile(q, values, seen.counts), _some(seen)
 
 
-def quantile(q: float, ranked: Floats, counts: Floats) -> Floats:
+def quantile(q: float, ranked: Floats, counts: NDArray[np.float64] | NDArray[np.int64]) -> Floats:
     """Prometheus' quantile of columns that are sorted, the first counts[c] cells of each being samples."""
     width = ranked.shape[1]
     if np.isnan(q):

@@ -198,7 +198,8 @@ def _at(modifier: Any) -> At:
         return Anchor.START
     if modifier.type == pp.AtModifierType.End:
         return Anchor.END
-    return round(modifier.at.timestamp() * 1000)
+    seconds: float = modifier.at.timestamp()
+    return round(seconds * 1000)
 
 
 def _selectors(node: Node, range_ms: int, above_ms: int, *, under_absent: bool) -> Iterator[Selector]:

@@ -93,11 +93,11 @@ def _select(pool: Pool, blocks: Sequence[Block], matchers: Sequence[Matcher]) ->
             parts.append(Part(block, columns))
     size = sum(len(part.columns) for part in parts)
     names = {name for part in parts for name in part.block.codes}
-    columns = {}
+    codes = {}
     for name in names:
         pieces = [_codes(part.block, name, part.columns) for part in parts]
-        columns[name] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-    return Selection(Space(pool, size, columns), tuple(parts))
+        codes[name] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    return Selection(Space(pool, size, codes), tuple(parts))
 
 
 def _codes(block: Block, name: str, columns: Columns) -> Codes:
@@ -129,7 +129,7 @@ def _matches(pool: Pool, codes: Codes, matcher: Matcher) -> Mask:
     return good[inverse]
 
 
-# Spans: which positions of every writer lie in (start, end] -------------------------------------------------------------
+# Spans: which positions of every writer lie in (start, end] ----------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ def span(block: Block, start_ms: int, end_ms: int) -> Span:
     return Span(high - inside, high)
 
 
-# Newest: the sample an instant selector sees ----------------------------------------------------------------------------
+# Newest: the sample an instant selector sees ------------------------------------------------------------
 
 
 def newest(part: Part, where: Span) -> tuple[Floats, Millis, Mask]:
@@ -184,16 +184,18 @@ def _row(part: Part, position: Positions) -> Floats:
     slots = position % block.slots
     first = slots[0]
     if (slots == first).all():
-        row = block.values[first]
+        row: Floats = block.values[first]
         return row[part.whole].copy() if part.whole is not None else row[part.columns]
-    return block.values[slots, part.columns]
+    cells: Floats = block.values[slots, part.columns]
+    return cells
 
 
 def _times(block: Block, position: Positions, home: Columns) -> Millis:
-    return block.times[position % block.slots, home]
+    cells: Millis = block.times[position % block.slots, home]
+    return cells
 
 
-# Ends: all that rate() and its like need while nothing odd happened in the window ---------------------------------------
+# Ends: all that rate() and its like need while nothing odd happened in the window --------
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +221,7 @@ def ends(part: Part, where: Span, *, counter: bool) -> Ends:
     )
 
 
-# Windows: every sample --------------------------------------------------------------------------------------------------
+# Windows: every sample ------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,12 +251,13 @@ class Window:
 
     def time_at(self, index: Positions) -> Millis:
         """Each row's time of its sample `index`."""
-        if self.times.shape[1] == 1:
-            return self.times[index, 0]
-        return self.times[index, np.arange(len(index))]
+        rows = np.zeros(len(index), np.intp) if self.times.shape[1] == 1 else np.arange(len(index))
+        cells: Millis = self.times[index, rows]
+        return cells
 
     def value_at(self, index: Positions) -> Floats:
-        return self.values[index, np.arange(len(index))]
+        cells: Floats = self.values[index, np.arange(len(index))]
+        return cells
 
 
 def depth_of(part: Part, where: Span) -> int:
@@ -298,7 +301,8 @@ def _rows(block: Block, slots: NDArray[np.int64], columns: Columns) -> Floats:
     rows = block.values[first : last + 1] if last >= first and len(slots) == last - first + 1 else block.values[slots]
     if int(columns[-1]) - int(columns[0]) == len(columns) - 1:
         return np.ascontiguousarray(rows[:, int(columns[0]) : int(columns[-1]) + 1])
-    return rows[:, columns]
+    cells: Floats = rows[:, columns]
+    return cells
 
 
 def closed_up(gappy: Window, good: Mask) -> Window:

@@ -26,9 +26,7 @@ class Signature:
         for position, arg in enumerate(given):
             wanted = self.args[min(position, len(self.args) - 1)]
             if kind_of(arg) != wanted:
-                raise QueryError(
-                    f"parse error: expected type {wanted} in call to function {name}(), got {kind_of(arg)}"
-                )
+                raise QueryError(f"parse error: expected type {wanted} in call to {name}(), got {kind_of(arg)}")
             if wanted == "string" and not isinstance(arg, Text):
                 raise UnsupportedQueryError(f"unsupported: a computed string in call to {name}()")
 
@@ -37,52 +35,16 @@ _VECTOR = Signature(("vector",))
 _MATRIX = Signature(("matrix",))
 _CALENDAR = Signature(("vector",), optional=1)
 
-OVER_RANGE = [
-    "rate",
-    "increase",
-    "irate",
-    "delta",
-    "idelta",
-    "avg_over_time",
-    "sum_over_time",
-    "min_over_time",
-    "max_over_time",
-    "count_over_time",
-    "last_over_time",
-    "first_over_time",
-    "present_over_time",
-    "stddev_over_time",
-    "stdvar_over_time",
-    "changes",
-    "resets",
-    "deriv",
-]
-MATHS = [
-    "abs",
-    "ceil",
-    "floor",
-    "exp",
-    "ln",
-    "log2",
-    "log10",
-    "sqrt",
-    "sgn",
-    "sin",
-    "cos",
-    "tan",
-    "asin",
-    "acos",
-    "atan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "deg",
-    "rad",
-]
-CALENDAR = ["minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"]
+OVER_RANGE = (
+    *("rate", "increase", "irate", "delta", "idelta", "changes", "resets", "deriv"),
+    *("avg_over_time", "sum_over_time", "min_over_time", "max_over_time", "count_over_time", "present_over_time"),
+    *("last_over_time", "first_over_time", "stddev_over_time", "stdvar_over_time"),
+)
+MATHS = (
+    *("abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "deg", "rad"),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
+)
+CALENDAR = ("minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year")
 
 FUNCTIONS: dict[str, Signature] = {
     **dict.fromkeys(OVER_RANGE, _MATRIX),
@@ -109,5 +71,5 @@ FUNCTIONS: dict[str, Signature] = {
 }
 
 AGGREGATIONS = frozenset(
-    ["sum", "min", "max", "avg", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values"]
+    ("sum", "min", "max", "avg", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values")
 )

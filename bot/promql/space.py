@@ -1,6 +1,6 @@
 """The label sets of a vector, apart from its values: one column of codes per label name.
 
-Everything that depends on labels alone (groups, match maps, dropped names) is worked out once per space and kept with it.
+What depends on labels alone (groups, match maps, dropped names) is worked out once per space and kept with it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ class SeriesStore:
     def bytes_used(self) -> int:
         return sum(block.values.nbytes + block.times.nbytes for block in self.blocks.values())
 
-    # Series -----------------------------------------------------------------------------------------------------------
+    # Series ------------------------------------------------------------
 
     def intern(self, labels: Labels) -> int:
         """The id of this label set, the same until it is forgotten; -1 when nobody wants its metric name."""
@@ -160,7 +161,7 @@ class SeriesStore:
         own = self._retention_ms if self._needs is None else self._needs.get(name, self._retention_ms)
         return own + _SLACK_MS
 
-    # Writing ----------------------------------------------------------------------------------------------------------
+    # Writing ------------------------------------------------------------
 
     def append(self, writer: str, t: float, ids: Ids, values: Floats) -> Appended:
         """One scrape of one writer: all samples at one time. A series older than its newest sample is rejected."""
@@ -262,7 +263,7 @@ class SeriesStore:
         elif self._newest_ms - self._forgotten_ms > max(_SLACK_MS, self._retention_ms // 8):
             self._forget(None)
 
-    # Where a series lives ---------------------------------------------------------------------------------------------
+    # Where a series lives ------------------------------------------------------------
 
     def _plan(self, writer: str, ids: Ids) -> _Plan:
         known = self._writers.setdefault(writer, _Writer())
@@ -371,7 +372,7 @@ class SeriesStore:
             known.plans.clear()
         return fresh
 
-    # Reading ----------------------------------------------------------------------------------------------------------
+    # Reading ------------------------------------------------------------
 
     def evaluating(self, t_ms: int) -> None:
         """Tells that answers for this time are being worked out: later arrivals for it count as changes."""
@@ -384,7 +385,7 @@ class SeriesStore:
         blocks = self.blocks
         return sum(blocks[name].version + 1 for name in names if name in blocks)
 
-    # Forgetting -------------------------------------------------------------------------------------------------------
+    # Forgetting ------------------------------------------------------------
 
     def forget(self, before: float | None = None) -> int:
         """Drops series whose newest sample is older than `before` (default: their retention); returns how many."""
@@ -479,11 +480,7 @@ def _newest_of(place: _Place) -> int:
 
 def _sliced(numbers: list[int]) -> Columns | slice:
     """A slice where the numbers run one after another: writing through it is several times faster."""
-    if (
-        numbers
-        and numbers[-1] - numbers[0] == len(numbers) - 1
-        and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
-    ):
+    if numbers and numbers[-1] - numbers[0] == len(numbers) - 1 and all(b - a == 1 for a, b in pairwise(numbers)):
         return slice(numbers[0], numbers[-1] + 1)
     return np.array(numbers, np.intp)
 

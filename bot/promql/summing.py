@@ -1,4 +1,7 @@
-"""Sums that survive cancellation. Prometheus 3 sums with Kahan's correction; here only columns that need it are redone."""
+"""Sums that survive cancellation.
+
+Prometheus 3 corrects every sum (Kahan); here only the sums that need it are done again.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def compensated(values: Floats) -> Floats:
 
 def by_group(values: Floats, ids: Index, count: int) -> Floats:
     """Sum per group; `ids` says which group a value belongs to."""
-    total: Floats = np.bincount(ids, values, count)
-    size = np.bincount(ids, np.abs(values), count)
+    total: Floats = np.bincount(ids, values, count).astype(np.float64)
+    size: Floats = np.bincount(ids, np.abs(values), count).astype(np.float64)
     for group in np.flatnonzero((size > _CANCELS * np.abs(total)) & np.isfinite(size)).tolist():
         total[group] = _exact(values[ids == group])
     return total
