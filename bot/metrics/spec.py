@@ -83,7 +83,7 @@ def _discovered(scrape: Scrape, group: Group, address: str) -> Spec:
     if not address or any(sign in address for sign in "/?#@ \t\n") or "__address__" in group.labels:
         raise ValueError("expected host:port")
     path = labels.get("__metrics_path__", "/metrics")
-    url = URL(f"{scheme}://{address}").join(URL(path if path.startswith("/") else f"/{path}")).extend_query(query)
+    url = URL(f"{scheme}://{address}/{path.removeprefix('/')}").with_fragment(None).extend_query(query)
     target = Target(
         url=str(url),
         interval=_duration(labels, "__scrape_interval__"),
