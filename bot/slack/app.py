@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from slack_bolt.app.async_app import AsyncApp
@@ -48,20 +48,13 @@ _SLOW = (
 _BROKEN = "Not recorded: something failed inside agentpager. Try again, or run `agentpager {verb} {reference}`."
 
 
-class SlackCommands(Commands, Protocol):
-    """What Slack asks for beyond the common commands."""
-
-    async def incident_of_message(self, channel: str, ts: str) -> str | None:
-        """The incident whose card is this message."""
-
-
 class SlackApp:
     """`start` returns at once and goes on connecting; `asgi` serves POST /slack/events in HTTP mode."""
 
     def __init__(
         self,
         settings: Slack,
-        commands: SlackCommands,
+        commands: Commands,
         clock: Clock,
         *,
         commit_seconds: float = COMMIT_SECONDS,
@@ -429,7 +422,9 @@ def _require_secrets(settings: Slack) -> None:
         hint = "run `agentpager doctor`: it says where each is found"
         raise ConfigError(
             [
-                Finding("agentpager.yaml", 0, 0, "AP090", f"slack.{key} is empty (mode {settings.mode})", hint=hint)
+                Finding(
+                    "agentpager.yaml", 0, 0, "missing-secret", f"slack.{key} is empty (mode {settings.mode})", hint=hint
+                )
                 for key in missing
             ]
         )

@@ -121,7 +121,7 @@ def _card(scene: Scene) -> list[Block]:
 def _open(scene: Scene) -> list[Part]:
     parts = [Part(100, header(f"{_sign(scene)} · {_subject(scene.incident)}"))]
     parts.append(Part(95, section(*_who(scene), *_impact(scene))))
-    parts.append(Part(80, fields([*_facts(scene), _next_fields(scene)])))
+    parts.append(Part(80, fields([*_facts(scene), *_next(scene)])))
     parts += _alerts(scene)
     parts.append(Part(60, section(*_evidence(scene))))
     parts.append(Part(90, _buttons(scene)))
@@ -262,13 +262,13 @@ def _tried(scene: Scene, incident: Incident) -> str:
     return f"No ack from {'; '.join(tried)} in {span(scene.now - incident.opened_at)}{rounds}." if tried else ""
 
 
-def _next_fields(scene: Scene) -> tuple[str, str]:
+def _next(scene: Scene) -> list[tuple[str, str]]:
     incident, book = scene.incident, scene.book
     if not incident.severity.wakes or incident.next_at is None:
-        return "If no ack", "nothing: nobody is woken"
+        return []
     rung = next_rung(incident, book, incident.next_at)
     names = [book.people[one.person].name for one in rung.people if one.person in book.people]
-    return "If no ack", f"{_names(names)} at {moment(incident.next_at, scene.now)}"
+    return [("If no ack", f"{_names(names)} at {moment(incident.next_at, scene.now)}")]
 
 
 def _names(names: Sequence[str]) -> str:
@@ -379,8 +379,8 @@ def _no_data_line(incident: Incident) -> str:
     held = [alert for alert in incident.going_on if alert.state is AlertState.NO_DATA]
     if not held:
         return ""
-    those = "Its alert has" if len(incident.going_on) == 1 else f"{len(held)} of {len(incident.going_on)} alerts have"
-    return f"⚪ {those} *no data* any more: held as it was, not resolved."
+    those = f"{len(held)} of {len(incident.going_on)} alerts" if len(incident.going_on) > 1 else "its alert"
+    return f"⚪ *No data* any more for {those}: held as it was, not resolved."
 
 
 def _lasted(scene: Scene) -> str:
@@ -422,6 +422,8 @@ def _subject(incident: Incident) -> str:
     """`refund-agent: tool errors 38%`; a title that starts with the agent's name is not given it twice."""
     title = clean(incident.title)
     agent = clean(incident.agent or "")
+    if _silent(incident):
+        return f"{agent or title}: no data any more" + (f" (was: {title})" if agent else "")
     if not agent or title.lower().startswith(agent.lower()):
         return title or agent
     return f"{agent}: {title}"
@@ -469,7 +471,7 @@ def _escalated_line(scene: Scene) -> str:
     told = incident.model_copy(update={"step": page.step, "round": page.round, "exhausted": _past_all(page, incident)})
     then = Scene(page, told, scene.rendered, scene.book, scene.now)
     sign = "🔴 Nobody answered" if told.exhausted else f"⏫ Escalated to {_level(told)}"
-    return f"{sign}: paging {_names(_paged(then))}. {mrk(page.reason, 250)}. {incident.id}"
+    return f"{sign}, paging {_names(_paged(then))}: {mrk(page.reason, 250)}. {incident.id}"
 
 
 def _past_all(page: Page, incident: Incident) -> bool:

@@ -127,7 +127,7 @@ def _step(step: RenderedStep, rendered: Rendered, room: int) -> list[str]:
     kind = f" ({_KINDS[step.kind]})" if _KINDS[step.kind] else ""
     lines = [f"*{step.number} · {mrk(step.title, 200)}*{kind}{likely}"]
     if step.check is not None:
-        lines.append(result_line(step))
+        lines.append(f"{_SIGNS[step.check.verdict]} {_result(step.check)}")
     return lines + _body(step, room)
 
 

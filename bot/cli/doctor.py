@@ -1,0 +1,213 @@
+"""`agentpager doctor`: tries everything a running server needs, one line each, with the way out of each failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, output_option, show, stop
+from bot.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from bot.config import Config
+    from bot.settings import Metrics
+    from bot.slack.examine import Check
+
+FINDINGS = 1
+_SECONDS = 5.0
+_FREE_BYTES = 100 * 1024 * 1024
+_SIGNS = {"ok": "ok     ", "fail": "FAIL   ", "warning": "warning", "skipped": "skipped"}
+
+
+@click.command("doctor")
+@config_option
+@output_option
+@click.pass_context
+def command(context: click.Context, config_path: Path, output: str) -> None:
+    """Try tokens, scopes, channels, people, targets and paths. Posts nothing and changes nothing.
+
+    Exit code 0: all fine, 1: something failed, 2: the configuration cannot be used, 3: Slack cannot be reached.
+    """
+    from bot.config import load
+    from bot.slack.examine import Check
+    from bot.sources import read_sources
+
+    try:
+        config = load(read_sources(config_path, os.environ))
+    except UsageError as error:
+        stop(str(error), CONFIG_ERROR)
+    except ConfigError as error:
+        checks = [
+            Check(f"{finding.file}:{finding.line}:{finding.column}", "fail", finding.message, finding.hint)
+            for finding in error.findings
+        ]
+        show([asdict(check) for check in checks], output, _print)
+        context.exit(CONFIG_ERROR)
+    checks, reached = asyncio.run(_examine(config, config_path))
+    show([asdict(check) for check in checks], output, _print)
+    failed = any(check.status == "fail" for check in checks)
+    context.exit(UNREACHABLE if not reached else FINDINGS if failed else 0)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        click.echo(f"{_SIGNS[row['status']]} {row['check']}: {row['message']}")
+        if row["hint"] and row["status"] != "ok":
+            click.echo(f"        → {row['hint']}")
+    counts = {status: sum(row["status"] == status for row in rows) for status in _SIGNS}
+    click.echo(f"{counts['ok']} ok, {counts['fail']} failed, {counts['warning']} warnings, {counts['skipped']} skipped")
+
+
+async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool]:
+    from bot.scheduler import SystemClock
+    from bot.slack.examine import Check, examine, token_checks
+
+    settings = config.settings
+    checks = [Check("configuration", "ok", f"{config_path}: {len(config.agents)} agents, {len(config.groups)} groups")]
+    checks += token_checks(settings.slack)
+    reached = True
+    if settings.slack.bot_token.get_secret_value().strip():
+        found, reached = await examine(settings.slack, config.book, _channels(config), SystemClock())
+        checks += found
+    checks += await _targets(settings.metrics, config.base_dir)
+    checks.append(_store(settings.store.url, config.base_dir))
+    checks.append(await _listen(settings.http.listen))
+    if settings.heartbeat is not None:
+        checks.append(await _heartbeat(settings.heartbeat.url))
+    return checks, reached
+
+
+def _channels(config: Config) -> list[str]:
+    named = [config.settings.slack.channel]
+    named += [agent.channel for agent in config.agents.values() if agent.channel]
+    named += [team.channel for team in config.book.teams.values() if team.channel]
+    return list(dict.fromkeys(named))
+
+
+async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
+    """One scrape of each target, by the scraper that `serve` uses."""
+    from bot.metrics.scrape import Scraper
+    from bot.promql.store import SeriesStore
+    from bot.slack.examine import Check
+
+    once = timedelta(seconds=1)
+    hurried = metrics.scrape.model_copy(
+        update={
+            "interval": once,
+            "targets": tuple(target.model_copy(update={"interval": once}) for target in metrics.scrape.targets),
+        }
+    )
+    longest = max([metrics.scrape.timeout, *(target.timeout for target in metrics.scrape.targets if target.timeout)])
+    scraper = Scraper(metrics.model_copy(update={"scrape": hurried}), SeriesStore(60.0), base_dir, None)
+    running = asyncio.create_task(scraper.run())
+    try:
+        async with asyncio.timeout(longest.total_seconds() + 3):
+            while not (active := scraper.targets()["activeTargets"]) or any(
+                target["health"] == "unknown" for target in active
+            ):
+                await asyncio.sleep(0.05)
+                if not active and not metrics.scrape.file_sd and not metrics.scrape.http_sd:
+                    break
+    except TimeoutError:
+        pass
+    active, problems = scraper.targets()["activeTargets"], scraper.problems()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    if not active and not problems:
+        return [Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")]
+    return [Check("targets", "fail", problem) for problem in problems] + [_target(target) for target in active]
+
+
+def _target(target: dict[str, Any]) -> Check:
+    from bot.slack.examine import Check
+
+    name = f"target {target['scrapeUrl']}"
+    if target["health"] == "up":
+        return Check(name, "ok", f"scraped in {target['lastScrapeDuration'] * 1000:.0f} ms")
+    why = target["lastError"] or "no answer yet"
+    return Check(name, "fail", why, f"is the agent running, and open to this machine? Try: curl {target['scrapeUrl']}")
+
+
+def _store(url: str, base_dir: Path) -> Check:
+    import shutil
+
+    from bot.slack.examine import Check
+
+    path = base_dir / url.removeprefix("sqlite:///")
+    folder = path.parent
+    if not folder.is_dir():
+        return Check("store", "fail", f"{folder} does not exist", f"mkdir -p {folder}")
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".agentpager-"):
+            pass
+    except OSError as error:
+        return Check("store", "fail", f"{folder} cannot be written: {error.strerror}", f"chown it to {_user()}")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        return Check("store", "fail", f"{path} cannot be written", f"chown it to {_user()}")
+    free = shutil.disk_usage(folder).free
+    if free < _FREE_BYTES:
+        return Check("store", "fail", f"only {free // 1024 // 1024} MiB left for {path}", "free some space")
+    return Check("store", "ok", f"{path} can be written")
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+async def _listen(address: str) -> Check:
+    from bot.slack.examine import Check
+
+    host, _, port = address.rpartition(":")
+    try:
+        server = await asyncio.start_server(lambda *_: None, host.strip("[]") or None, int(port))
+    except (OSError, OverflowError) as error:
+        if await _is_ours(host, port):
+            return Check("http.listen", "ok", f"{address} is taken by a running agentpager")
+        reason = getattr(error, "strerror", None) or str(error)
+        return Check("http.listen", "fail", f"{address} cannot be used: {reason}", "choose another http.listen")
+    server.close()
+    await server.wait_closed()
+    return Check("http.listen", "ok", f"{address} is free")
+
+
+async def _is_ours(host: str, port: str) -> bool:
+    import aiohttp
+
+    name = "127.0.0.1" if host in {"", "0.0.0.0", "[::]"} else host  # noqa: S104
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(f"http://{name}:{port}/-/healthy") as answer,
+        ):
+            return answer.status in {200, 503} and "agentpager" in (await answer.text()).lower()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return False
+
+
+async def _heartbeat(url: str) -> Check:
+    """Only knocks: a real request would tell the watchdog outside that the pager is alive."""
+    from bot.slack.examine import Check
+
+    parts = urlsplit(url)
+    shown = f"{parts.scheme}://{parts.hostname}"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=True if port == 443 else None)
+    except (OSError, TimeoutError) as error:
+        reason = str(error) or "no answer in time"
+        return Check("heartbeat", "fail", f"{shown} cannot be reached: {reason}", "check heartbeat.url and the network")
+    writer.close()
+    return Check("heartbeat", "ok", f"{shown} can be reached (not pinged)")

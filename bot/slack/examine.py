@@ -1,0 +1,176 @@
+"""Tries everything that pages need of Slack, and names the way out of each failure. For `agentpager doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import SecretStr
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import RemoteError
+from bot.oncall.model import Book, Person
+from bot.ports import Clock
+from bot.settings import Slack
+from bot.slack.app import whoami
+from bot.slack.authorize import Home
+from bot.slack.client import SlackMessenger
+from bot.slack.errors import call
+from bot.slack.scopes import APP_SCOPE, OPTIONAL, REQUIRED, lost_without
+from bot.slack.web import new_session, redact, web_client
+
+Status = Literal["ok", "fail", "warning", "skipped"]
+
+APPS = "https://api.slack.com/apps"
+# key of `slack:` → what its value starts with, and where it is found
+TOKENS = {
+    "bot_token": ("xoxb-", f"{APPS} › your app › OAuth & Permissions › Bot User OAuth Token"),
+    "app_token": (
+        "xapp-",
+        f"{APPS} › your app › Basic Information › App-Level Tokens: generate one with {APP_SCOPE}",
+    ),
+    "signing_secret": ("", f"{APPS} › your app › Basic Information › App Credentials › Signing Secret"),
+}
+_CHANNEL_HINTS = {
+    "channel_not_found": "create the channel or correct its name; into a private one, /invite @{bot}",
+    "not_in_channel": "write /invite @{bot} in it",
+    "is_archived": "unarchive it or name another one",
+    "restricted_action": "a workspace rule forbids posting there: ask an admin or name another channel",
+    "missing_scope": "add chat:write to the app and install it again",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor: `hint` is the way out."""
+
+    check: str
+    status: Status
+    message: str
+    hint: str = ""
+
+
+def token_checks(settings: Slack) -> list[Check]:
+    """Which secrets are there, without asking anybody."""
+    needed = {"bot_token": settings.bot_token}
+    needed |= (
+        {"app_token": settings.app_token} if settings.mode == "socket" else {"signing_secret": settings.signing_secret}
+    )
+    return [_token_check(key, value, settings.mode) for key, value in needed.items()]
+
+
+def _token_check(key: str, secret: SecretStr, mode: str) -> Check:
+    value = secret.get_secret_value().strip()
+    start, where = TOKENS[key]
+    name = f"slack.{key}"
+    if not value:
+        variable = f"SLACK_{key.upper()}"
+        return Check(name, "fail", f"missing; {mode} mode needs it", f"set {variable} or {name}_file; found at {where}")
+    other = next((each for each, (begin, _) in TOKENS.items() if each != key and begin and value.startswith(begin)), "")
+    if other:
+        return Check(name, "fail", f"holds what belongs into slack.{other}", f"found at {where}")
+    if start and not value.startswith(start):
+        return Check(name, "warning", f"does not start with {start}", f"found at {where}")
+    return Check(name, "ok", "set")
+
+
+async def examine(settings: Slack, book: Book, channels: Sequence[str], clock: Clock) -> tuple[list[Check], bool]:
+    """All checks, and whether Slack answered at all."""
+    session = new_session()
+    messenger = SlackMessenger(settings, lambda: book, clock)
+    try:
+        web = web_client(settings.bot_token.get_secret_value(), settings.api_url, session)
+        try:
+            home = await whoami(web)
+        except RemoteError as error:
+            return [_refused_token(error, settings)], bool(error.code)
+        found = [Check("auth.test", "ok", f"workspace {home.team_name} ({home.team}), bot {home.bot_user}")]
+        found += _scope_checks(home)
+        if settings.mode == "socket":
+            found.append(await _socket_check(settings, web))
+        found += [await _channel_check(messenger, channel, home) for channel in channels]
+        found += [await _person_check(web, person, home) for person in book.people.values()]
+        return found, True
+    finally:
+        await messenger.close()
+        await session.close()
+
+
+def _refused_token(error: RemoteError, settings: Slack) -> Check:
+    if not error.code:
+        hint = f"is the way to {settings.api_url} open? Proxies are taken from HTTPS_PROXY"
+        return Check("auth.test", "fail", redact(str(error)), hint)
+    return Check(
+        "auth.test", "fail", f"Slack refuses the bot token: {error.code}", f"found at {TOKENS['bot_token'][1]}"
+    )
+
+
+def _scope_checks(home: Home) -> list[Check]:
+    if not home.scopes:
+        return [Check("scopes", "skipped", "Slack did not name the token's scopes")]
+    missing = [scope for scope in (*REQUIRED, *OPTIONAL) if scope not in home.scopes]
+    if not missing:
+        return [Check("scopes", "ok", f"all {len(REQUIRED) + len(OPTIONAL)}")]
+    hint = f"{APPS} › your app › OAuth & Permissions › add it, then Reinstall to Workspace"
+    return [
+        Check(f"scope {scope}", "fail" if scope in REQUIRED else "warning", f"missing: {lost_without(scope)}", hint)
+        for scope in missing
+    ]
+
+
+async def _socket_check(settings: Slack, web: AsyncWebClient) -> Check:
+    try:
+        await call(
+            "apps.connections.open",
+            web.apps_connections_open(app_token=settings.app_token.get_secret_value()),
+        )
+    except RemoteError as error:
+        hint = f"found at {TOKENS['app_token'][1]}; Socket Mode must be on under Settings › Socket Mode"
+        return Check("socket mode", "fail", redact(str(error)), hint)
+    return Check("socket mode", "ok", "a connection would be granted")
+
+
+async def _channel_check(messenger: SlackMessenger, channel: str, home: Home) -> Check:
+    """Plans a message for a month ahead and takes it back: nothing appears in the channel."""
+    name = f"channel {channel}"
+    try:
+        found = await messenger.channel_id(channel)
+    except RemoteError as error:
+        if error.code == "unknown_method":
+            return Check(name, "skipped", "cannot be tried without posting")
+        hint = _CHANNEL_HINTS.get(error.code, "").format(bot="agentpager")
+        public = error.code == "not_in_channel" and "chat:write.public" in home.scopes
+        return Check(name, "warning" if public else "fail", redact(str(error)), hint)
+    return Check(name, "ok", f"may be posted to ({found})")
+
+
+async def _person_check(web: AsyncWebClient, person: Person, home: Home) -> Check:
+    name = f"person {person.id}"
+    try:
+        answer = await call("users.info", web.users_info(user=person.slack))
+    except RemoteError as error:
+        if error.code in {"user_not_found", "user_not_visible"}:
+            hint = "in Slack: profile › ⋮ › Copy member ID, and write it as slack: under people"
+            return Check(name, "fail", f"there is no Slack user {person.slack}", hint)
+        return Check(name, "fail" if error.code else "warning", redact(str(error)))
+    return _judge(name, person, answer.get("user") or {}, home)
+
+
+def _judge(name: str, person: Person, user: Mapping[str, object], home: Home) -> Check:
+    if user.get("deleted"):
+        return Check(name, "fail", f"{person.slack} is deactivated", "take them out of the schedules, or reactivate")
+    if user.get("is_bot"):
+        return Check(name, "fail", f"{person.slack} is a bot", "name a human")
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return Check(name, "warning", f"{person.slack} is a guest", "guests may not see the channel of their pages")
+    team = user.get("team_id")
+    if team and team not in {home.team, home.enterprise}:
+        return Check(name, "fail", f"{person.slack} belongs to another workspace ({team})", "their clicks are refused")
+    profile = user.get("profile")
+    email = profile.get("email") if isinstance(profile, Mapping) else None
+    if person.email and email and str(email).lower() != person.email.lower():
+        return Check(
+            name, "warning", f"{person.slack} has the address {email}, not {person.email}", "is it the same one?"
+        )
+    return Check(name, "ok", f"{person.name} is active ({person.slack})")
