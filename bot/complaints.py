@@ -232,7 +232,9 @@ def _reason(error: ErrorDetails, shapes: list[Shape], value: Any) -> tuple[str, 
     """What follows the name of the place, and how to put it right."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
-        return f"is wrong: {context.get('error', error['msg'])}", ""
+        message = str(context.get("error", error["msg"]))
+        told = not isinstance(value, str) or quote(value) in message
+        return (f"is wrong: {message}" if told else f"cannot be {quote(value)}: {message}"), ""
     if value is None and kind not in {"too_short", "too_long"}:
         return "is empty", "write a value or remove the key"
     if kind in {"enum", "literal_error", "union_tag_invalid"}:

@@ -227,7 +227,8 @@ def _read_main(
         return None, None
     filled = _Filler(document, sources.env, findings, unset).fill(document.data, ())
     settings, refused = document.read(Settings, filled=filled)
-    findings += refused
+    unfilled = {(finding.line, finding.column) for finding in findings if finding.code.endswith("-variable")}
+    findings += [finding for finding in refused if (finding.line, finding.column) not in unfilled]
     return document, _with_secrets(settings, sources.secrets) if settings is not None else None
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re  # noqa: TID251 - fixed pattern, never a user's
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 _UNITS = {"y": 365 * 86400, "w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
@@ -51,4 +52,46 @@ def _read_duration(value: Any) -> Any:
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(format_duration, return_type=str)]
 Channel = Annotated[str, Field(pattern=r"^(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,})$", examples=["#agent-pages"])]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", examples=["https://pager.example.com"])]
+
+
+_URL = re.compile(r"https?://(?:[^\s/@]*@)?([^\s/@?#]+)(?:[/?#]\S*)?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+
+
+def _check_address(address: str, lowest_port: int = 1) -> None:
+    """`host` or `host:port`; a host that ends in a number is an IP address and has to be a whole one.
+
+    Messages do not repeat the address: it may hold a password, and may come from the environment.
+    """
+    host, colon, port = ("", "", "") if address.endswith("]") else address.rpartition(":")
+    if not colon:
+        host, port = address, "80"
+    if not port.isdecimal() or port != str(int(port)) or not lowest_port <= int(port) <= 65535:
+        raise ValueError("the port must be a number between 1 and 65535")
+    if _HOST.fullmatch(host) is None:
+        raise ValueError("this is not the name or address of a host")
+    if host.startswith("[") or host.rpartition(".")[2].isdecimal():
+        try:
+            ip_address(host.strip("[]"))
+        except ValueError:
+            raise ValueError("this is not a whole IP address") from None
+
+
+def _read_url(text: str) -> str:
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise ValueError("this is not an address; write for example https://pager.example.com")
+    _check_address(match[1])
+    return text
+
+
+def _read_listen(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise ValueError("there is no port; write for example 127.0.0.1:9095")
+    _check_address(f"{host or 'localhost'}:{port}", lowest_port=0)  # 0 takes any free port
+    return text
+
+
+Url = Annotated[str, AfterValidator(_read_url)]
+Listen = Annotated[str, AfterValidator(_read_listen)]

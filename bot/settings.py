@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from bot.schema import Channel, Duration, Model, Url
+from bot.schema import Channel, Duration, Listen, Model, Url
 
 Files = tuple[str, ...]
 
@@ -109,7 +109,7 @@ class Slack(Model):
     signing_secret: SecretStr = SecretStr("")
     signing_secret_file: str | None = None
     channel: Channel = "#agent-pages"
-    api_url: str = Field("https://slack.com/api/", pattern=r"^https?://.*/$", examples=["https://slack.com/api/"])
+    api_url: Annotated[Url, Field(pattern="/$", examples=["https://slack.com/api/"])] = "https://slack.com/api/"
 
 
 class Store(Model):
@@ -117,7 +117,7 @@ class Store(Model):
 
 
 class Http(Model):
-    listen: str = Field("127.0.0.1:9095", pattern=r"^.*:\d{1,5}$", examples=["127.0.0.1:9095"])
+    listen: Listen = "127.0.0.1:9095"
     external_url: Url | Literal[""] = ""
     token: SecretStr | None = None
     token_file: str | None = None

@@ -84,6 +84,7 @@ def read_sources(path: Path, env: Mapping[str, str]) -> Sources:
     text = _read(main, main.name, findings)
     document, _ = scan(text, main.name)
     files = {kind: tuple(_matched(base, kind, document, findings)) for kind in KINDS}
+    _check_targets(base, document, findings)
     secrets = dict(_secrets(base, document, findings))
     return Sources(
         base_dir=str(base),
@@ -157,6 +158,26 @@ def _matched(base: Path, kind: Kind, document: Document | None, findings: list[F
                 seen.add(path.resolve())
                 name = _relative(path, base)
                 yield Source(file=name, text=_read(path, name, findings))
+
+
+def _check_targets(base: Path, document: Document | None, findings: list[Finding]) -> None:
+    """Target files may come and go while we run, their folder may not."""
+    data = document.data if document is not None else None
+    for key in ("metrics", "scrape", "file_sd"):
+        data = data.get(key) if isinstance(data, dict) else None
+    if document is None or not isinstance(data, list):
+        return
+    for index, pattern in enumerate(data):
+        path = ("metrics", "scrape", "file_sd", index)
+        if not isinstance(pattern, str):
+            continue
+        if not pattern.endswith((".yaml", ".yml", ".json")):
+            text = f"{complaints.quote(pattern)} names no .yaml, .yml or .json file"
+            findings.append(document.finding(path, "bad-value", text, "write for example targets/*.yaml"))
+        elif not _glob(base, pattern) and not _glob(base, str(Path(pattern).parent)):
+            text = f"no file matches {complaints.quote(pattern)}, and its folder does not exist"
+            hint = "the path counts from the directory of agentpager.yaml"
+            findings.append(document.finding(path, "no-match", text, hint, severity="warning"))
 
 
 def _glob(base: Path, pattern: str) -> list[Path]:

@@ -149,7 +149,7 @@ def parse(text: str, file: str, *, traps: Severity = "error") -> Document:
 
 def scan(text: str, file: str, *, traps: Severity = "error") -> tuple[Document | None, list[Finding]]:
     """As `parse`, but a document that can still be looked at (a key twice, say) is given back with its findings."""
-    builder = _Builder(file)
+    builder = _Builder(file, text, traps)
     try:
         _refuse_unreadable(text, file)
         root = builder.build(text.removeprefix("\ufeff"))
@@ -177,8 +177,10 @@ def _refuse_unreadable(text: str, file: str) -> None:
 class _Builder:
     """Turns PyYAML's events into nodes; stops at the first thing that is over a limit or not ours to read."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str, traps: Severity) -> None:
         self.file = file
+        self._lines = text.split("\n")
+        self._traps = traps
         self.findings: list[Finding] = []
         self.last_quoted: tuple[Mark, Mark] | None = None
         self._anchors: dict[str, tuple[Node, int]] = {}
@@ -237,8 +239,20 @@ class _Builder:
         plain = not event.style
         if event.style in {'"', "'"} and event.start_mark.line != event.end_mark.line:
             self.last_quoted = (_mark(event.start_mark), _mark(event.end_mark))
+        if plain and not event.value:
+            self._refuse_lost_text(event.start_mark)
         text = None if plain and event.value in {"", "~", "null", "Null", "NULL"} else event.value
         return Scalar(text, plain, _mark(event.start_mark))
+
+    def _refuse_lost_text(self, mark: Any) -> None:
+        """`channel: #pages` is an empty value and a comment, which is not what its writer meant."""
+        rest = self._lines[mark.line][mark.column :] if mark.line < len(self._lines) else ""
+        lost = re.match(r"\s*(#[^\s#]\S*)", rest)
+        if lost is not None:
+            text = f"{quote(lost[1])} is a comment here, and the value is empty"
+            hint = f'write "{lost[1]}" in quotes, or a space after # for a comment'
+            place = _mark(mark)
+            self.findings.append(Finding(self.file, place.line, place.column, "yaml-trap", text, self._traps, hint))
 
     def _sequence(self, start: Any) -> Sequence:
         items = []

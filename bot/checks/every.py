@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from bot.checks import (
     double_secret,
     duplicate_id,
+    long_timeout,
     missing_fallback,
     nobody,
     odd_label,
@@ -25,6 +26,7 @@ Check = Callable[[Subject], Iterator[Finding]]
 CHECKS: dict[str, Check] = {
     double_secret.CODE: double_secret.check,
     duplicate_id.CODE: duplicate_id.check,
+    long_timeout.CODE: long_timeout.check,
     missing_fallback.CODE: missing_fallback.check,
     nobody.CODE: nobody.check,
     odd_label.CODE: odd_label.check,
