@@ -1,0 +1,449 @@
+"""Jinja2 for runbooks, confined: only names, filters and loops that are listed here. The one door to jinja2.
+
+Texts come out raw; whoever shows them escapes them. Templates see copies of plain dicts, lists, texts and numbers, and
+read them by key only, so there is no Python object to climb out from.
+"""
+
+from __future__ import annotations
+
+import re  # noqa: TID251 - fixed pattern, never a user's
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import jinja2
+from jinja2 import nodes
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from bot.errors import TemplateError
+from bot.humanize import humanize, humanize1024, humanize_duration, humanize_percentage, humanize_timestamp
+
+MAX_SOURCE = 8 * 1024  # characters
+MAX_OUTPUT = 3000
+MAX_RANGE = 100
+MAX_LOOPS = 20
+MAX_LOOP_DEPTH = 2
+MAX_DEPTH = 40
+
+_ALLOWED: tuple[type[nodes.Node], ...] = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.If,
+    nodes.For,
+    nodes.Name,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Call,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.Pos,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+    nodes.Concat,
+    nodes.Keyword,
+)
+_TESTS = {"defined", "undefined", "none", "number", "string", "in", "eq", "ne", "lt", "le", "gt", "ge", "odd", "even"}
+_OF_JINJA = {"abs", "capitalize", "default", "d", "first", "float", "int", "last", "length", "lower", "sort"}
+_OF_JINJA |= {"string", "title", "trim", "upper"}
+_LOOP = {"index", "index0", "first", "last", "length"}
+_OPENING = re.compile(r"[(\[{]+")
+
+
+class _Record(dict[str, Any]):
+    """A dict that knows its own path, so that a missing key can be named in full."""
+
+    def __init__(self, path: str, items: Mapping[str, Any]) -> None:
+        self.path = path
+        super().__init__(
+            (str(key), _copied(f"{path}.{key}" if path else str(key), value)) for key, value in items.items()
+        )
+
+
+class AnyKey(dict[str, str]):
+    """For checking a template before there is an alert: every key is there."""
+
+
+class _AnyRecord(_Record):
+    pass
+
+
+class _Missing(jinja2.ChainableUndefined):
+    """What is not there shows as `⟨missing agent.repo⟩` and is false; the page goes out all the same."""
+
+    def __str__(self) -> str:
+        return f"⟨missing {self._undefined_name}⟩"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A template that passed every check of form."""
+
+    source: str
+    names: frozenset[str]
+    paths: tuple[tuple[str, ...], ...]  # every `a.b.c` it reads from the context
+    _template: jinja2.Template
+
+    def render(self, context: Mapping[str, Any]) -> str:
+        """Cut at MAX_OUTPUT. Raises TemplateError where a value has the wrong type."""
+        text, over = self._run(context)
+        return text[: MAX_OUTPUT - 1] + "…" if over else text
+
+    def check(self, context: Mapping[str, Any]) -> str:
+        """Raises TemplateError for what the sample context does not have, in any branch, and for too long a text."""
+        record = _Record("", context)
+        for path in self.paths:
+            _require(record, path)
+        text, over = self._run(context)
+        if over:
+            raise TemplateError(f"renders to more than {MAX_OUTPUT} characters")
+        return text
+
+    def _run(self, context: Mapping[str, Any]) -> tuple[str, bool]:
+        record = _Record("", context)
+        parts: list[str] = []
+        size = 0
+        try:
+            for part in self._template.generate(record):
+                parts.append(part)
+                size += len(part)
+                if size > MAX_OUTPUT:
+                    return "".join(parts), True
+        except TemplateError:
+            raise
+        except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
+            raise TemplateError(str(error) or type(error).__name__) from None
+        return "".join(parts), False
+
+
+def parse(source: str) -> Text:
+    """Raises TemplateError, with the line where it can be told, for what is not Jinja2 or not allowed here."""
+    if len(source) > MAX_SOURCE:
+        raise TemplateError(f"template is longer than {MAX_SOURCE} characters")
+    if any(len(run) > MAX_DEPTH for run in _OPENING.findall(source)):
+        raise TemplateError(f"nested deeper than {MAX_DEPTH}")
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        names, paths = _checked(tree)
+        code = _ENVIRONMENT.compile(tree)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(error.message or "does not parse", _offset(source, error.lineno)) from None
+    except (RecursionError, SyntaxError, MemoryError):
+        raise TemplateError("nested too deeply") from None
+    return Text(source, names, paths, jinja2.Template.from_code(_ENVIRONMENT, code, {"range": _bounded_range}))
+
+
+def _checked(tree: nodes.Template) -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
+    """Refuses what is not allowed; bounds every loop; gathers what is read from the context."""
+    names: set[str] = set()
+    paths: list[tuple[str, ...]] = []
+    loops = 0
+    stack = [_Visit(tree, 0, 0, frozenset({"range"}), optional=False)]
+    while stack:
+        visit = stack.pop()
+        node = visit.node
+        if visit.depth > MAX_DEPTH:
+            _refuse(f"nested deeper than {MAX_DEPTH}", node)
+        _check_node(node)
+        below = replace(visit, depth=visit.depth + 1, optional=_keeps_optional(visit))
+        if isinstance(node, nodes.For):
+            loops += 1
+            if loops > MAX_LOOPS or visit.loops == MAX_LOOP_DEPTH:
+                _refuse(f"more than {MAX_LOOPS} loops, or loops more than {MAX_LOOP_DEPTH} deep", node)
+            bound = {name.name for name in node.target.find_all(nodes.Name)}
+            bound |= {node.target.name} if isinstance(node.target, nodes.Name) else set()
+            below = replace(below, loops=visit.loops + 1, local=visit.local | bound | {"loop"})
+            stack.append(replace(visit, node=node.iter, depth=visit.depth + 1))
+            stack += [replace(below, node=child) for child in node.iter_child_nodes(exclude=("iter",))]
+            node.iter = nodes.Filter(node.iter, "_each", [], [], None, None, lineno=node.lineno)
+            continue
+        path = _path(node)
+        if path and path[0] not in visit.local:
+            names.add(path[0])
+            if not visit.optional:
+                paths.append(path)
+        stack += [replace(below, node=child) for child in node.iter_child_nodes()]
+    return frozenset(names), tuple(dict.fromkeys(paths))
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """A node on the way down. `optional`: it stands before `default` or `is defined`, so it may be missing."""
+
+    node: nodes.Node
+    depth: int
+    loops: int
+    local: frozenset[str]
+    optional: bool
+
+
+def _keeps_optional(visit: _Visit) -> bool:
+    match visit.node:
+        case nodes.Filter(name="default" | "d") | nodes.Test(name="defined" | "undefined"):
+            return True
+        case nodes.Getattr() | nodes.Getitem():
+            return visit.optional
+        case _:
+            return False
+
+
+def _check_node(node: nodes.Node) -> None:
+    if not isinstance(node, _ALLOWED):
+        _refuse(f"{_spoken(node)} is not allowed in runbooks", node)
+    match node:
+        case nodes.Filter() if node.name not in _FILTERS:
+            _refuse(f'there is no filter "{node.name}"', node)
+        case nodes.Test() if node.name not in _TESTS:
+            _refuse(f'there is no test "{node.name}"', node)
+        case nodes.Call() if not (isinstance(node.node, nodes.Name) and node.node.name == "range"):
+            _refuse("nothing but range() can be called in runbooks", node)
+        case nodes.Call() if node.dyn_args is not None or node.dyn_kwargs is not None:
+            _refuse("* and ** are not allowed in runbooks", node)
+        case nodes.For() if node.recursive:
+            _refuse("recursive loops are not allowed in runbooks", node)
+        case nodes.Filter() | nodes.Test() if node.dyn_args is not None or node.dyn_kwargs is not None:
+            _refuse("* and ** are not allowed in runbooks", node)
+
+
+_SPOKEN = {
+    "Assign": "set",
+    "AssignBlock": "set",
+    "Macro": "macro",
+    "CallBlock": "call",
+    "FromImport": "import",
+    "FilterBlock": "filter as a block",
+    "Pow": "**",
+    "Slice": "a slice",
+    "Dict": "a literal dict",
+}
+
+
+def _spoken(node: nodes.Node) -> str:
+    kind = type(node).__name__
+    return _SPOKEN.get(kind, kind.lower())
+
+
+def _path(node: nodes.Node) -> tuple[str, ...]:
+    """`a.b["c"]` as ("a", "b", "c"); empty for anything else."""
+    parts: list[str] = []
+    while True:
+        match node:
+            case nodes.Getattr():
+                parts.append(node.attr)
+                node = node.node
+            case nodes.Getitem(arg=nodes.Const(value=str() as key)):
+                parts.append(key)
+                node = node.node
+            case nodes.Name(ctx="load"):
+                return (node.name, *reversed(parts))
+            case _:
+                return ()
+
+
+def _require(record: _Record, path: tuple[str, ...]) -> None:
+    value: Any = record
+    for depth, name in enumerate(path):
+        if isinstance(value, _AnyRecord):
+            return
+        if not isinstance(value, dict) or name not in value:
+            known = ", ".join(sorted(value)) if isinstance(value, dict) else ""
+            hint = f"; there is {known}" if known else ""
+            raise TemplateError(f'"{".".join(path[: depth + 1])}" is not known{hint}')
+        value = value[name]
+
+
+def _copied(path: str, value: Any) -> Any:
+    match value:
+        case AnyKey():
+            return _AnyRecord(path, value)
+        case Mapping():
+            return _Record(path, value)
+        case str() | int() | float() | None:
+            return value
+        case list() | tuple():
+            return [_copied(f"{path}[{index}]", item) for index, item in enumerate(value[:MAX_RANGE])]
+        case _:
+            raise TypeError(f"{path}: a template cannot see a {type(value).__name__}")
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self._item(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return self._item(obj, argument)
+
+    def _item(self, obj: Any, key: Any) -> Any:
+        match obj, key:
+            case (_AnyRecord(), str()):
+                return obj.get(key, "1")
+            case (_Record(), str()) if key in obj:
+                return obj[key]
+            case (_Record(), _):
+                return self.undefined(name=f"{obj.path}.{key}" if obj.path else str(key))
+            case (list() | tuple(), int()) if -len(obj) <= key < len(obj):
+                return obj[key]
+            case (jinja2.Undefined(), _):
+                return self.undefined(name=f"{obj._undefined_name}.{key}")
+            case (LoopContext(), str()) if key in _LOOP:
+                return getattr(obj, key)
+            case _:
+                return self.undefined(name=str(key))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        for value in (left, right):
+            if isinstance(value, jinja2.Undefined):
+                raise TemplateError(f"{value} cannot be reckoned with")
+        texts = isinstance(left, str) and isinstance(right, str) and operator == "+"
+        numbers = isinstance(left, int | float) and isinstance(right, int | float) and operator != "**"
+        if not texts and not numbers:
+            raise TemplateError(f'"{operator}" works on two numbers only')
+        return super().call_binop(context, operator, left, right)
+
+
+def _finalize(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, float):
+        return "" if value is None else value
+    return f"{value:.15g}"
+
+
+def _bounded_range(*bounds: Any) -> range:
+    if not all(isinstance(bound, int) for bound in bounds):
+        raise TemplateError("range() takes whole numbers")
+    found = range(*bounds)
+    if len(found) > MAX_RANGE:
+        raise TemplateError(f"range() gives more than {MAX_RANGE} numbers")
+    return found
+
+
+def _number(function: Callable[[float], str]) -> Callable[[Any], Any]:
+    def apply(value: Any) -> Any:
+        if isinstance(value, jinja2.Undefined):
+            return value
+        try:
+            return function(float(value))
+        except (TypeError, ValueError):
+            raise TemplateError(f'"{value}" is not a number') from None
+
+    return apply
+
+
+def short_duration(seconds: float) -> str:
+    """The two largest units: `6m`, `1h 5m`, `2d 3h`, `40s`."""
+    whole = int(abs(seconds))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, whole = divmod(whole, size)
+        if count:
+            parts.append(f"{count}{unit}")
+        elif parts:
+            break
+    return ("-" if seconds <= -1 else "") + " ".join(parts[:2]) if parts else "0s"
+
+
+@jinja2.pass_context
+def _ago(context: Context, value: Any) -> Any:
+    now = context.get("now")
+    if isinstance(value, jinja2.Undefined) or not isinstance(now, int | float):
+        return value
+    return _number(lambda at: f"{short_duration(now - at)} ago")(value)
+
+
+def _urlencode(value: Any) -> Any:
+    return value if isinstance(value, jinja2.Undefined) else quote(str(value), safe="")
+
+
+def _join(value: Any, separator: str = "") -> str:
+    if not isinstance(value, list | tuple | dict):
+        raise TemplateError("join needs a list")
+    return str(separator).join(str(item) for item in value)
+
+
+def _replaced(value: Any, old: Any, new: Any) -> str:
+    text, old, new = str(value), str(old), str(new)
+    if not old or len(text) + text.count(old) * len(new) > MAX_SOURCE:
+        raise TemplateError("replace makes the text too long, or replaces nothing")
+    return text.replace(old, new)
+
+
+def _rounded(value: Any, places: int = 0) -> Any:
+    if isinstance(value, jinja2.Undefined):
+        return value
+    if not isinstance(value, int | float) or not 0 <= places <= 15:
+        raise TemplateError("round takes a number, and 0 to 15 places")
+    return round(float(value), places)
+
+
+def _each(value: Any) -> Any:
+    """Put around whatever a loop runs over: a text would be walked letter by letter."""
+    if isinstance(value, jinja2.Undefined):
+        return ()
+    if not isinstance(value, list | tuple | dict | range):
+        raise TemplateError("a loop runs over a list, labels or range()")
+    return list(value)[:MAX_RANGE]
+
+
+def _truncate(value: Any, length: int = 80) -> str:
+    text = str(value)
+    return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        raise TemplateError("items needs labels or the like")
+    return sorted(value.items())
+
+
+def _make_environment() -> _Environment:
+    environment = _Environment(
+        undefined=_Missing, autoescape=False, optimized=False, keep_trailing_newline=False, finalize=_finalize
+    )
+    environment.filters = {name: environment.filters[name] for name in _OF_JINJA} | {
+        "humanize": _number(humanize),
+        "humanize1024": _number(humanize1024),
+        "humanizeDuration": _number(humanize_duration),
+        "humanizePercentage": _number(humanize_percentage),
+        "humanizeTimestamp": _number(humanize_timestamp),
+        "duration": _number(short_duration),
+        "ago": _ago,
+        "urlencode": _urlencode,
+        "join": _join,
+        "replace": _replaced,
+        "round": _rounded,
+        "_each": _each,
+        "truncate": _truncate,
+        "items": _items,
+    }
+    environment.tests = {name: environment.tests[name] for name in _TESTS}
+    environment.globals = {}
+    return environment
+
+
+def _offset(source: str, line: int) -> int:
+    return sum(len(text) for text in source.splitlines(keepends=True)[: line - 1])
+
+
+def _refuse(message: str, node: nodes.Node) -> NoReturn:
+    raise TemplateError(message if node.lineno == 1 else f"{message} (its line {node.lineno})")
+
+
+_ENVIRONMENT = _make_environment()
+_FILTERS = frozenset(_ENVIRONMENT.filters) - {"_each"}
