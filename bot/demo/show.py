@@ -22,6 +22,7 @@ from bot.demo.configuration import Addresses, write
 from bot.demo.fleet import Fleet, failures
 from bot.demo.roster import ROSTER, Failure
 from bot.demo.workspace import Workspace
+from bot.oncall.model import Policy
 from bot.schema import format_duration
 from bot.sources import read_sources
 
@@ -219,15 +220,10 @@ class FleetPanel:
         self._owners = {agent.id: agent.owner.partition(":")[2] for agent in config.agents.values()}
         scrape = format_duration(config.settings.metrics.scrape.interval)
         rules = format_duration(config.settings.rules.interval)
-        self._notes = [f"Agents are scraped every {scrape} and rules evaluated every {rules}; 15s is the default."]
-        for name, policy in config.book.escalation_policies.items():
-            waits = ", then ".join(format_duration(step.wait) for step in policy.steps)
-            again = format_duration(policy.fallback_wait)
-            times = "once more" if policy.repeat == 1 else f"{policy.repeat} times more"
-            self._notes.append(
-                f"{name}: the next person is paged after {waits}; all of it {times}; then the fallback every {again}."
-            )
-        self._notes.append("Minutes are usual: 5m, then 10m, and the fallback every 15m.")
+        self._notes = [
+            *_waits(config.book.escalation_policies.values()),
+            f"Scrape every {scrape}, rules every {rules}, where 15s is the default.",
+        ]
 
     def state(self) -> dict[str, Any]:
         agents = [{**state, "owner": self._owners.get(state["id"], "")} for state in self._fleet.states()]
@@ -243,3 +239,14 @@ class FleetPanel:
             await self._fleet.mend(target)
         else:
             await self._fleet.fail(target, Failure(action))
+
+
+def _waits(policies: Iterable[Policy]) -> list[str]:
+    """One line per different set of waits, so that equal policies are told once."""
+    lines = []
+    for policy in policies:
+        waits = ", then ".join(format_duration(step.wait) for step in policy.steps)
+        rounds = "twice over" if policy.repeat == 1 else f"{policy.repeat + 1} times over"
+        fallback = format_duration(policy.fallback_wait)
+        lines.append(f"No ack pages the next person after {waits}, {rounds}; then the fallback every {fallback}.")
+    return [*dict.fromkeys(lines), "Usual waits are 5m, then 10m, and 15m for the fallback."]

@@ -396,10 +396,11 @@ function agentCard(agent, failures, titles) {
   const other = element("select", { "aria-label": `Break ${agent.title} in another way` }, element("option", { value: "" }, "Other…"),
     ...failures.filter((one) => one.id !== agent.signature).map((one) => element("option", { value: one.id }, one.title)));
   other.addEventListener("change", () => { send("panel", { target: agent.id, action: other.value }); other.blur(); });
-  return element("section", { class: `agent${broken ? " broken" : ""}` },
+  const status = broken ? agent.failures.map((one) => titles[one]).join(", ") : agent.does;
+  return element("section", { class: `agent${broken ? " broken" : ""}`, title: agent.does, "data-agent": agent.id },
     element("div", { class: "agent-head" }, element("span", { class: "light", "aria-hidden": "true" }, broken ? "■" : "●"),
-      element("div", {}, element("strong", {}, agent.id), element("div", { class: "quiet" }, agent.owner ?? ""))),
-    element("div", { class: "quiet" }, broken ? agent.failures.map((one) => titles[one]).join(", ") : agent.does),
+      element("strong", {}, agent.id), element("span", { class: "quiet" }, agent.owner)),
+    element("div", { class: `agent-status ${broken ? "" : "quiet does"}` }, status),
     element("div", { class: "agent-buttons" }, ...(broken
       ? [element("button", { class: "button primary", onclick: act("mend") }, "Mend")]
       : [element("button", { class: "button danger-outline", onclick: act(agent.signature) }, titles[agent.signature]), other])));

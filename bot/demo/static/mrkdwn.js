@@ -31,7 +31,10 @@ export function escape(text) {
 // `names` has users and channels by id; `zone` and `me` belong to the reader.
 export function mrkdwn(text, names) {
   const out = document.createDocumentFragment();
-  text.split(/```/).forEach((part, index) => {
+  const parts = text.split(/```/);
+  parts.forEach((whole, index) => {
+    // The line breaks around a code block belong to the block.
+    const part = index % 2 ? whole : whole.replace(index > 0 ? /^\n/ : /^$/, "").replace(index < parts.length - 1 ? /\n$/ : /$^/, "");
     if (index % 2) out.append(element("pre", {}, element("code", {}, decode(part.replace(/^\n|\n$/g, "")))));
     else appendLines(out, part, names);
   });
@@ -42,11 +45,11 @@ function appendLines(out, text, names) {
   const lines = text.split("\n");
   let quote = null;
   lines.forEach((line, index) => {
-    const quoted = /^&gt; ?/.test(line);
+    const quoted = /^(&gt;|>) ?/.test(line);
     if (quoted) {
       if (!quote) out.append((quote = element("blockquote")));
       else quote.append(element("br"));
-      appendInline(quote, line.replace(/^&gt; ?/, ""), names);
+      appendInline(quote, line.replace(/^(&gt;|>) ?/, ""), names);
       return;
     }
     const afterQuote = quote !== null;
