@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 _UNITS = {"y": 365 * 86400, "w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 0.001}
+_LONGEST = 100 * _UNITS["y"]  # longer ones would leave the calendar when added to an instant
 _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 
 
@@ -28,9 +29,10 @@ def parse_duration(text: str) -> timedelta:
     if match is None or not text:
         raise ValueError(f'"{text}" is not a duration; write for example 30s, 5m, 1h30m or 1w')
     numbers = match.groups()
-    return timedelta(
-        seconds=sum(int(number) * unit for number, unit in zip(numbers, _UNITS.values(), strict=True) if number)
-    )
+    seconds = sum(int(number) * unit for number, unit in zip(numbers, _UNITS.values(), strict=True) if number)
+    if seconds > _LONGEST:
+        raise ValueError(f'"{text}" is too long; the longest duration is 100y')
+    return timedelta(seconds=seconds)
 
 
 def format_duration(value: timedelta) -> str:
