@@ -51,7 +51,8 @@ def problems(blocks: Any, surface: Surface = "message", at: str = "/blocks") -> 
         if not isinstance(block, Mapping):
             complaints.add("must be an object", here)
             continue
-        _check_id(complaints, block, "block_id", here, seen_blocks)
+        complaints.size(block, "block_id", here, MAX_ID)
+        _unique(complaints, block, "block_id", here, seen_blocks)
         check = BLOCKS.get(str(block.get("type")))
         if check is None:
             complaints.add(f"unsupported type: {block.get('type')}", f"{here}/type")
@@ -147,8 +148,7 @@ class Complaints:
         return value
 
 
-def _check_id(complaints: Complaints, item: Mapping[str, Any], key: str, at: str, seen: set[str]) -> None:
-    complaints.size(item, key, at, MAX_ID)
+def _unique(complaints: Complaints, item: Mapping[str, Any], key: str, at: str, seen: set[str]) -> None:
     value = item.get(key)
     if isinstance(value, str) and value:
         if value in seen:
@@ -163,7 +163,7 @@ def _check_action_ids(complaints: Complaints, block: Mapping[str, Any], at: str)
     seen: set[str] = set()
     for index, element in enumerate(elements):
         if isinstance(element, Mapping):
-            _check_id(complaints, element, "action_id", f"{at}/elements/{index}", seen)
+            _unique(complaints, element, "action_id", f"{at}/elements/{index}", seen)
 
 
 # --- blocks ---------------------------------------------------------------------------------------------------------
