@@ -159,14 +159,14 @@ def _refuse_address(url: URL) -> None:
 
 
 def _redirected(url: URL, location: str) -> URL:
-    new = url.join(URL(location)).with_fragment(None).with_user(None)
+    new = url.join(URL(location)).with_fragment(None)
     if new.scheme not in {"http", "https"} or not new.host:
         raise RemoteError(f"redirected to {str(new)[:200]!r}, which is not http or https")
     if url.scheme == "https" and new.scheme == "http":
         raise RemoteError(
             f"redirected from https to {str(new)[:200]!r}: the answer could be read and changed on its way"
         )
-    return new
+    return new.with_user(None)
 
 
 def _bearer(token: str) -> dict[str, str]:
