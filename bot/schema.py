@@ -53,6 +53,7 @@ def _read_duration(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(format_duration, return_type=str)]
+Positive = Annotated[Duration, Field(gt=timedelta())]
 Channel = Annotated[str, Field(pattern=r"^(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,})$", examples=["#agent-pages"])]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from bot.schema import Channel, Duration, Listen, Model, Url
+from bot.schema import Channel, Listen, Model, Positive, Url
 
 Files = tuple[str, ...]
 
@@ -55,8 +55,8 @@ class Access(Model):
 class Target(Access):
     url: Url
     labels: dict[str, str] = {}
-    interval: Duration | None = None
-    timeout: Duration | None = None
+    interval: Positive | None = None
+    timeout: Positive | None = None
     honor_labels: bool = False
     honor_timestamps: bool = True
     drop_labels: tuple[str, ...] = ()
@@ -67,12 +67,12 @@ class Target(Access):
 
 class HttpSD(Access):
     url: Url
-    refresh: Duration = timedelta(minutes=1)
+    refresh: Positive = timedelta(minutes=1)
 
 
 class Scrape(Model):
-    interval: Duration = timedelta(seconds=15)
-    timeout: Duration = timedelta(seconds=5)
+    interval: Positive = timedelta(seconds=15)
+    timeout: Positive = timedelta(seconds=5)
     targets: tuple[Target, ...] = ()
     file_sd: Files = ()
     http_sd: tuple[HttpSD, ...] = ()
@@ -85,7 +85,7 @@ class Metrics(Model):
 
 class Rules(Model):
     files: Files = ("alerts/*.yaml",)
-    interval: Duration = timedelta(seconds=15)
+    interval: Positive = timedelta(seconds=15)
 
 
 class Runbooks(Model):
@@ -125,7 +125,7 @@ class Http(Model):
 
 class Heartbeat(Model):
     url: Url
-    interval: Duration = timedelta(minutes=1)
+    interval: Positive = timedelta(minutes=1)
 
 
 class Settings(Model):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from bot.schema import Channel, Duration, Model
+from bot.schema import Channel, Duration, Model, Positive
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -49,7 +49,7 @@ class Layer(Model):
     """People take turns of `every`, handing over at `handoff` in the schedule's zone, the first from `start`."""
 
     people: tuple[str, ...] = Field(min_length=1)
-    every: Annotated[Duration, Field(gt=timedelta())] = timedelta(weeks=1)
+    every: Positive = timedelta(weeks=1)
     handoff: Handoff = "Mon 09:00"
     start: date
 
@@ -80,7 +80,7 @@ class Policy(Model):
     id: str = ""
     steps: tuple[Step, ...] = Field(min_length=1)
     repeat: int = Field(3, ge=0, le=20)
-    ack_timeout: dict[Literal["critical", "warning"], Duration] = {}
+    ack_timeout: dict[Literal["critical", "warning"], Positive] = {}
     fallback_wait: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=15)
 
 
