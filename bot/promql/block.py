@@ -7,7 +7,8 @@ Nothing here is locked or looks at labels beyond carrying their codes: that is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
@@ -138,19 +139,12 @@ class Block:
     def track_resets(self) -> Positions:
         """From the first rate() on, remembers the position of every column's newest counter reset."""
         if self.reset_at is None:
-            reset_at = np.full(self.values.shape[1], -1, np.int64)
-            home = self.home
-            for back in range(1, self.slots):
-                position = self.cursor[home] - back
-                inside = position > np.maximum(reset_at, 0)
-                columns = np.flatnonzero(inside[: self.width])
-                if not len(columns):
-                    break
-                at = position[columns]
-                newer, older = self.values[at % self.slots, columns], self.values[(at - 1) % self.slots, columns]
-                dropped = (newer < older) & (reset_at[columns] < 0)
-                reset_at[columns[dropped]] = at[dropped]
-            self.reset_at = reset_at
+            self.reset_at = np.full(self.values.shape[1], -1, np.int64)
+            for ring in self._rings():
+                samples = self.values[ring.positions[:, None] % self.slots, ring.columns]
+                fell = samples[1:] < samples[:-1]
+                newest = len(fell) - 1 - np.argmax(fell[::-1], axis=0) if len(fell) else fell
+                self.reset_at[ring.columns] = np.where(fell.any(axis=0), ring.positions[0] + 1 + newest, -1)
         return self.reset_at
 
     def _deepen(self, newest: int, oldest: int) -> None:
@@ -159,17 +153,53 @@ class Block:
         slots = min(max(self.slots + self.slots // 2, self.retention_ms // pace + 3), 4 * self.slots)
         values = np.full((slots, self.values.shape[1]), HOLE)
         times = np.full((slots, self.times.shape[1]), NEVER, np.int64)
-        writers, columns = np.arange(self.writers), np.arange(self.width)
-        home = self.home[: self.width]
-        cursor = self.cursor[: self.writers]
-        for back in range(1, self.slots + 1):
-            position = cursor - back
-            source, target = position % self.slots, position % slots
-            filled = position >= 0
-            times[target[filled], writers[filled]] = self.times[source[filled], writers[filled]]
-            some = filled[home]
-            values[target[home[some]], columns[some]] = self.values[source[home[some]], columns[some]]
+        for ring in self._rings():
+            source, target = ring.positions[:, None] % self.slots, ring.positions[:, None] % slots
+            times[target, ring.writers] = self.times[source, ring.writers]
+            values[target, ring.columns] = self.values[source, ring.columns]
         self.values, self.times, self.slots = values, times, slots
+
+    def _rings(self) -> Iterator[_Ring]:
+        """Writers that stand at the same position together, with their columns."""
+        cursor = self.cursor[: self.writers]
+        order = np.argsort(cursor[self.home[: self.width]], kind="stable")
+        cursors = cursor[self.home[: self.width]][order]
+        for position in np.unique(cursor).tolist():
+            begin, end = np.searchsorted(cursors, [position, position + 1])
+            positions = np.arange(max(0, position - self.slots), position)
+            if position:
+                yield _Ring(positions, np.flatnonzero(cursor == position), order[begin:end])
+
+
+@dataclass(frozen=True)
+class _Ring:
+    positions: Positions
+    writers: Columns
+    columns: Columns
+
+
+def write_single(block: Block, columns: Columns, times: Millis, values: Floats) -> Mask:
+    """One sample each for columns that share their writer with nobody; False where it would not be the newest."""
+    writers = block.home[columns]
+    newer: Mask = block.last[writers] < times
+    columns, writers, times, values = columns[newer], writers[newer], times[newer], values[newer]
+    full = block.times[block.cursor[writers] % block.slots, writers] > times - block.retention_ms
+    for number in np.flatnonzero(full).tolist():
+        # The first of them usually makes room for all.
+        oldest = int(block.times[block.cursor[writers[number]] % block.slots, writers[number]])
+        if oldest > times[number] - block.retention_ms:
+            block._deepen(int(block.last[writers[number]]), oldest)
+    position = block.cursor[writers]
+    slots = position % block.slots
+    if block.reset_at is not None:
+        fell = (values < block.values[(position - 1) % block.slots, columns]) & (position > 0)
+        block.reset_at[columns[fell]] = position[fell]
+    block.times[slots, writers] = times
+    block.values[slots, columns] = values
+    block.cursor[writers] = position + 1
+    block.last[writers] = times
+    block.note_markers(columns, values)
+    return newer
 
 
 def _listed(columns: Columns | slice) -> Columns:
@@ -193,15 +223,11 @@ def compact(block: Block, keep: Columns) -> Block:
     fresh.codes = {name: taken for name, codes in block.codes.items() if (taken := codes[keep]).any()}
     fresh.values = np.full((fresh.slots, len(keep)), HOLE)
     fresh.times = np.full((fresh.slots, len(homes)), NEVER, np.int64)
-    for back in range(1, fresh.slots + 1):
-        position = fresh.cursor - back
-        source, target = position % block.slots, position % fresh.slots
-        filled = (position >= 0) & (block.slots >= back)
-        writers = np.flatnonzero(filled)
-        fresh.times[target[writers], writers] = block.times[source[writers], homes[writers]]
-        columns = np.flatnonzero(filled[fresh.home])
-        at = fresh.home[columns]
-        fresh.values[target[at], columns] = block.values[source[at], keep[columns]]
+    for ring in fresh._rings():
+        positions = ring.positions[-block.slots :, None]
+        source, target = positions % block.slots, positions % fresh.slots
+        fresh.times[target, ring.writers] = block.times[source, homes[ring.writers]]
+        fresh.values[target, ring.columns] = block.values[source, keep[ring.columns]]
     return fresh
 
 

@@ -43,27 +43,30 @@ class Engine:
         self.lookback_ms = round(lookback_seconds * 1000)
         self.limits = limits or Limits()
         self.selector = Selector(store)
-        self._memo = Memo(store, 0)
+        # Rounds under way, by their time. Evaluations outside of a round share nothing with others.
+        self._rounds: dict[int, Memo] = {}
 
     def instant(self, expr: Expr, t: float, limits: Limits | None = None) -> Value:
         """The value at t (unix seconds). Raises QueryError."""
         t_ms = round(t * 1000)
-        memo = self._memo
-        if memo.t_ms != t_ms:
-            memo = self._memo = Memo(self.store, t_ms)
-        self.store.evaluating(t_ms)
-        evaluation = Evaluation(self, limits or self.limits, t_ms, t_ms, memo)
+        evaluation = self._at(t_ms, limits)
         with np.errstate(all="ignore"):
             return evaluation.value(expr.node, t_ms)
 
     @contextmanager
     def round(self, t: float) -> Iterator[Engine]:
         """One evaluation round; afterwards nothing worked out in it is kept."""
-        self._memo = Memo(self.store, round(t * 1000))
+        t_ms = round(t * 1000)
+        self._rounds[t_ms] = Memo(self.store, t_ms)
         try:
             yield self
         finally:
-            self._memo = Memo(self.store, 0)
+            self._rounds.pop(t_ms, None)
+
+    def _at(self, t_ms: int, limits: Limits | None = None) -> Evaluation:
+        memo = self._rounds.get(t_ms) or Memo(self.store, t_ms)
+        self.store.evaluating(t_ms)
+        return Evaluation(self, limits or self.limits, t_ms, t_ms, memo)
 
     def range(self, expr: Expr, start: float, end: float, step: float, limits: Limits | None = None) -> Matrix:
         """The value at every step from start to end (unix seconds, end included). Raises QueryError."""
@@ -85,7 +88,7 @@ class Engine:
     def presence(self, expr: Expr, labels: Mapping[str, str], t: float) -> tuple[int, ...]:
         """Which of `expr.selectors` see a live series at t that disagrees with `labels` on no label name both have."""
         t_ms = round(t * 1000)
-        evaluation = Evaluation(self, self.limits, t_ms, t_ms, None)
+        evaluation = self._at(t_ms)
         return tuple(
             index
             for index, selector in enumerate(expr.selectors)
@@ -170,7 +173,9 @@ class Evaluation:
     def step(self, node: Node, t_ms: int) -> Vector:
         """One step of a range evaluation; a scalar becomes the vector without labels."""
         value = self.evaluate(node, t_ms)
-        return value if isinstance(value, Vector) else self._of_scalar(value)
+        vector = value if isinstance(value, Vector) else self._of_scalar(value)
+        self._use(vector.space.size)
+        return vector
 
     def vector(self, node: Node, t_ms: int) -> Vector:
         value = self.evaluate(node, t_ms)
@@ -410,7 +415,6 @@ class Evaluation:
         if len(times) > self._limits.steps:
             raise QueryError(f"exceeded maximum resolution of {self._limits.steps} points per timeseries")
         steps = [self.step(node.expr, at) for at in times]
-        self._use(sum(vector.space.size for vector in steps))
         return _stacked(self._engine.store, steps, list(times), start_ms, end_ms)
 
     def _whole_matrix(self, node: Node, t_ms: int) -> Matrix:

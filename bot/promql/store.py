@@ -15,7 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.labels import Labels
-from bot.promql.block import HOLE, NEVER, STALE, Block, Columns, Floats, compact, is_hole, is_marker
+from bot.promql.block import (
+    HOLE,
+    NEVER,
+    STALE,
+    Block,
+    Columns,
+    Floats,
+    Millis,
+    compact,
+    is_hole,
+    is_marker,
+    write_single,
+)
 from bot.promql.nodes import NAME
 from bot.promql.strings import Pool
 
@@ -55,7 +67,7 @@ class _Plan:
 @dataclass
 class _Writer:
     plans: dict[bytes, _Plan] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
     epoch: int = -1
 
 
@@ -183,26 +195,28 @@ class SeriesStore:
                     accepted += done
                     rejected += len(part) - done
                 self._touch(step.block, t_ms)
-            for index in plan.elsewhere.tolist():
-                done = self._append_own(int(ids[index]), t_ms, float(values[index]))
+            for rows in _one_each(ids[plan.elsewhere]):
+                index = plan.elsewhere[rows]
+                done = self._append_own(ids[index], np.full(len(index), t_ms), values[index])
                 accepted += done
-                rejected += not done
+                rejected += len(index) - done
             self._count(t_ms, accepted, rejected)
             return Appended(accepted, rejected, plan.unknown)
 
     def append_at(self, ids: Ids, times: Floats, values: Floats) -> Appended:
         """Samples that bring their own times, oldest first per series."""
-        accepted = rejected = unknown = 0
+        ids, values = np.asarray(ids, np.int64), np.asarray(values, np.float64)
+        times_ms = np.round(np.asarray(times, np.float64) * 1000).astype(np.int64)
         with self.lock:
-            for series, t, value in zip(ids, times, values, strict=True):
-                if int(series) not in self._key_of:
-                    unknown += series >= 0
-                elif self._append_own(int(series), round(float(t) * 1000), value):
-                    accepted += 1
-                else:
-                    rejected += 1
-            self._count(round(float(max(times)) * 1000) if len(times) else NEVER, accepted, rejected)
-        return Appended(accepted, rejected, int(unknown))
+            known = np.fromiter((series in self._key_of for series in ids.tolist()), np.bool_, len(ids))
+            unknown = int(np.count_nonzero(~known & (ids >= 0)))
+            ids, values, times_ms = ids[known], values[known], times_ms[known]
+            accepted = 0
+            for rows in _one_each(ids):
+                accepted += self._append_own(ids[rows], times_ms[rows], values[rows])
+            rejected = len(ids) - accepted
+            self._count(int(times_ms.max(initial=NEVER)), accepted, rejected)
+        return Appended(accepted, rejected, unknown)
 
     def mark_stale(self, t: float, ids: Ids) -> None:
         """These series ended at time t. A series that has a sample at t, or a later one, is left alone."""
@@ -237,8 +251,7 @@ class SeriesStore:
         block = step.block
         columns = np.arange(block.width)[step.columns]
         if block.last[step.writer] > t_ms:
-            series = block.ids[columns].tolist()
-            return sum(self._append_own(one, t_ms, float(v)) for one, v in zip(series, values, strict=True))
+            return self._append_own(block.ids[columns], np.full(len(columns), t_ms), values)
         slot = int(block.cursor[step.writer] - 1) % block.slots
         free = is_hole(block.values[slot, columns])
         block.values[slot, columns[free]] = values[free]
@@ -307,7 +320,7 @@ class SeriesStore:
 
     @staticmethod
     def _step(known: _Writer, block: Block, columns: list[int], source: list[int]) -> _Step:
-        number = known.numbers[block.name]
+        number = known.numbers[block.uid]
         own = np.flatnonzero(block.home[: block.width] == number)
         missing = np.setdiff1d(own, columns)
         return _Step(block, number, _sliced(columns), _sliced(source), missing if len(missing) else None)
@@ -324,30 +337,31 @@ class SeriesStore:
         if known is None:
             number = block.add_writer()
         else:
-            number = known.numbers.get(name, -1)
+            number = known.numbers.get(block.uid, -1)
             if number < 0:
-                number = known.numbers[name] = block.add_writer()
+                number = known.numbers[block.uid] = block.add_writer()
         place = self._places[series] = _Place(block, block.add_column(number, series, codes), writer)
         return place
 
-    def _append_own(self, series: int, t_ms: int, value: float) -> bool:
-        """One sample of a series that keeps its own times; the series moves out of its writer's rows when needed."""
-        place = self._places.get(series)
-        if place is None:
-            place = self._settle(series, "", None)
-        elif place.writer:
-            if _newest_of(place) >= t_ms:
-                return False
-            place = self._move_out(series, place)
-        block, column = place.block, place.column
-        number = int(block.home[column])
-        if block.last[number] >= t_ms:
-            return False
-        part = np.array([value], np.float64)
-        block.write(number, t_ms, np.array([column]), part, None)
-        block.note_markers(np.array([column]), part)
-        self._touch(block, t_ms)
-        return True
+    def _append_own(self, ids: Ids, times_ms: Millis, values: Floats) -> int:
+        """A sample each for series that keep their own times; they move out of their writer's rows when needed."""
+        parts: dict[int, tuple[Block, list[int], list[int]]] = {}
+        for row, (series, t_ms) in enumerate(zip(ids.tolist(), times_ms.tolist(), strict=True)):
+            place = self._places.get(series)
+            if place is None:
+                place = self._settle(series, "", None)
+            elif place.writer:
+                if _newest_of(place) >= t_ms:
+                    continue
+                place = self._move_out(series, place)
+            part = parts.setdefault(place.block.uid, (place.block, [], []))
+            part[1].append(place.column)
+            part[2].append(row)
+        accepted = 0
+        for block, columns, rows in parts.values():
+            accepted += int(write_single(block, np.array(columns), times_ms[rows], values[rows]).sum())
+            self._touch(block, int(times_ms[rows].min()))
+        return accepted
 
     def _move_out(self, series: int, place: _Place) -> _Place:
         """Copies the column to one with times of its own; the old column stays as holes without labels."""
@@ -363,10 +377,8 @@ class SeriesStore:
         number = block.add_writer()
         column = block.add_column(number, series, codes)
         fresh = self._places[series] = _Place(block, column, "")
-        for t, value in zip(times[~is_hole(values)], values[~is_hole(values)], strict=True):
-            part = np.array([value])
-            block.write(number, int(t), np.array([column]), part, None)
-            block.note_markers(np.array([column]), part)
+        for row in np.flatnonzero(~is_hole(values)).tolist():
+            write_single(block, np.array([column]), times[row : row + 1], values[row : row + 1])
         # Every writer's plan may name the old column.
         for known in self._writers.values():
             known.plans.clear()
@@ -383,7 +395,7 @@ class SeriesStore:
         if None in names:
             return self.version
         blocks = self.blocks
-        return sum(blocks[name].version + 1 for name in names if name in blocks)
+        return sum(block.version + 1 for name in names if (block := blocks.get(name or "")) is not None)
 
     # Forgetting ------------------------------------------------------------
 
@@ -403,6 +415,7 @@ class SeriesStore:
             elif before_ms is not None or len(dead) > max(16, block.width // 5):
                 gone += self._drop_columns(block, dead)
         self._drop_unplaced()
+        self._writers = {name: known for name, known in self._writers.items() if known.numbers}
         if len(self.pool) > 20_000 and len(self.pool) > 3 * self._codes_in_use():
             self._new_pool()
         return gone
@@ -412,6 +425,8 @@ class SeriesStore:
         gone = [series for series in block.ids[: block.width].tolist() if series >= 0]
         self._release(gone)
         self.version += 1
+        for known in self._writers.values():
+            known.numbers.pop(block.uid, None)
         return len(gone)
 
     def _drop_columns(self, block: Block, dead: Columns) -> int:
@@ -427,9 +442,9 @@ class SeriesStore:
         renumbered = dict(zip(homes.tolist(), range(len(homes)), strict=True))
         self._release(gone)
         for known in self._writers.values():
-            number = renumbered.get(known.numbers.pop(block.name, -1))
+            number = renumbered.get(known.numbers.pop(block.uid, -1))
             if number is not None:
-                known.numbers[block.name] = number
+                known.numbers[fresh.uid] = number
             known.plans.clear()
         return len(gone)
 
@@ -466,6 +481,17 @@ class SeriesStore:
         for block in self.blocks.values():
             block.codes = {name: translated[codes] for name, codes in block.codes.items()}
             block.generation += 1
+
+
+def _one_each(ids: Ids) -> list[Columns]:
+    """Rows in turns that hold every id at most once, earlier rows first."""
+    if len(np.unique(ids)) == len(ids):
+        return [np.arange(len(ids))] if len(ids) else []
+    order = np.argsort(ids, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(ids[order]) != 0])
+    turn = np.empty(len(ids), np.intp)
+    turn[order] = np.arange(len(ids)) - np.repeat(starts, np.diff(np.r_[starts, len(ids)]))
+    return [np.flatnonzero(turn == number) for number in range(int(turn.max()) + 1)]
 
 
 def _newest_of(place: _Place) -> int:

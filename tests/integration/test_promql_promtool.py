@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import random
-import re
+import re  # noqa: TID251 - fixed patterns
 import shutil
 import subprocess
 from pathlib import Path
