@@ -1,4 +1,4 @@
-"""A target under the test's control: raw HTTP over real sockets, so that it can misbehave as no server library allows."""
+"""A target under the test's control: raw HTTP on real sockets, so that it can misbehave as no library would."""
 
 import asyncio
 import contextlib
@@ -95,8 +95,8 @@ class Watch:
             await self._task
 
     def query(self, expression, at=None):
-        """Labels without the target's usual ones, to value."""
-        found = Engine(self.store).instant(parse(expression), self.times[-1] if at is None else at)
+        """The answer at a time, by default that of the newest scrape."""
+        found = Engine(self.store).instant(parse(expression), max(self.times) if at is None else at)
         return [(dict(labels), value) for labels, value in found.samples]
 
     def value(self, expression):

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import zlib
+from pathlib import Path
 
 import pytest
 from metrics_world import Server, answer, certificate
@@ -71,8 +72,7 @@ async def test_a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not(ser
 
 
 def resident_bytes():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def growth_during(work):

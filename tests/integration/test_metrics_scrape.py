@@ -247,6 +247,7 @@ async def test_file_sd_targets_come_and_go_with_their_files(server, tmp_path, mo
         file.unlink()
         await watch.until(lambda: watch.health() == {f"{server.url}/other": "up"})
         assert watch.scraper.problems() == []
+        await watch.scrapes(1)
         assert watch.query("a") == []
 
 
