@@ -7,9 +7,11 @@ read them by key only, so there is no Python object to climb out from.
 from __future__ import annotations
 
 import re  # noqa: TID251 - fixed pattern, never a user's
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from functools import lru_cache
+from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 
 import jinja2
@@ -63,6 +65,8 @@ _TESTS = {"defined", "undefined", "none", "number", "string", "in", "eq", "ne", 
 _OF_JINJA = {"abs", "capitalize", "default", "d", "first", "float", "int", "last", "length", "lower", "sort"}
 _OF_JINJA |= {"string", "title", "trim", "upper"}
 _LOOP = {"index", "index0", "first", "last", "length"}
+Target = Literal["text", "command", "query"]
+
 _OPENING = re.compile(r"[(\[{]+")
 
 
@@ -132,21 +136,26 @@ class Text:
         return "".join(parts), False
 
 
-def parse(source: str) -> Text:
-    """Raises TemplateError, with the line where it can be told, for what is not Jinja2 or not allowed here."""
+@lru_cache(maxsize=4096)
+def parse(source: str, into: Target = "text") -> Text:
+    """Raises TemplateError, with the line where it can be told, for what is not Jinja2 or not allowed here.
+
+    `into` says where values land: in a command they are quoted for the shell, in a query escaped for a PromQL string.
+    """
+    environment = _ENVIRONMENTS[into]
     if len(source) > MAX_SOURCE:
         raise TemplateError(f"template is longer than {MAX_SOURCE} characters")
     if any(len(run) > MAX_DEPTH for run in _OPENING.findall(source)):
         raise TemplateError(f"nested deeper than {MAX_DEPTH}")
     try:
-        tree = _ENVIRONMENT.parse(source)
+        tree = environment.parse(source)
         names, paths = _checked(tree)
-        code = _ENVIRONMENT.compile(tree)
+        code = environment.compile(tree)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(error.message or "does not parse", _offset(source, error.lineno)) from None
     except (RecursionError, SyntaxError, MemoryError):
         raise TemplateError("nested too deeply") from None
-    return Text(source, names, paths, jinja2.Template.from_code(_ENVIRONMENT, code, {"range": _bounded_range}))
+    return Text(source, names, paths, jinja2.Template.from_code(environment, code, {"range": _bounded_range}))
 
 
 def _checked(tree: nodes.Template) -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
@@ -319,10 +328,20 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-def _finalize(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, float):
-        return "" if value is None else value
-    return f"{value:.15g}"
+def _printed(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.15g}"
+        case _:
+            return str(value)
+
+
+def _promql_escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("\n", "\\n")
 
 
 def _bounded_range(*bounds: Any) -> range:
@@ -412,9 +431,9 @@ def _items(value: Any) -> list[tuple[str, Any]]:
     return sorted(value.items())
 
 
-def _make_environment() -> _Environment:
+def _make_environment(guard: Callable[[str], str]) -> _Environment:
     environment = _Environment(
-        undefined=_Missing, autoescape=False, optimized=False, keep_trailing_newline=False, finalize=_finalize
+        undefined=_Missing, autoescape=False, optimized=False, finalize=lambda value: guard(_printed(value))
     )
     environment.filters = {name: environment.filters[name] for name in _OF_JINJA} | {
         "humanize": _number(humanize),
@@ -445,5 +464,9 @@ def _refuse(message: str, node: nodes.Node) -> NoReturn:
     raise TemplateError(message if node.lineno == 1 else f"{message} (its line {node.lineno})")
 
 
-_ENVIRONMENT = _make_environment()
-_FILTERS = frozenset(_ENVIRONMENT.filters) - {"_each"}
+_ENVIRONMENTS = {
+    "text": _make_environment(str),
+    "command": _make_environment(shlex.quote),
+    "query": _make_environment(_promql_escaped),
+}
+_FILTERS = frozenset(_ENVIRONMENTS["text"].filters) - {"_each"}

@@ -10,7 +10,7 @@ from bot.schema import Model
 
 
 class Verdict(StrEnum):
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
     NO_DATA = "no_data"
     ERROR = "error"
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 
 class CheckResult(Model):
-    """`value` is the formatted number, `want` the expectation as a human reads it (`< 5 %`); `error` says why there is none."""
+    """`value` is the formatted number, `want` the expectation as people read it: `< 5 %`. `error`: why there is none."""
 
     verdict: Verdict
     value: str = ""

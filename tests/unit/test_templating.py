@@ -40,7 +40,7 @@ def render(source):
         ("{{ 'yes' if alert.value > 0.05 else 'no' }}", "yes"),
         ("{{ alert.value * 100 }} {{ 7 // 2 }} {{ 7 % 4 }} {{ 1 / 4 }}", "38 3 3 0.25"),
         ("{{ agent.repo | default('no repository') }}", "no repository"),
-        ("{{ none }}|{{ true }}", "|True"),
+        ("{{ none }}|{{ true }}", "|true"),
         ("a\n{%- if true %} b{% endif %}", "a b"),
     ],
 )
@@ -217,3 +217,15 @@ def test_rendering_twice_gives_the_same_and_leaves_the_context_alone():
     context = {"oncall": ["b", "a"]}
     template = parse("{{ oncall | sort | join }}")
     assert (template.render(context), template.render(context), context) == ("ab", "ab", {"oncall": ["b", "a"]})
+
+
+@pytest.mark.parametrize(
+    ("into", "text"),
+    [
+        ("text", "run a'; rm -rf / \"b\\ 5"),
+        ("command", "run 'a'\"'\"'; rm -rf / \"b\\' 5"),
+        ("query", "run a\\'; rm -rf / \\\"b\\\\ 5"),
+    ],
+)
+def test_values_cannot_break_out_of_where_they_land(into, text):
+    assert parse("run {{ label }} {{ 5 }}", into).render({"label": "a'; rm -rf / \"b\\"}) == text

@@ -1,0 +1,220 @@
+"""Every mistake of a runbook that its shape does not show. Same problems, same paths as in rules/load.py."""
+
+from __future__ import annotations
+
+import re  # noqa: TID251 - fixed pattern, never a user's
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from bot.agents.model import Agent
+from bot.errors import QueryError, TemplateError
+from bot.incidents.model import Alert, AlertState
+from bot.labels import parse_matchers
+from bot.promql.parse import parse as parse_query
+from bot.runbooks.checks import parse_expect
+from bot.runbooks.model import Runbook, Step
+from bot.runbooks.render import condition, context_of
+from bot.templating import AnyKey, Target, parse
+
+Path = tuple[str | int, ...]
+
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_QUOTED_VALUE = re.compile(r"""["'][^"'\s]*\{\{""")
+# kind: (keys it needs, keys it may have beside id, kind, title and when)
+_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "manual": (("text",), ("text", "verify", "url")),
+    "check": (("query", "expect"), ("query", "expect", "unit", "on_fail", "text", "timeout")),
+    "command": (("text", "run_on"), ("text", "run_on", "verify")),
+    "link": (("url",), ("url", "text", "verify")),
+}
+_COMMON = {"id", "kind", "title", "when"}
+_HINTS = {
+    "text": "say what to do",
+    "run_on": "say where to run it, for example: your laptop",
+    "query": "give the PromQL to ask",
+    "expect": "say what is good, for example < 5",
+    "url": "give the address",
+}
+
+
+class Problem(NamedTuple):
+    path: Path
+    code: str
+    message: str
+    hint: str = ""
+
+
+def problems(runbook: Runbook, file_stem: str | None = None) -> list[Problem]:
+    """`file_stem` is the file's name without its ending, where there is a file."""
+    found: list[Problem] = []
+    if file_stem is not None and runbook.id != file_stem:
+        text = f'the id is "{runbook.id}", the file is named {file_stem}'
+        found.append(Problem(("id",), "runbook-id", text, "alerts name runbooks by file: make them the same"))
+    found += _matchers(runbook)
+    context = sample_context(runbook)
+    for name in ("summary", "impact"):
+        found += _template(getattr(runbook, name), (name,), context)
+    for severity, text in runbook.severity_hint.items():
+        found += _template(text, ("severity_hint", severity), context)
+    for index, step in enumerate(runbook.steps):
+        found += _step(runbook, index, step, context)
+    for index, link in enumerate(runbook.links):
+        found += _template(link.title, ("links", index, "title"), context)
+        found += _address(link.url, ("links", index, "url"), context)
+    return found
+
+
+def duplicates(runbooks: Iterable[tuple[str, Runbook]]) -> list[tuple[str, Problem]]:
+    """(file, problem) for each runbook whose id another file already has."""
+    seen: dict[str, str] = {}
+    found: list[tuple[str, Problem]] = []
+    for file, runbook in runbooks:
+        other = seen.setdefault(runbook.id, file)
+        if other != file:
+            text = f'runbook "{runbook.id}" is also in {other}'
+            found.append((file, Problem(("id",), "runbook-id", text, "rename one of them")))
+    return found
+
+
+def overdue(runbook: Runbook, today: date) -> Problem | None:
+    """A runbook nobody has looked at for longer than it says itself."""
+    if runbook.reviewed_on is None or today - runbook.reviewed_on <= runbook.review_every:
+        return None
+    days = (today - runbook.reviewed_on - runbook.review_every).days
+    text = f'runbook "{runbook.id}" was to be reviewed {days} days ago'
+    return Problem(("reviewed_on",), "review-overdue", text, "read it, correct it, set reviewed_on to today")
+
+
+def sample_context(runbook: Runbook) -> dict[str, Any]:
+    """What any incident would have: every key that is always there, and any label."""
+    alert = Alert(
+        fingerprint="0" * 16,
+        group="sample;sample",
+        state=AlertState.FIRING,
+        labels={"alertname": "Sample", "severity": "critical"},
+        annotations={},
+        value=1.0,
+        starts_at=_EPOCH,
+    )
+    agent = Agent(id="sample-agent", title="Sample agent", owner="team:sample")
+    context = context_of(alert, [alert], {}, agent, agent.owner, {"oncall": ["Sample"]}, _EPOCH)
+    for shown in (context["alert"], *context["alerts"]):
+        shown["labels"] = AnyKey(alertname="Sample")
+        shown["annotations"] = AnyKey()
+    result = {"ok": True, "failed": False, "verdict": "pass", "value": 1.0, "text": "1"}
+    context["checks"] = {step.id: result for step in runbook.steps if step.kind == "check"}
+    return context
+
+
+def _matchers(runbook: Runbook) -> Iterator[Problem]:
+    for index, line in enumerate(runbook.applies_to):
+        try:
+            parse_matchers(line)
+        except ValueError as error:
+            yield Problem(("applies_to", index), "matcher", str(error), 'write for example alertname="AgentDown"')
+
+
+def _step(runbook: Runbook, index: int, step: Step, context: dict[str, Any]) -> Iterator[Problem]:
+    path: Path = ("steps", index)
+    if any(other.id == step.id for other in runbook.steps[:index]):
+        yield Problem((*path, "id"), "duplicate-step", f'step "{step.id}" is in this runbook twice', "rename one")
+    yield from _keys(step, path)
+    yield from _when(step, path, context)
+    yield from _targets(runbook, step, path)
+    yield from _template(step.title, (*path, "title"), context)
+    yield from _template(step.run_on, (*path, "run_on"), context)
+    if step.kind == "command":
+        yield from _command(step, path, context)
+    else:
+        yield from _template(step.text, (*path, "text"), context)
+    if step.url:
+        yield from _address(step.url, (*path, "url"), context)
+    if step.kind == "check":
+        yield from _check(step, path, context)
+
+
+def _keys(step: Step, path: Path) -> Iterator[Problem]:
+    needed, allowed = _KEYS[step.kind]
+    for name in needed:
+        if not getattr(step, name):
+            yield Problem(path, "step-key", f'{step.kind} step "{step.id}" needs {name}', _HINTS[name])
+    for name in sorted(step.model_fields_set - _COMMON - set(allowed)):
+        text = f'{step.kind} step "{step.id}" has no use for {name}'
+        kinds = " or ".join(kind for kind, (_, keys) in _KEYS.items() if name in keys)
+        yield Problem((*path, name), "step-key", text, f"remove it, or make the step a {kinds}")
+
+
+def _when(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    if not step.when:
+        return
+    try:
+        template = condition(step.when)
+        template.check(context)
+    except TemplateError as error:
+        yield Problem((*path, "when"), "template", f'"when" of step "{step.id}": {error}', _TEMPLATE_HINT)
+        return
+    if step.kind == "check" and "checks" in template.names:
+        text = f'check "{step.id}" cannot depend on other checks: they run together, before everything else'
+        yield Problem((*path, "when"), "template", text, "use labels of the alert")
+
+
+def _targets(runbook: Runbook, step: Step, path: Path) -> Iterator[Problem]:
+    ids = ", ".join(other.id for other in runbook.steps if other.id != step.id)
+    for name, target_id in (("on_fail", step.on_fail), ("verify", step.verify)):
+        if not target_id:
+            continue
+        target = runbook.step(target_id)
+        if target is None or target_id == step.id:
+            text = f'{name} of step "{step.id}" names "{target_id}", which is no other step of this runbook'
+            yield Problem((*path, name), "step-target", text, f"steps are {ids}")
+        elif name == "verify" and target[1].kind != "check":
+            text = f'verify of step "{step.id}" names "{target_id}", which is no check'
+            yield Problem((*path, name), "step-target", text, "name the check that shows that this step has worked")
+
+
+def _command(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    yield from _template(step.text, (*path, "text"), context, "command")
+    if _QUOTED_VALUE.search(step.text):
+        text = f'command "{step.id}" has a value inside quotes'
+        yield Problem((*path, "text"), "command-quotes", text, "remove the quotes: values are quoted for the shell")
+
+
+def _check(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    if step.expect:
+        try:
+            parse_expect(step.expect)
+        except ValueError as error:
+            yield Problem((*path, "expect"), "expect", str(error))
+    place = (*path, "query")
+    try:
+        template = parse(step.query, "query")
+        if "checks" in template.names:
+            yield Problem(place, "template", f'the query of "{step.id}" cannot use results of checks', _TEMPLATE_HINT)
+        text = template.check(context)
+        kind = parse_query(text).kind if step.query else "vector"
+    except TemplateError as error:
+        yield Problem(place, "template", f'the query of "{step.id}" does not render: {error}', _TEMPLATE_HINT)
+    except QueryError as error:
+        yield Problem(place, "promql", f'the query of "{step.id}": {error}')
+    else:
+        if kind not in {"scalar", "vector"}:
+            yield Problem(place, "promql", f'the query of "{step.id}" gives a {kind}, a check needs a number')
+
+
+def _address(source: str, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    found = list(_template(source, path, context))
+    yield from found
+    known = source.startswith(("https://", "http://", "{{"))
+    if not found and not known:
+        yield Problem(path, "link", f'"{source}" is not a web address', "start it with https://")
+
+
+_TEMPLATE_HINT = "docs/runbooks.md lists what templates can use"
+
+
+def _template(source: str, path: Path, context: dict[str, Any], into: Target = "text") -> Iterator[Problem]:
+    try:
+        parse(source, into).check(context)
+    except TemplateError as error:
+        yield Problem(path, "template", f"{path[-1]} does not render: {error}", _TEMPLATE_HINT)
