@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 
 class CheckResult(Model):
-    """`value` is the formatted number, `want` the expectation as people read it: `< 5 %`. `error`: why there is none."""
+    """`value` is the formatted number, `want` the expectation as people read it: `< 5 %`. `error`: why no value."""
 
     verdict: Verdict
     value: str = ""
