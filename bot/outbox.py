@@ -14,6 +14,7 @@ import structlog
 
 from bot import pipeline, telemetry
 from bot.errors import RemoteError
+from bot.incidents.decision import World
 from bot.incidents.model import Incident
 from bot.paging.attempt import Verdict, priority
 from bot.paging.model import Page, PageKind, PageState
@@ -50,7 +51,7 @@ class Outbox:
         messenger: Messenger,
         renderings: Renderings,
         clock: Clock,
-        world: Callable[[], pipeline.World],
+        world: Callable[[], World],
         facts: Callable[[Incident], dict[str, object]],
     ) -> None:
         self._store = store

@@ -20,7 +20,7 @@ import structlog
 from bot import pipeline, telemetry
 from bot.config import Config, load
 from bot.errors import ConfigError, Finding, RemoteError
-from bot.incidents.decision import World
+from bot.incidents.decision import Decision, World
 from bot.incidents.grouping import INTERNAL
 from bot.incidents.model import Alert, AlertState, Incident, State
 from bot.joint import Update
@@ -129,20 +129,20 @@ class Pager:
                 return frozenset(rule.name for rule in candidate.rules if rule.is_alert)
         return None
 
-    def _note(self, decisions: list[pipeline.Decision]) -> None:
+    def _note(self, decisions: list[Decision]) -> None:
+        if decisions:
+            self.wake()
         for decision in decisions:
             if decision.event is not None:
                 telemetry.decisions.labels(decision.event).inc()
                 log.info(
                     "incident.changed",
                     incident=decision.incident.id,
-                    event=decision.event.value,
+                    change=decision.event.value,
                     state=decision.incident.state.value,
                     woken=[reached.person for reached in decision.wake],
                     why=decision.why,
                 )
-        if decisions:
-            self.wake()
 
     async def tick(self) -> None:
         """Deadlines that have come."""

@@ -61,8 +61,11 @@ class Watcher:
         self._clock = SystemClock()
         self._store = SeriesStore(_BASE_RETENTION, Lock())
         self._engine = Engine(self._store)
+        self._asked = Engine(
+            self._store
+        )  # for people's questions and runbooks: an engine is used by one thread at a time
         self._rules_thread = ThreadPoolExecutor(1, "rules")
-        self._query_threads = ThreadPoolExecutor(2, "queries")
+        self._query_threads = ThreadPoolExecutor(1, "queries")
         self._ticker = Ticker(on_error=lambda _: None)
         self._groups: dict[str, GroupState] = {}
         self._config: Config | None = None
@@ -165,12 +168,12 @@ class Watcher:
     async def _query(self, params: dict[str, Any]) -> Any:
         expr = parse_query(_needed(params, "query"))
         at = _time(params["time"]) if params.get("time") else self._clock.now().timestamp()
-        return instant_json(await self._in_query_thread(self._engine.instant, expr, at))
+        return instant_json(await self._in_query_thread(self._asked.instant, expr, at))
 
     async def _query_range(self, params: dict[str, Any]) -> Any:
         expr = parse_query(_needed(params, "query"))
         start, end, step = (_time(_needed(params, name)) for name in ("start", "end", "step"))
-        return range_json(await self._in_query_thread(self._engine.range, expr, start, end, step))
+        return range_json(await self._in_query_thread(self._asked.range, expr, start, end, step))
 
     async def _targets(self, _params: dict[str, Any]) -> Any:
         return self._scraper.targets() if self._scraper else {"activeTargets": [], "droppedTargets": []}
@@ -190,6 +193,7 @@ class Watcher:
             raise QueryError("not configured yet", "execution")
         incident = Incident.model_validate(params["incident"])
         now = self._clock.now()
+        deadline = time.monotonic() + params["budget"]
 
         def run() -> Any:
             return render_incident(
@@ -204,9 +208,9 @@ class Watcher:
                 config.agents.get(incident.agent or ""),
                 incident.owner,
                 params["facts"],
-                lambda text: instant_json(self._engine.instant(parse_query(text), now.timestamp())),
+                lambda text: self._asked.instant(parse_query(text), now.timestamp()),
                 now,
-                params["budget"],
+                lambda: deadline - time.monotonic(),
             )
 
         return (await self._in_query_thread(run)).model_dump(mode="json")
@@ -215,7 +219,11 @@ class Watcher:
         """A human resolved an alert that is held without data."""
         now = self._clock.now()
         groups = list(self._groups.values())
-        return await self._in_rules_thread(lambda: any([group.release(params["fingerprint"], now) for group in groups]))
+
+        def release() -> bool:
+            return any(group.release(params["fingerprint"], now) for group in groups)
+
+        return bool(await self._in_rules_thread(release))
 
     async def _metrics(self, _params: dict[str, Any]) -> str:
         telemetry.series.set(len(self._store))
@@ -237,11 +245,16 @@ class Watcher:
         if group is None:
             return
         started = time.monotonic()
-        evaluation = await self._in_rules_thread(lambda: group.evaluate(self._clock.now(), early=early))
+        evaluation = await self._in_rules_thread(self._one_round, group, early)
         telemetry.rule_seconds.observe(time.monotonic() - started)
         telemetry.rule_evaluations.labels(name).inc()
         telemetry.rule_failures.labels(name).inc(len(evaluation.failures))
         await self._report(evaluation)
+
+    def _one_round(self, group: GroupState, early: bool) -> Evaluation:
+        now = self._clock.now()
+        with self._engine.round((now - group.group.query_offset).timestamp()):
+            return group.evaluate(now, early=early)
 
     async def _report(self, evaluation: Evaluation) -> None:
         await self._send(
