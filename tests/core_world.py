@@ -16,9 +16,7 @@ NOW = datetime(2026, 11, 4, 2, 0, tzinfo=UTC)
 GROUP = "alerts/agents.yaml;agents"
 CHANNEL = "#agent-pages"
 
-PEOPLE = {
-    name: Person(id=name, name=name.title(), slack=f"U0{name.upper()}") for name in ("ana", "ben", "cat", "dan")
-}
+PEOPLE = {name: Person(id=name, name=name.title(), slack=f"U0{name.upper()}") for name in ("ana", "ben", "cat", "dan")}
 # Ana, then Ben and Cat; once more; then Dan for ever.
 POLICY = Policy(
     id="payments",

@@ -6,19 +6,17 @@ exactly once on the nights when clocks change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.oncall.model import WEEKDAYS, Layer, Override, Schedule
 
-_LOOK_AHEAD = 200  # changes examined before `until` is given as open-ended
-
 
 @dataclass(frozen=True)
 class Duty:
-    """`person` is None while nobody has the duty; `until` is the next instant with another answer, None if there is none."""
+    """`person` is None while nobody has the duty; `until` is the next instant with another answer, None if there
+    is none."""
 
     person: str | None
     until: datetime | None
@@ -27,38 +25,44 @@ class Duty:
 
 def on_duty(schedule: Schedule, at: datetime) -> Duty:
     person, why = _person_at(schedule, at)
-    for instant in _changes(schedule, at):
-        if _person_at(schedule, instant)[0] != person:
-            return Duty(person, instant, why)
-    return Duty(person, None, why)
+    instant = _next_change(schedule, at)
+    while instant is not None and _person_at(schedule, instant)[0] == person:
+        instant = _next_change(schedule, instant)
+    return Duty(person, instant, why)
 
 
 def _person_at(schedule: Schedule, at: datetime) -> tuple[str | None, str]:
     zone = ZoneInfo(schedule.timezone)
-    for override in reversed(schedule.overrides):
-        start, until = _override_span(override, zone)
-        if start <= at < until:
-            return override.person, f"override in {schedule.id}"
-    for layer in reversed(schedule.layers):
-        if _begins(layer, zone) <= at:
-            return layer.people[_turn(layer, zone, at) % len(layer.people)], f"on call in {schedule.id}"
+    if (override := _override_at(schedule, zone, at)) is not None:
+        return override.person, f"override in {schedule.id}"
+    if (layer := _layer_at(schedule, zone, at)) is not None:
+        return layer.people[_turn(layer, zone, at) % len(layer.people)], f"on call in {schedule.id}"
     return None, f"{schedule.id} has not started"
 
 
-def _changes(schedule: Schedule, after: datetime) -> Iterator[datetime]:
+def _override_at(schedule: Schedule, zone: ZoneInfo, at: datetime) -> Override | None:
+    for override in reversed(schedule.overrides):
+        start, until = _override_span(override, zone)
+        if start <= at < until:
+            return override
+    return None
+
+
+def _layer_at(schedule: Schedule, zone: ZoneInfo, at: datetime) -> Layer | None:
+    return next((layer for layer in reversed(schedule.layers) if _begins(layer, zone) <= at), None)
+
+
+def _next_change(schedule: Schedule, after: datetime) -> datetime | None:
+    """The next instant at which the answer may change. Turns count only where they show: in the layer in force, when
+    no override hides it and more than one person takes turns."""
     zone = ZoneInfo(schedule.timezone)
-    fixed = [_begins(layer, zone) for layer in schedule.layers]
+    instants = [_begins(layer, zone) for layer in schedule.layers]
     for override in schedule.overrides:
-        fixed += _override_span(override, zone)
-    pending = sorted(instant for instant in fixed if instant > after)
-    turns = [max(_turn(layer, zone, after), 0) for layer in schedule.layers]
-    for _ in range(_LOOK_AHEAD):
-        handoffs = [_boundary(layer, zone, turn + 1) for layer, turn in zip(schedule.layers, turns, strict=True)]
-        instant = min([*handoffs, *pending[:1]])
-        turns = [turn + (handoff == instant) for handoff, turn in zip(handoffs, turns, strict=True)]
-        if pending and pending[0] == instant:
-            pending.pop(0)
-        yield instant
+        instants += _override_span(override, zone)
+    layer = _layer_at(schedule, zone, after)
+    if layer is not None and len(set(layer.people)) > 1 and _override_at(schedule, zone, after) is None:
+        instants.append(_boundary(layer, zone, _turn(layer, zone, after) + 1))
+    return min((instant for instant in instants if instant > after), default=None)
 
 
 def _override_span(override: Override, zone: ZoneInfo) -> tuple[datetime, datetime]:

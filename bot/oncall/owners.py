@@ -54,7 +54,8 @@ def _resolve(name: str, book: Book) -> str | None:
 
 
 def policy_of(owner: Owner, labels: Labels, agents: Mapping[str, Agent], book: Book) -> tuple[str, Policy]:
-    """The agent's policy, else the owner team's (its `escalation`, else the policy of the same name), else one step to the owner."""
+    """The agent's policy, else the owner team's (its `escalation`, else the policy of the same name), else one
+    step to the owner."""
     agent = agents.get(labels.get("agent", ""))
     team = owner.id.removeprefix("team:") if owner.id.startswith("team:") else ""
     names = [agent.escalation if agent else None, book.teams[team].escalation if team in book.teams else None, team]
@@ -99,6 +100,9 @@ def _behind(target: str, book: Book, at: datetime) -> tuple[list[str], str]:
 
 
 def last_resort(fallback: str, book: Book, at: datetime) -> list[Reached]:
-    """The fallback; were even that empty, everybody in the book: no page is ever without a person."""
-    reached, _ = people_of([fallback], book, at)
-    return reached or [Reached(person, "nobody else is left") for person in book.people]
+    """The fallback, else the one that the book names now; were even that empty, everybody in the book: no page is
+    ever without a person."""
+    for target in (fallback, book.fallback):
+        if reached := people_of([target], book, at)[0]:
+            return reached
+    return [Reached(person, "nobody else is left") for person in book.people]

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from core_world import AGENTS, BOOK, NOW, PEOPLE, POLICY
+
+from bot.agents.model import Agent
+from bot.oncall.model import Book, Layer, Policy, Schedule, Step, Team
+from bot.oncall.owners import Owner, Reached, last_resort, owner_of, people_of, policy_of
+
+
+@pytest.mark.parametrize(
+    ("labels", "owner"),
+    [
+        ({"owner": "team:payments"}, Owner("team:payments", "label owner=team:payments")),
+        ({"owner": "person:ana"}, Owner("person:ana", "label owner=person:ana")),
+        ({"owner": "payments"}, Owner("team:payments", "label owner=payments")),
+        ({"owner": "ana"}, Owner("person:ana", "label owner=ana")),
+        ({"owner": "person:cat", "agent": "refund-agent"}, Owner("person:cat", "label owner=person:cat")),
+        ({"agent": "refund-agent"}, Owner("team:payments", "owner of agent refund-agent")),
+        ({"owner": "", "agent": "refund-agent"}, Owner("team:payments", "owner of agent refund-agent")),
+        ({"owner": "team:gone", "agent": "refund-agent"}, Owner("team:payments", "owner of agent refund-agent")),
+        (
+            {"owner": "team:gone"},
+            Owner("person:dan", 'owner "team:gone" is unknown, so the fallback has it', known=False),
+        ),
+        (
+            {"owner": "person:payments"},  # a team's name with the wrong kind
+            Owner("person:dan", 'owner "person:payments" is unknown, so the fallback has it', known=False),
+        ),
+        (
+            {"agent": "new-agent"},
+            Owner("person:dan", "agent new-agent is not registered, so the fallback has it", known=False),
+        ),
+        ({}, Owner("person:dan", "the alert names neither owner nor agent, so the fallback has it", known=False)),
+    ],
+)
+def test_the_owner_of_an_alert(labels, owner):
+    assert owner_of(labels, AGENTS, BOOK) == owner
+
+
+def test_a_bare_name_of_both_a_team_and_a_person_means_the_team():
+    book = BOOK.model_copy(update={"teams": {**BOOK.teams, "ana": Team(id="ana", members=("ben",))}})
+    assert owner_of({"owner": "ana"}, {}, book).id == "team:ana"
+    assert owner_of({"owner": "person:ana"}, {}, book).id == "person:ana"
+
+
+def test_an_agent_whose_owner_is_unknown_goes_to_the_fallback_with_the_reason():
+    agents = {"x": Agent(id="x", owner="team:gone")}
+    assert owner_of({"agent": "x"}, agents, BOOK) == Owner(
+        "person:dan", 'owner "team:gone" of agent x is unknown, so the fallback has it', known=False
+    )
+
+
+def policies(*names: str) -> dict[str, Policy]:
+    return {name: POLICY.model_copy(update={"id": name}) for name in names}
+
+
+def book_with(*names: str, escalation: str | None = None) -> Book:
+    team = Team(id="payments", members=("ana",), escalation=escalation)
+    return BOOK.model_copy(update={"escalation_policies": policies(*names), "teams": {"payments": team}})
+
+
+@pytest.mark.parametrize(
+    ("book", "agent_policy", "chosen"),
+    [
+        (book_with("agent-first", "of-team", "payments", escalation="of-team"), "agent-first", "agent-first"),
+        (book_with("of-team", "payments", escalation="of-team"), None, "of-team"),
+        (book_with("of-team", "payments", escalation="of-team"), "gone", "of-team"),
+        (book_with("payments", escalation="gone"), None, "payments"),
+        (book_with("payments"), None, "payments"),
+        (book_with("other"), None, "owner"),
+    ],
+)
+def test_the_policy_is_the_agents_then_the_teams_then_the_teams_name_then_the_owner_alone(book, agent_policy, chosen):
+    agents = {"refund-agent": Agent(id="refund-agent", owner="team:payments", escalation=agent_policy)}
+    labels = {"agent": "refund-agent"}
+    policy_id, policy = policy_of(owner_of(labels, agents, book), labels, agents, book)
+    assert policy_id == chosen
+    assert policy.id == chosen
+
+
+def test_without_any_policy_one_step_goes_to_the_owner():
+    _, policy = policy_of(Owner("person:cat", ""), {}, {}, BOOK)
+    assert policy.steps == (Step(notify=("person:cat",), wait=timedelta(minutes=5)),)
+
+
+def test_the_policy_named_like_a_person_is_not_that_persons():
+    book = BOOK.model_copy(update={"escalation_policies": policies("cat")})
+    assert policy_of(Owner("person:cat", ""), {}, {}, book)[0] == "owner"
+
+
+ROTA = Schedule(id="primary", layers=(Layer(people=("cat",), start=date(2026, 11, 1)),))
+GONE = Schedule(id="gone", layers=(Layer(people=("somebody-who-left",), start=date(2026, 11, 1)),))
+FUTURE = Schedule(id="future", layers=(Layer(people=("cat",), start=date(2030, 1, 1)),))
+FULL = BOOK.model_copy(update={"schedules": {"primary": ROTA, "gone": GONE, "future": FUTURE}})
+
+
+def test_people_behind_targets_each_once_with_the_first_reason():
+    reached, empty = people_of(["schedule:primary", "team:payments", "person:ana", "person:cat"], FULL, NOW)
+    assert reached == [
+        Reached("cat", "on call in primary"),
+        Reached("ana", "member of payments"),
+        Reached("ben", "member of payments"),
+    ]
+    assert empty == []
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("person:nobody", "person:nobody: no such person"),
+        ("team:nobody", "team:nobody: no such team"),
+        ("schedule:nobody", "schedule:nobody: no such schedule"),
+        ("schedule:future", "schedule:future: future has not started"),
+        ("schedule:gone", "schedule:gone: on call in gone"),
+    ],
+)
+def test_a_target_without_anybody_says_why(target, line):
+    assert people_of([target], FULL, NOW) == ([], [line])
+
+
+def test_a_member_who_left_is_passed_over_and_the_others_are_woken():
+    book = BOOK.model_copy(update={"people": {"ben": PEOPLE["ben"], "dan": PEOPLE["dan"]}})
+    assert people_of(["team:payments"], book, NOW) == ([Reached("ben", "member of payments")], [])
+
+
+def test_the_last_resort_is_the_fallback():
+    assert [reached.person for reached in last_resort("person:dan", BOOK, NOW)] == ["dan"]
+    assert [reached.person for reached in last_resort("team:payments", BOOK, NOW)] == ["ana", "ben"]
+
+
+def test_a_fallback_that_is_gone_gives_way_to_the_books_own():
+    assert [reached.person for reached in last_resort("person:who-left", BOOK, NOW)] == ["dan"]
+
+
+def test_when_no_fallback_is_left_everybody_is_woken():
+    book = BOOK.model_copy(update={"fallback": "schedule:gone"})
+    assert [reached.person for reached in last_resort("person:who-left", book, NOW)] == ["ana", "ben", "cat", "dan"]
