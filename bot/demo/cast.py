@@ -16,17 +16,15 @@ PEOPLE = (
     User("U0EMIWEST", "emi", "Emi West", "emi@example.com", "Europe/London", "Head of operations"),
 )
 
+# What the app's manifest asks for, and nothing more: a call outside it fails here as it would at Slack.
 SCOPES = (
     "app_mentions:read",
     "channels:history",
-    "channels:read",
     "chat:write",
     "chat:write.public",
     "commands",
     "groups:history",
-    "groups:read",
     "im:history",
-    "im:read",
     "im:write",
     "users:read",
     "users:read.email",
@@ -57,6 +55,8 @@ def scene() -> Scene:
         signing_secret=secrets.token_hex(16),
         scopes=SCOPES,
         commands=("/agent",),
+        events=("app_mention",),
+        takes_direct_messages=False,
     )
     bot = User(BOT_USER, "agentpager", "agentpager", is_bot=True)
     return Scene("T0DEMO", "Northwind (demo)", "northwind-demo", (*PEOPLE, bot), channels, app)

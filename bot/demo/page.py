@@ -130,6 +130,7 @@ class Page:
                 "user": world.app.user_id,
                 "connected": self._interactions.app_connected,
                 "commands": list(world.app.commands),
+                "takesDirectMessages": world.app.takes_direct_messages,
             },
             "people": [self._person(one.id) for one in world.users.values() if not one.is_bot],
             "names": {one.id: one.real_name for one in world.users.values()},
@@ -174,6 +175,8 @@ class Page:
         text, thread_ts = str(body.get("text", "")).strip()[:MAX_TEXT], str(body.get("thread_ts") or "")
         if not text:
             return {}
+        if self._world.channels[channel].kind == "im" and not self._world.app.takes_direct_messages:
+            return {"error": "Sending messages to this app has been turned off."}
         command, _, rest = text.partition(" ")
         if not command.startswith("/"):
             self._interactions.say(user, channel, text, thread_ts)

@@ -38,6 +38,7 @@ class App:
     scopes: tuple[str, ...]
     commands: tuple[str, ...]
     events: tuple[str, ...] = ("app_mention", "message.im")
+    takes_direct_messages: bool = True  # false is Slack's messages_tab_read_only_enabled
 
 
 @dataclass

@@ -6,6 +6,7 @@ import { element, escape, mrkdwn } from "/static/mrkdwn.js";
 const byId = (id) => document.getElementById(id);
 const view = { me: localStorage.getItem("me") ?? "", channel: "", thread: "", state: null, waiting: null, mine: null };
 const drafts = new Map();
+const failed = new Map(); // what went wrong with a click, by message: it must outlive a redraw
 
 // --- talking to the workspace ---
 
@@ -134,7 +135,7 @@ function drawMessages(root, messages, names, replies) {
     const date = new Intl.DateTimeFormat("en-GB", { timeZone: names.zone, weekday: "long", day: "numeric", month: "long" }).format(new Date(Number(message.ts) * 1000));
     if (date !== day && replies) nodes.push(element("div", { class: "day" }, element("span", {}, date)));
     day = date;
-    const key = `${names.me}|${view.thread === message.ts}|${JSON.stringify(message)}`;
+    const key = `${names.me}|${failed.get(message.ts) ?? ""}|${JSON.stringify(message)}`;
     const kept = old.get(key);
     nodes.push(kept ?? messageNode(message, names, replies, key));
   }
@@ -153,9 +154,10 @@ function messageNode(message, names, replies, key) {
   const author = names.users[message.user] ?? "Slackbot";
   const at = new Date(Number(message.ts) * 1000);
   const time = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: names.zone, ...options }).format(at);
-  const problem = element("div", { class: "problem", role: "alert" });
+  const problem = element("div", { class: "problem", role: "alert" }, failed.get(message.ts) ?? "");
   const body = element("div", { class: "body" });
-  const context = { names, act: (node, action, confirm) => act(node, body, problem, { channel: view.channel, ts: message.ts, action }, confirm) };
+  const tell = (text) => { if (text) failed.set(message.ts, text); else failed.delete(message.ts); redraw(); };
+  const context = { names, act: (node, action, confirm) => act(node, body, tell, { channel: view.channel, ts: message.ts, action }, confirm) };
   if (message.blocks?.length) body.append(renderBlocks(message.blocks, context));
   else body.append(element("div", { class: "b-text" }, mrkdwn(message.text, names)));
   if (message.edited) body.append(element("span", { class: "quiet edited", title: `Edited ${new Date(Number(message.edited.ts) * 1000).toLocaleTimeString()}` }, "(edited)"));
@@ -169,21 +171,20 @@ function messageNode(message, names, replies, key) {
       body, problem,
       replies && message.reply_count && element("button", { class: "replies", onclick: () => openThread(message.ts) },
         element("strong", {}, `${message.reply_count} ${message.reply_count === 1 ? "reply" : "replies"}`), element("span", { class: "quiet" }, " View thread"))),
-    replies && !message.ephemeral && !message.reply && element("button", { class: "icon start-thread", title: "Reply in thread", "aria-label": "Reply in thread", onclick: () => openThread(message.ts) }, "💬"));
+    replies && !message.ephemeral && !message.reply && !byId("composer").classList.contains("closed") && element("button", { class: "icon start-thread", title: "Reply in thread", "aria-label": "Reply in thread", onclick: () => openThread(message.ts) }, "💬"));
   node.dataset.key = key;
   node.dataset.ts = message.ts;
   return node;
 }
 
-async function act(node, root, problem, body, confirm) {
+async function act(node, root, tell, body, confirm) {
   if (confirm && !(await confirmed(confirm))) return;
   node.classList.add("busy");
   node.disabled = true;
-  problem.textContent = "";
   const answer = await send("click", { ...body, values: readValues(root) });
   node.classList.remove("busy");
   node.disabled = false;
-  if (answer.error) problem.textContent = `⚠ This didn't work (${answer.error}). Try again.`;
+  tell(answer.error ? `⚠ This didn't work (${answer.error}). Try again.` : "");
 }
 
 function confirmed(question) {
@@ -230,7 +231,7 @@ function drawModal(state, names) {
   dialog.dataset.key = key;
   const problem = element("div", { class: "problem", role: "alert" });
   const body = element("div", { class: "modal-body scroll" });
-  const context = { names, act: (node, action, confirm) => act(node, body, problem, { view: top.id, action }, confirm) };
+  const context = { names, act: (node, action, confirm) => act(node, body, (text) => { problem.textContent = text; }, { view: top.id, action }, confirm) };
   body.append(renderBlocks(top.blocks, context), problem);
   for (const [name, node] of inputs(body)) if (kept.has(name)) node.value = kept.get(name).value;
   const close = () => send("close", { view: top.id });
@@ -299,10 +300,13 @@ function composer(form, thread, key, suggestions) {
     form.addEventListener("submit", (event) => { event.preventDefault(); post(area.value); });
     form.append(
       element("div", { class: "suggestions" }, ...suggestions.map((text) => element("button", { type: "button", class: "suggestion", onclick: () => post(text) }, text))),
+      element("div", { class: "turned-off quiet" }, "Sending messages to this app has been turned off. Its buttons work, and so does /agent in a channel."),
       problem, element("div", { class: "write" }, area, element("button", { class: "button primary", "aria-label": "Send" }, "Send")));
   }
   const area = form.querySelector("textarea");
   const here = view.state.channels.find((one) => one.id === view.channel);
+  const closed = here.kind === "im" && !view.state.app.takesDirectMessages;
+  form.classList.toggle("closed", closed);
   area.placeholder = thread() ? "Reply…" : `Message ${here.kind === "im" ? here.name : `#${here.name}`}`;
   if (form.dataset.of !== key()) {
     form.dataset.of = key();
