@@ -426,7 +426,7 @@ class FakeSlack:
             for each in self.messages.get(channel, [])
             if float(each["ts"]) >= oldest and each.get("thread_ts") in {None, each["ts"]}
         ]
-        return {"messages": [_shown(each, args) for each in reversed(found)], "has_more": False}
+        return _slice(list(reversed(found)), args)
 
     def _do_conversations_replies(self, args: dict[str, Any]) -> dict[str, Any]:
         found = [
@@ -434,7 +434,7 @@ class FakeSlack:
             for each in self.messages.get(str(args.get("channel")), [])
             if args.get("ts") in {each["ts"], each.get("thread_ts")}
         ]
-        return {"messages": [_shown(each, args) for each in found], "has_more": False}
+        return _slice(found, args)
 
     def _do_views_open(self, args: dict[str, Any]) -> dict[str, Any]:
         view_id = self._number("V")
@@ -618,6 +618,14 @@ def _shown(message: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
     """Metadata is given only to those who ask for it."""
     wanted = str(args.get("include_all_metadata", "")).lower() in {"1", "true"}
     return message if wanted else {key: value for key, value in message.items() if key != "metadata"}
+
+
+def _slice(messages: list[dict[str, Any]], args: dict[str, Any]) -> dict[str, Any]:
+    start = int(args.get("cursor") or 0)
+    end = start + int(args.get("limit") or 100)
+    more = {"next_cursor": str(end)} if end < len(messages) else {"next_cursor": ""}
+    shown = [_shown(each, args) for each in messages[start:end]]
+    return {"messages": shown, "has_more": end < len(messages), "response_metadata": more}
 
 
 def _decoded(value: Any) -> Any:

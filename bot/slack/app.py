@@ -70,6 +70,7 @@ class SlackApp:
         self._events: OrderedDict[str, None] = OrderedDict()
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketLink | None = None
+        self._settling: asyncio.Task[None] | None = None
         self.home: Home | None = None
         self._web = web_client(settings.bot_token.get_secret_value(), settings.api_url)
         self._bolt = self._build()
@@ -79,10 +80,12 @@ class SlackApp:
     async def start(self) -> None:
         self._session = new_session()
         self._web.session = self._session
-        self._spawn(self._settle_in())
+        self._settling = self._spawn(self._settle_in())
 
     async def stop(self) -> None:
         """Takes no more, then gives what was begun a moment to end."""
+        if self._settling is not None:
+            self._settling.cancel()
         if self._socket is not None:
             await self._socket.stop()
             self._socket = None
@@ -420,14 +423,8 @@ def _require_secrets(settings: Slack) -> None:
     missing = [key for key, value in wanted.items() if not value.get_secret_value().strip()]
     if missing:
         hint = "run `agentpager doctor`: it says where each is found"
-        raise ConfigError(
-            [
-                Finding(
-                    "agentpager.yaml", 0, 0, "missing-secret", f"slack.{key} is empty (mode {settings.mode})", hint=hint
-                )
-                for key in missing
-            ]
-        )
+        told = [f"slack.{key} is needed in {settings.mode} mode" for key in missing]
+        raise ConfigError([Finding("agentpager.yaml", 0, 0, "missing-secret", text, hint=hint) for text in told])
 
 
 def _without_mention(text: str) -> str:

@@ -258,7 +258,7 @@ def _tried(scene: Scene, incident: Incident) -> str:
         ]
         if names:
             tried.append(f"{_names(names)} (level {level})")
-    rounds = f", {round_ + 1} rounds" if round_ > 0 and not incident.exhausted else ""
+    rounds = f", {round_} rounds" if round_ > 1 else ""
     return f"No ack from {'; '.join(tried)} in {span(scene.now - incident.opened_at)}{rounds}." if tried else ""
 
 

@@ -1,0 +1,439 @@
+"""Clicks, commands and mentions over real sockets: in Socket Mode, and over HTTP with signed requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+import aiohttp
+import pytest
+import uvicorn
+from fake_slack import BOT_TOKEN, SIGNING_SECRET, FakeSlack, signed
+from slack_world import (
+    ANA,
+    BEN,
+    CHANNEL,
+    CONFLICT,
+    FakeCommands,
+    WallClock,
+    incident,
+    messenger,
+    page,
+    rendered,
+    settings,
+    until,
+)
+
+from bot.errors import ConfigError
+from bot.paging.model import PageKind
+from bot.ports import AgentStatus
+from bot.slack.app import SlackApp
+from bot.slack.guard import Guard
+
+
+class World:
+    """A workspace with one card in it, and the app serving it."""
+
+    def __init__(self, slack, commands, app, card):
+        self.slack, self.commands, self.app, self.card = slack, commands, app, card
+
+    async def click(self, action="inc.ack", user=ANA.slack, **more):
+        return await self.slack.click(user, action, CHANNEL, self.card.ts, **more)
+
+    async def told(self):
+        """The ephemeral answer that follows."""
+        await until(lambda: self.slack.responses)
+        return self.slack.responses[-1]
+
+
+@contextlib.asynccontextmanager
+async def serving(mode, **options):
+    async with contextlib.AsyncExitStack() as stack:
+        slack = await stack.enter_async_context(FakeSlack())
+        commands = FakeCommands()
+        client = messenger(slack, commands)
+        card = await client.post(page(PageKind.CARD), incident(), rendered(), None)
+        await client.close()
+        app = SlackApp(settings(slack, mode), commands, WallClock(), **options)
+        if mode == "http":
+            port = await stack.enter_async_context(_listening(app.asgi))
+            slack.events_url = f"http://127.0.0.1:{port}/slack/events"
+        await app.start()
+        stack.push_async_callback(app.stop)
+        await until(app.healthy)
+        yield World(slack, commands, app, card)
+
+
+@contextlib.asynccontextmanager
+async def _listening(asgi):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(asgi, log_level="error", lifespan="off"))
+        task = asyncio.create_task(server.serve([listening]))
+        await until(lambda: server.started)
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture(params=["socket", "http"])
+async def world(request):
+    async with serving(request.param) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("action", "verb"),
+    [("inc.ack", "ack"), ("inc.decline", "decline"), ("inc.resolve", "resolve")],
+)
+async def test_a_button_does_what_it_says_and_the_card_is_answer_enough(world, action, verb):
+    answer = await world.click(action, action_ts="1700000000.000100")
+    assert answer["acked"]
+    key = f"INC-7|{action}|{ANA.slack}|1700000000.000100"
+    assert world.commands.calls == [(verb, "person:ana", "INC-7", key, True)]
+    await asyncio.sleep(0.05)
+    assert world.slack.responses == []
+
+
+async def test_the_click_is_committed_before_slack_is_answered(world):
+    world.commands.gate = asyncio.Event()
+    click = asyncio.create_task(world.click())
+    await asyncio.sleep(0.2)
+    assert not click.done()
+    world.commands.gate.set()
+    assert (await click)["acked"]
+    assert len(world.commands.calls) == 1
+
+
+async def test_a_click_too_late_is_explained_to_the_one_who_clicked(world):
+    world.commands.error = CONFLICT
+    assert (await world.click())["acked"]
+    told = await world.told()
+    assert told["text"] == "INC-7 is taken already: ben has it"
+    assert (told["response_type"], told["replace_original"]) == ("ephemeral", False)
+
+
+async def test_a_click_that_changes_nothing_is_explained(world):
+    world.commands.changed, world.commands.message = False, "that click has been recorded already"
+    await world.click()
+    assert (await world.told())["text"] == "that click has been recorded already"
+
+
+async def test_a_click_delivered_four_times_carries_the_same_key(world):
+    for _ in range(4):
+        await world.click(action_ts="1700000000.000200")
+    keys = {call[3] for call in world.commands.calls}
+    assert len(keys) == 1
+    assert [call[4] for call in world.commands.calls] == [True, False, False, False]
+
+
+async def test_a_fault_of_ours_is_admitted(world):
+    world.commands.error = RuntimeError("database is locked")
+    assert (await world.click())["acked"]
+    told = await world.told()
+    assert told["text"].startswith("Not recorded: something failed inside agentpager.")
+    assert "locked" not in told["text"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "says"),
+    [
+        ({"user": "U09STRANGER"}, "does not know you yet"),
+        ({"user": ANA.slack, "team": "T0OTHER"}, "the workspace Home only"),
+    ],
+)
+async def test_a_stranger_is_told_and_nothing_happens(world, caller, says):
+    for action in ("inc.ack", "inc.runbook"):
+        assert (await world.click(action, **caller))["acked"]
+        assert says in (await world.told())["text"]
+    caller = dict(caller)
+    answer = await world.slack.command(caller.pop("user"), "ack INC-7", **caller)
+    assert says in answer["payload"]["text"]
+    assert world.commands.calls == []
+    assert world.slack.views == {}
+
+
+async def test_a_slow_commit_is_admitted_at_once_and_reported_when_it_is_done():
+    async with serving("socket", commit_seconds=0.1) as world:
+        world.commands.gate = asyncio.Event()
+        assert (await world.click())["acked"]
+        assert (await world.told())["text"].startswith("Not recorded yet")
+        world.commands.gate.set()
+        await until(lambda: len(world.slack.responses) == 2)
+        assert world.slack.responses[1]["text"] == "INC-7: recorded."
+        assert len(world.commands.calls) == 1
+
+
+async def test_the_runbook_button_opens_a_skeleton_then_the_runbook_with_fresh_checks(world):
+    assert (await world.click("inc.runbook"))["acked"]
+    await until(lambda: world.slack.calls("views.update"))
+    opened = json.loads(_text(world.slack.calls("views.open")[0]["args"]["view"]))
+    assert opened["blocks"][0]["text"]["text"] == "Running the checks…"
+    (view,) = world.slack.views.values()
+    assert view["title"]["text"] == "Runbook INC-7"
+    assert len(view["title"]["text"]) <= 24
+    assert "agentctl secret rotate crm" in json.dumps(view["blocks"])
+
+
+async def test_where_no_view_can_be_opened_the_runbook_comes_as_a_message(world):
+    world.slack.mode("refused", method="views.open", error="expired_trigger_id")
+    await world.click("inc.runbook")
+    assert "agentctl secret rotate crm" in json.dumps((await world.told())["blocks"])
+
+
+def _text(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("help", "understands"),
+        ("", "understands"),
+        ("help ack", "/agent ack INC-7"),
+        ("oncall", "*payments-primary* Ana Ruiz until"),
+        ("oncall payments", "No team or schedule"),
+        ("incidents", "*INC-7* critical · refund-agent: tool errors 38%"),
+        ("incidents 24h", "INC-7"),
+        ("status", "*Refund agent* firing · team:payments · on call Ana Ruiz · INC-7"),
+        ("status team:payments", "Refund agent"),
+        ("status refund-agnt", "Did you mean refund-agent?"),
+        ("akc", "Did you mean ack"),
+    ],
+)
+async def test_slash_commands_answer_their_writer_alone(world, text, says):
+    world.commands.agents = [
+        AgentStatus("refund-agent", "Refund agent", "firing", "team:payments", ("ana",), ("INC-7",))
+    ]
+    if text == "oncall payments":
+        world.commands.book = world.commands.book.model_copy(update={"teams": {}, "escalation_policies": {}})
+    answer = (await world.slack.command(ANA.slack, text))["payload"]
+    assert answer["response_type"] == "ephemeral"
+    assert says in json.dumps(answer, ensure_ascii=False)
+
+
+async def test_here_shows_the_answer_to_the_channel(world):
+    answer = await world.slack.command(ANA.slack, "incidents --here")
+    assert answer["payload"]["response_type"] == "in_channel"
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("ack", ("ack", None)),
+        ("ack INC-7", ("ack", "INC-7")),
+        ("pass last", ("decline", "last")),
+        ("release INC-7", ("release", "INC-7")),
+        ("resolve refund-agent", ("resolve", "refund-agent")),
+    ],
+)
+async def test_slash_commands_change_incidents_and_say_so(world, text, call):
+    answer = await world.slack.command(ANA.slack, text, trigger="t1")
+    assert answer["payload"]["text"] == "INC-7 is yours."
+    assert world.commands.calls == [(call[0], "person:ana", call[1], "command|t1", True)]
+
+
+async def test_a_mention_in_a_cards_thread_means_its_incident(world):
+    world.commands.threads[world.card.channel, world.card.ts] = "INC-7"
+    answer = await world.slack.mention(BEN.slack, "ack", channel=CHANNEL, thread_ts=world.card.ts, event_id="Ev1")
+    assert answer["acked"]
+    assert world.commands.calls == [("ack", "person:ben", "INC-7", "event|Ev1", True)]
+    await until(lambda: world.slack.ephemeral)
+    said = world.slack.ephemeral[0]
+    assert (said["user"], said["text"], said["thread_ts"]) == (BEN.slack, "INC-7 is yours.", world.card.ts)
+
+
+async def test_a_mention_delivered_again_is_not_carried_out_again(world):
+    for _ in range(3):
+        await world.slack.mention(BEN.slack, "ack INC-7", channel=CHANNEL, event_id="Ev2")
+    assert len(world.commands.calls) == 1
+
+
+async def test_a_mention_by_a_bot_is_ignored_in_silence(world):
+    await world.slack.mention(BEN.slack, "ack INC-7", channel=CHANNEL, bot_id="B9")
+    await asyncio.sleep(0.05)
+    assert world.commands.calls == []
+    assert world.slack.ephemeral == []
+
+
+async def test_where_nobody_can_be_answered_alone_the_thread_is_answered(world):
+    world.slack.mode("refused", method="chat.postEphemeral", error="user_not_in_channel")
+    await world.slack.mention(BEN.slack, "help", channel=CHANNEL, thread_ts=world.card.ts)
+    await until(lambda: len(world.slack.posted(CHANNEL)) == 2)
+    assert world.slack.posted(CHANNEL)[1]["thread_ts"] == world.card.ts
+
+
+# --- Socket Mode ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_planned_refresh_loses_no_click():
+    async with serving("socket") as world:
+        await world.slack.disconnect()
+        await until(lambda: world.slack.connections == 2 and world.app.healthy())
+        assert (await world.click())["acked"]
+
+
+async def test_a_cut_connection_is_made_anew():
+    async with serving("socket", deaf_seconds=1.0) as world:
+        await world.slack.drop()
+        await until(lambda: world.slack.connections >= 2 and len(world.slack.sockets) >= 1 and world.app.healthy())
+        assert (await world.click())["acked"]
+
+
+async def test_a_connection_that_is_open_but_deaf_is_found_and_replaced():
+    async with serving("socket", deaf_seconds=1.0) as world:
+        world.slack.go_deaf()
+        await until(lambda: world.slack.connections >= 2 and world.app.healthy(), 10.0)
+        await until(lambda: len(world.slack.sockets) >= 1)
+        assert (await world.click())["acked"]
+
+
+async def test_a_client_of_the_sdk_that_has_stopped_listening_is_thrown_away():
+    async with serving("socket", deaf_seconds=1.0) as world:
+        stuck = world.app._socket._handler.client
+        stuck.current_session_monitor.cancel()
+        stuck.message_receiver.cancel()
+        await until(lambda: world.app._socket.rebuilt == 1, 10.0)
+        await until(lambda: world.app.healthy() and len(world.slack.sockets) == 1)
+        assert (await world.click())["acked"]
+        assert stuck.closed
+
+
+async def test_the_app_starts_before_slack_does_and_serves_when_it_comes():
+    async with FakeSlack() as slack:
+        slack.mode("error_500", method="auth.test", count=1)
+        app = SlackApp(settings(slack), FakeCommands(), WallClock())
+        started = time.monotonic()
+        await app.start()
+        assert time.monotonic() - started < 1.0
+        assert not app.healthy()
+        await app.stop()
+
+
+async def test_stopping_leaves_nothing_open():
+    before = {task.get_name() for task in asyncio.all_tasks()}
+    async with serving("socket"):
+        pass
+    await asyncio.sleep(0.1)
+    assert {task.get_name() for task in asyncio.all_tasks()} == before
+
+
+# --- the door of HTTP mode --------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def door():
+    async with serving("http") as world, aiohttp.ClientSession() as session:
+
+        async def post(body, headers):
+            async with session.post(world.slack.events_url, data=body, headers=headers) as answer:
+                return answer.status
+
+        yield world, post
+
+
+BODY = "command=%2Fagent&text=ack+INC-7&user_id=U02ABCDEF&team_id=T0HOME&trigger_id=t9"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+async def test_a_signed_request_passes_once_and_its_replay_does_not():
+    async with door() as (world, post):
+        headers = FORM | signed(BODY, int(time.time()))
+        assert [await post(BODY, headers) for _ in range(3)] == [200, 401, 401]
+        assert len(world.commands.calls) == 1
+        assert world.app.asgi.counts == {"ok": 1, "replay": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda headers: headers | signed(BODY, int(time.time()), "another secret"), 401),
+        (lambda headers: headers | signed(BODY, int(time.time()) - 301), 401),
+        (lambda headers: headers | signed(BODY, int(time.time()) + 301), 401),
+        (lambda headers: headers | {"x-slack-signature": "v0="}, 401),
+        (lambda headers: headers | {"x-slack-signature": "v0=é"}, 401),
+        (lambda headers: headers | {"x-slack-request-timestamp": "now"}, 401),
+        (lambda headers: headers | {"x-slack-request-timestamp": "9" * 400}, 401),
+        (lambda headers: FORM, 401),
+    ],
+)
+async def test_anything_not_signed_now_by_slack_is_refused(change, status):
+    async with door() as (world, post):
+        assert await post(BODY, change(FORM | signed(BODY, int(time.time())))) == status
+        assert world.commands.calls == []
+
+
+async def test_a_changed_body_is_refused():
+    async with door() as (world, post):
+        headers = FORM | signed(BODY, int(time.time()))
+        assert await post(BODY.replace("INC-7", "INC-8"), headers) == 401
+        assert world.commands.calls == []
+
+
+async def test_a_body_over_one_mebibyte_is_refused_before_it_is_looked_at():
+    async with door() as (world, post):
+        body = "x" * (1024 * 1024 + 1)
+        assert await post(body, FORM | signed(body, int(time.time()))) == 413
+        assert world.app.asgi.counts == {"too_big": 1}
+
+
+async def test_signed_nonsense_is_refused_without_a_fault():
+    async with door() as (_, post):
+        for body in ("payload=%7Bnot+json", "{", "payload=", ""):
+            assert await post(body, FORM | signed(body, int(time.time()))) < 500
+
+
+async def test_slacks_own_check_of_the_address_is_answered():
+    async with door() as (world, _):
+        body = json.dumps({"type": "url_verification", "challenge": "c1", "token": "x"})
+        headers = signed(body, int(time.time())) | {"content-type": "application/json"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(world.slack.events_url, data=body, headers=headers) as answer,
+        ):
+            assert (answer.status, await answer.json()) == (200, {"challenge": "c1"})
+
+
+async def test_a_request_that_could_not_be_carried_out_may_be_sent_again():
+    async with door() as (world, post):
+        broken, world.app._bolt.async_dispatch = world.app._bolt.async_dispatch, _fails
+        headers = FORM | signed(BODY, int(time.time()))
+        assert await post(BODY, headers) == 500
+        world.app._bolt.async_dispatch = broken
+        assert await post(BODY, headers) == 200
+
+
+async def _fails(_request):
+    raise RuntimeError("broken")
+
+
+async def test_the_memory_of_signatures_is_bounded():
+    guard = Guard(None, "s", WallClock())
+    for number in range(20_000):
+        assert guard._seen.first(f"s{number}", 0.0)
+    assert len(guard._seen._at) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("mode", "empty"),
+    [("http", "signing_secret"), ("socket", "app_token"), ("socket", "bot_token"), ("http", "bot_token")],
+)
+def test_without_its_secrets_the_app_refuses_to_be_made(mode, empty):
+    nowhere = type("Nowhere", (), {"api_url": "http://127.0.0.1:1/api/"})
+    with pytest.raises(ConfigError, match=f"slack.{empty} is needed"):
+        SlackApp(settings(nowhere, mode, **{empty: ""}), FakeCommands(), WallClock())
+
+
+async def test_no_secret_and_no_body_reaches_the_log(caplog):
+    caplog.set_level("DEBUG")
+    async with door() as (world, post):
+        await post(BODY, FORM | signed(BODY, int(time.time()), "another secret"))
+        world.commands.error = RuntimeError("broken")
+        await world.click()
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("bot", "slack")))
+    assert BOT_TOKEN not in ours
+    assert SIGNING_SECRET not in ours
+    assert "trigger_id" not in ours

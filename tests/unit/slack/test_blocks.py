@@ -1,0 +1,376 @@
+"""Every kind of message as committed JSON, and what must hold for any input.
+
+After a deliberate change: `UPDATE_GOLDEN=1 pytest tests/unit/slack/test_blocks.py`, then read the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re  # noqa: TID251 - fixed patterns
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fake_slack import layout_problem
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from slack_world import ANA, BEN, BOOK, NOW, alert, incident, page, rendered
+
+from bot.incidents.model import AlertState, Severity, State
+from bot.paging.model import PageKind
+from bot.runbooks.rendered import CheckResult, RenderedLink, RenderedStep, Verdict
+from bot.slack.blocks import draw, plain_message
+from bot.slack.kit import BLOCKS_LIMIT, TEXT_LIMIT, TOTAL_LIMIT
+
+GOLDEN = Path(__file__).parent / "golden"
+
+_ACKED = {
+    "state": State.ACKED,
+    "revision": 2,
+    "acked_by": "person:ana",
+    "acked_at": NOW - timedelta(seconds=18),
+    "ack_expires_at": NOW + timedelta(minutes=59, seconds=42),
+    "next_at": NOW + timedelta(minutes=59, seconds=42),
+}
+_ENDED = {
+    "state": State.RESOLVED,
+    "revision": 3,
+    "resolved_at": NOW,
+    "next_at": None,
+    "opened_at": NOW - timedelta(minutes=31),
+    "paged_at": NOW - timedelta(minutes=31),
+}
+_MANY = (
+    alert("AgentDown", "agent does not answer", value=0.0),
+    alert("SpendHigh", "spend $9/min", labels={"severity": "warning"}, value=9.0),
+    alert("Gone", "queue age 12 min", state=AlertState.NO_DATA),
+    *(alert(f"Other{number}", f"symptom {number}", starts_at=NOW) for number in range(5)),
+)
+_EXHAUSTED = {"step": 2, "round": 2, "exhausted": True, "opened_at": NOW - timedelta(minutes=46)}
+
+SCENES = {
+    "page": (page(), incident(), rendered()),
+    "card": (page(PageKind.CARD), incident(), rendered()),
+    "card_info": (
+        page(PageKind.CARD),
+        incident(severity=Severity.INFO, step=-1, next_at=None, paged_at=None),
+        rendered(),
+    ),
+    "page_escalated": (
+        page(step=1, person="ben", channel=BEN.slack, reason="named in the policy"),
+        incident(step=1, opened_at=NOW - timedelta(minutes=5)),
+        rendered(),
+    ),
+    "page_second_round": (
+        page(round=1),
+        incident(round=1, opened_at=NOW - timedelta(minutes=16)),
+        rendered(),
+    ),
+    "page_nobody_answered": (
+        page(step=2, round=2, person="chris", channel="U04LAST", reason="named in the policy"),
+        incident(**_EXHAUSTED),
+        rendered(),
+    ),
+    "page_passed_on": (page(), incident(step=1, declined=("ana",)), rendered()),
+    "page_overtaken": (page(), incident(step=1), rendered()),
+    "page_acked": (page(), incident(**_ACKED), rendered()),
+    "card_acked_from_the_command_line": (page(PageKind.CARD), incident(**_ACKED | {"acked_by": "cli:root"}), None),
+    "reminder": (
+        page(PageKind.REMINDER),
+        incident(**_ACKED | {"ack_asked": True, "acked_at": NOW - timedelta(hours=1)}),
+        rendered(),
+    ),
+    "card_resolved": (
+        page(PageKind.CARD),
+        incident(
+            **_ENDED,
+            how_resolved="cleared",
+            acked_by="person:ana",
+            acked_at=NOW - timedelta(minutes=29),
+            alerts=(alert(state=AlertState.RESOLVED, ends_at=NOW),),
+        ),
+        rendered(),
+    ),
+    "card_closed_by_hand": (
+        page(PageKind.CARD),
+        incident(**_ENDED | {"next_at": NOW + timedelta(hours=1)}, how_resolved="human", resolved_by="person:ben"),
+        rendered(),
+    ),
+    "page_no_data": (page(), incident(alerts=(alert(state=AlertState.NO_DATA),)), rendered()),
+    "card_many_alerts": (page(PageKind.CARD), incident(alerts=_MANY), rendered()),
+    "page_without_runbook": (page(), incident(), None),
+    "page_broken_runbook": (page(), incident(), rendered(steps=(), problem="step 2: unknown variable agent.repo")),
+    "page_late_checks": (
+        page(),
+        incident(),
+        rendered(
+            steps=(
+                RenderedStep(
+                    number=1, id="a", kind="check", title="provider", check=CheckResult(verdict=Verdict.LATE, want="up")
+                ),
+            )
+        ),
+    ),
+    "runbook": (page(PageKind.RUNBOOK), incident(), rendered()),
+    "escalated": (page(PageKind.ESCALATED, step=1, reason="no ack in 5 min"), incident(step=1), None),
+    "escalated_to_the_fallback": (
+        page(PageKind.ESCALATED, step=2, round=2, reason="no ack in 10 min; nobody answered: fallback"),
+        incident(**_EXHAUSTED),
+        None,
+    ),
+    "resolved": (page(PageKind.RESOLVED), incident(**_ENDED, how_resolved="cleared"), None),
+    "notice": (
+        page(
+            PageKind.NOTICE,
+            text="The new configuration is not used: 2 mistakes\nalerts/cost.yaml:14:9: unknown key “ownr”",
+            reason="the last good one runs on",
+        ),
+        None,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_message_is_as_committed(name):
+    message = draw(*SCENES[name], BOOK, NOW)
+    path = GOLDEN / f"{name}.json"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(json.dumps(message, indent=1, ensure_ascii=False) + "\n")
+    assert message == json.loads(path.read_text())
+
+
+def test_every_committed_message_has_its_scene():
+    assert {path.stem for path in GOLDEN.glob("*.json")} == set(SCENES)
+
+
+def test_every_kind_of_page_is_covered():
+    assert {page.kind for page, _, _ in SCENES.values()} == set(PageKind)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_message_keeps_slacks_limits_and_ours(name):
+    _assert_sendable(draw(*SCENES[name], BOOK, NOW))
+
+
+def test_the_push_text_carries_sign_agent_symptom_deadline_and_id():
+    message = draw(page(PageKind.CARD), incident(), rendered(), BOOK, NOW)
+    assert message["text"] == "🔴 CRITICAL refund-agent: tool errors 38%. Ack by 02:22 UTC. INC-7"
+
+
+def test_the_push_text_of_a_direct_message_has_the_readers_own_time():
+    message = draw(page(), incident(), rendered(), BOOK, NOW)
+    assert "Ack by 03:22 CET." in message["text"]
+
+
+def test_a_long_symptom_gives_way_to_deadline_and_id():
+    message = draw(page(), incident(title="x" * 500), None, BOOK, NOW)
+    assert len(message["text"]) <= TEXT_LIMIT
+    assert message["text"].endswith("Ack by 03:22 CET. INC-7")
+
+
+@pytest.mark.parametrize(
+    ("name", "mentioned"),
+    [
+        ("page", {ANA.slack}),
+        ("page_escalated", {BEN.slack}),
+        ("page_nobody_answered", {"U04LAST"}),
+        ("reminder", {ANA.slack}),
+        ("card", set()),
+        ("card_many_alerts", set()),
+        ("escalated", set()),
+        ("resolved", set()),
+        ("runbook", set()),
+        ("page_acked", set()),
+        ("page_passed_on", set()),
+        ("page_overtaken", set()),
+        ("card_resolved", set()),
+    ],
+)
+def test_only_the_person_to_be_woken_is_mentioned(name, mentioned):
+    text = json.dumps(draw(*SCENES[name], BOOK, NOW))
+    assert set(re.findall(r"<@(\w+)>", text)) == mentioned
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("page", ["inc.ack", "inc.decline", "inc.runbook", "inc.resolve"]),
+        ("page_without_runbook", ["inc.ack", "inc.decline", "inc.resolve"]),
+        ("page_acked", ["inc.runbook", "inc.resolve", "inc.release"]),
+        ("reminder", ["inc.keep", "inc.release", "inc.resolve"]),
+        ("card_info", ["inc.runbook", "inc.resolve"]),
+        ("card_resolved", []),
+        ("runbook", []),
+        ("escalated", []),
+    ],
+)
+def test_only_buttons_that_work_now_are_shown(name, shown):
+    message = draw(*SCENES[name], BOOK, NOW)
+    buttons = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
+    assert [each["action_id"] for each in buttons] == shown
+    assert all(each["value"].startswith("INC-7|") for each in buttons)
+
+
+def test_an_answered_reminder_no_longer_asks():
+    message = draw(page(PageKind.REMINDER), incident(**_ACKED), rendered(), BOOK, NOW)
+    assert message["text"].startswith("🟨 Acknowledged by Ana Ruiz")
+
+
+def test_metadata_names_the_page_for_the_search_in_history():
+    message = draw(page(step=1, round=2), incident(), None, BOOK, NOW)
+    assert message["metadata"] == {
+        "event_type": "agentpager_page",
+        "event_payload": {"page_id": "INC-7.1.page", "incident": "INC-7", "kind": "page", "step": 1, "round": 2},
+    }
+
+
+def test_a_person_that_has_left_the_book_does_not_break_the_page():
+    message = draw(page(person="gone", channel="U0GONE"), incident(acked_by="person:gone"), None, BOOK, NOW)
+    _assert_sendable(message)
+
+
+def test_a_long_runbook_is_shortened_step_by_step_and_says_so():
+    steps = tuple(
+        RenderedStep(number=number, id=f"s{number}", kind="manual", title=f"step {number}", text="w " * 900)
+        for number in range(1, 41)
+    )
+    message = draw(page(PageKind.RUNBOOK), incident(), rendered(steps=steps), BOOK, NOW)
+    _assert_sendable(message)
+    assert "left out to fit" in message["blocks"][-1]["elements"][0]["text"]
+    assert "step 1" in json.dumps(message["blocks"])
+
+
+def test_the_plain_form_says_what_is_wrong_and_how_to_take_it():
+    drawn = draw(page(), incident(), rendered(), BOOK, NOW)
+    message = plain_message(drawn, incident(), rendered())
+    assert "blocks" not in message
+    assert message["metadata"] == drawn["metadata"]
+    assert "/agent ack INC-7" in message["text"]
+    assert "agentctl secret rotate crm" in message["text"]
+
+
+# What somebody who can name a tool or a label may try.
+_NASTY = st.one_of(
+    st.sampled_from(
+        [
+            "<!channel>",
+            "<!here|x>",
+            "<@U02ABCDEF>",
+            "<#C123|general>",
+            "<https://evil.example|Slack login>",
+            "https://evil.example",
+            "*bold* _it_ ~no~ `code` ```fence```",
+            "&lt;!channel&gt;",
+            "<!date^1^{date}^https://evil.example|x>",
+            "a\n> quote\n• list",
+            "\u202eevil\u200b\u2066",
+            "\x00\x07\x1b[31m",
+            "&" * 4000,
+            "<" * 4000,
+            "é" * 10_000,
+            "`" * 100,
+            "",
+            " \n ",
+        ]
+    ),
+    st.text(max_size=300),
+)
+
+
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_no_data_becomes_a_mention_a_link_or_a_broken_message(data):
+    nasty = lambda: data.draw(_NASTY)  # noqa: E731
+    hostile = alert(
+        name=nasty(),
+        summary=nasty(),
+        labels={"env": nasty(), "agent": nasty(), "tool": nasty()},
+        annotations={name: nasty() for name in ("summary", "description", "impact", "runbook_url")},
+        state=data.draw(st.sampled_from([AlertState.FIRING, AlertState.NO_DATA])),
+        value=data.draw(st.floats()),
+    )
+    book = BOOK.model_copy(
+        update={"people": {name: person.model_copy(update={"name": nasty()}) for name, person in BOOK.people.items()}}
+    )
+    step = RenderedStep(
+        number=1,
+        id="x",
+        kind="check",
+        title=nasty(),
+        text=nasty(),
+        command=nasty(),
+        run_on=nasty(),
+        url="javascript:" + nasty(),
+        check=CheckResult(verdict=data.draw(st.sampled_from(Verdict)), value=nasty(), want=nasty(), error=nasty()),
+    )
+    shown = rendered(
+        title=nasty(),
+        summary=nasty(),
+        impact=nasty(),
+        owner=nasty(),
+        problem=nasty(),
+        steps=(step,),
+        links=(RenderedLink(title=nasty(), url="ftp://" + nasty()),),
+    )
+    what = incident(
+        title=nasty(),
+        agent=nasty(),
+        owner=nasty(),
+        owner_why=nasty(),
+        alerts=(hostile,) * data.draw(st.integers(1, 8)),
+        acked_by=data.draw(st.sampled_from(["person:ana", "cli:<!here>", None])),
+        state=data.draw(st.sampled_from(State)),
+        resolved_by="cli:<@U02ABCDEF>",
+        how_resolved=data.draw(st.sampled_from(["cleared", "human"])),
+        ack_asked=data.draw(st.booleans()),
+    )
+    kind = data.draw(st.sampled_from(PageKind))
+    message = draw(page(kind, reason=nasty(), text=nasty()), what, shown, book, NOW)
+    _assert_sendable(message)
+    own = {f"<@{ANA.slack}>"} if kind in {PageKind.PAGE, PageKind.REMINDER} else set()
+    for text in _texts(message):
+        assert set(re.findall(r"<@[^>]*>", text)) <= own
+        assert not re.search(r"<!(?!date\^\d+\^\{)", text)
+        assert not re.search(r"<#|<https?:|<mailto:|<ftp:|<javascript:", text, re.IGNORECASE)
+        assert not re.search(r"[\u200b-\u200f\u202a-\u202e\u2066-\u2069\x00-\x09\x0b-\x1f]", text)
+    for text in _texts(plain_message(message, what, shown)):
+        assert "<" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "linked"),
+    [
+        ("https://wiki.example.com/a?b=1&c=2#d", True),
+        ("http://10.0.0.1:3000/d/x", True),
+        ("https://evil.example|Slack", False),
+        ("https://a.example/>", False),
+        ("https://user:secret@a.example/", False),
+        ("javascript:alert(1)", False),
+        ("https://a.example/" + "x" * 600, False),
+        ("https://a.example/\u202e", False),
+    ],
+)
+def test_only_plain_web_addresses_of_the_runbook_become_links(url, linked):
+    shown = rendered(steps=(), links=(RenderedLink(title="Dash", url=url),))
+    text = json.dumps(draw(page(PageKind.RUNBOOK), incident(), shown, BOOK, NOW)["blocks"])
+    assert ("<http" in text) is linked
+
+
+def _texts(message):
+    yield message["text"]
+    for block in message.get("blocks", []):
+        yield from (element["text"] for element in block.get("fields", []))
+        if block["type"] == "context":
+            yield from (element["text"] for element in block["elements"])
+        elif "text" in block:
+            yield block["text"]["text"]
+
+
+def _assert_sendable(message):
+    assert layout_problem(message) == ""
+    assert 0 < len(message["text"]) <= TEXT_LIMIT
+    assert len(message["blocks"]) <= BLOCKS_LIMIT
+    assert len(json.dumps(message["blocks"], ensure_ascii=False)) <= TOTAL_LIMIT + 500

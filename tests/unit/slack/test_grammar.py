@@ -1,0 +1,45 @@
+"""What people type, and what is understood."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.slack.grammar import VERBS, Request, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        ("", Request("help")),
+        ("status", Request("status", word="status")),
+        ("STATUS refund-agent", Request("status", "refund-agent", word="status")),
+        ("ack", Request("ack", word="ack")),
+        ("ack INC-7", Request("ack", "INC-7", word="ack")),
+        ("acknowledge last", Request("ack", "last", word="acknowledge")),
+        ("decline", Request("pass", word="decline")),
+        ("close 7", Request("resolve", "7", word="close")),
+        ("incidents 24h --here", Request("incidents", "24h", here=True, word="incidents")),
+        ("--here oncall payments", Request("oncall", "payments", here=True, word="oncall")),
+        ('status "Refund agent"', Request("status", "Refund agent", word="status")),
+        ("status “Refund agent”", Request("status", "Refund agent", word="status")),
+        ("ack Ana's agent", Request("ack", "Ana's agent", word="ack")),
+    ],
+)
+def test_understood(text, understood):
+    assert parse(text) == understood
+
+
+@pytest.mark.parametrize(
+    ("text", "near"), [("stat", "status"), ("akc", "ack"), ("resovle", "resolve"), ("on", "oncall"), ("hlep", "help")]
+)
+def test_an_unknown_word_gets_the_nearest_names(text, near):
+    request = parse(text)
+    assert request.verb == ""
+    assert near in request.near
+
+
+@given(st.text(max_size=600))
+def test_anything_typed_is_a_verb_or_an_unknown_word(text):
+    assert parse(text).verb in {*VERBS, ""}
