@@ -108,7 +108,7 @@ def shapes_at(model: type[BaseModel], data: Any, path: Path) -> list[Shape]:
     """What the value at `path` may be, by the model's annotations."""
     shapes = [Shape(model)]
     for part in path:
-        shapes = [inner for shape in shapes for inner in _inside(shape, part, data)]
+        shapes = [inner for shape in _plausible(_members(shapes), data) for inner in _inside(shape, part)]
         data = _child(data, part)
     return _members(shapes)
 
@@ -127,10 +127,10 @@ def _follow(model: type[BaseModel], data: Any, error: ErrorDetails) -> tuple[Pat
             continue
         path = (*path, part)
         if error["type"] == "extra_forbidden" and part == loc[-1]:
-            inner = [deeper for shape in members for deeper in _inside(shape, part, data)]
+            inner = [deeper for shape in members for deeper in _inside(shape, part)]
             if not inner:
                 return path, members, _child(data, part)
-        shapes = [deeper for shape in members for deeper in _inside(shape, part, data)]
+        shapes = [deeper for shape in members for deeper in _inside(shape, part)]
         data = _child(data, part)
     return path, _members(shapes), data
 
@@ -166,14 +166,13 @@ def _members(shapes: Iterable[Shape]) -> list[Shape]:
     return out
 
 
-def _inside(shape: Shape, part: str | int, data: Any) -> list[Shape]:
+def _inside(shape: Shape, part: str | int) -> list[Shape]:
     out: list[Shape] = []
     for member in _members([shape]):
         annotation, origin, args = member.annotation, get_origin(member.annotation), get_args(member.annotation)
         if _is_model(annotation):
-            if not _contradicts(annotation, data):
-                fields = annotation.model_fields.items()
-                out += [Shape(field.annotation, field) for name, field in fields if (field.alias or name) == part]
+            fields = annotation.model_fields.items()
+            out += [Shape(field.annotation, field) for name, field in fields if (field.alias or name) == part]
         elif origin is tuple and isinstance(part, int):
             out += [Shape(args[0] if args[-1] is Ellipsis else args[min(part, len(args) - 1)])]
         elif isinstance(origin, type) and issubclass(origin, Mapping) and len(args) == 2:
@@ -183,9 +182,15 @@ def _inside(shape: Shape, part: str | int, data: Any) -> list[Shape]:
     return out
 
 
-def _contradicts(annotation: type[BaseModel], data: Any) -> bool:
-    """A member of a union is out when the data names another one by a literal (`kind: check`)."""
-    if not isinstance(data, Mapping):
+def _plausible(members: list[Shape], data: Any) -> list[Shape]:
+    """Of several models, those that the data does not rule out by a literal (`kind: check`)."""
+    if sum(_is_model(member.annotation) for member in members) < 2 or not isinstance(data, Mapping):
+        return members
+    return [member for member in members if not _contradicts(member.annotation, data)] or members
+
+
+def _contradicts(annotation: Any, data: Mapping[str, Any]) -> bool:
+    if not _is_model(annotation):
         return False
     for name, field in annotation.model_fields.items():
         literal = get_origin(field.annotation) is Literal

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
@@ -21,6 +21,7 @@ from bot.errors import ConfigError, Finding, Severity
 from bot.oncall.model import Book, Person, Policy, Schedule, Target, Team
 from bot.rules import load as rules_load
 from bot.rules.model import Group, Rule, RuleFile
+from bot.runbooks.model import Runbook
 from bot.schema import Model
 from bot.settings import Settings
 from bot.sources import VARIABLE, Source, Sources, read_sources
@@ -52,6 +53,7 @@ class Config:
     agents: dict[str, Agent]
     book: Book
     groups: tuple[Group, ...]
+    runbooks: tuple[Runbook, ...]
     digest: str
     base_dir: Path
     unset: tuple[Finding, ...] = ()
@@ -74,6 +76,7 @@ def load(sources: Sources) -> Config:
             fallback=next(entry.id for entry in subject.fallbacks),
         ),
         groups=groups,
+        runbooks=tuple(runbook for _, runbook in sound(subject.runbooks)),
         digest=sources.digest,
         base_dir=Path(sources.base_dir),
         unset=tuple(unset),
@@ -111,10 +114,14 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
     agents = list(_documents(sources.files["agents"], findings))
     oncall = list(_documents(sources.files["oncall"], findings))
     groups, rules = _read_rules(list(_documents(sources.files["rules"], findings, traps="warning")), findings)
+    runbooks = list(_documents(sources.files["runbooks"], findings))
+    for document in runbooks:
+        findings += document.read(Runbook)[1]
     for document in agents:
         findings += document.read(AgentsFile)[1]
     for document in oncall:
         findings += document.read(OncallFile)[1]
+    unbroken = sum(len(sources.files[kind]) for kind in ("agents", "oncall", "runbooks"))
     subject = Subject(
         main=main,
         settings=settings,
@@ -125,7 +132,8 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         policies=tuple(_entries(oncall, "escalation_policies", Policy, findings)),
         fallbacks=tuple(_fallbacks(oncall)),
         rules=tuple(rules),
-        whole=main is not None and len(agents) + len(oncall) == len(sources.files["agents"] + sources.files["oncall"]),
+        runbooks=tuple(_runbooks(runbooks)),
+        whole=main is not None and len(agents + oncall + runbooks) == unbroken,
     )
     findings += every_check(subject)
     return subject, groups, sorted(set(findings)), unset
@@ -214,6 +222,14 @@ def _fallbacks(documents: list[Document]) -> Iterator[Entry[str]]:
         text = document.data.get("fallback") if isinstance(document.data, dict) else None
         if isinstance(text, str):
             yield Entry(text, text, document, ("fallback",))
+
+
+def _runbooks(documents: list[Document]) -> Iterator[Entry[Runbook]]:
+    for document in documents:
+        runbook, _ = document.read(Runbook)
+        given = document.data.get("id") if isinstance(document.data, dict) else None
+        name = given if isinstance(given, str) else PurePath(document.file).stem
+        yield Entry(name, runbook, document, ())
 
 
 def _read_main(

@@ -17,13 +17,16 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _twice("team", subject.teams)
     yield from _twice("schedule", subject.schedules)
     yield from _twice("escalation policy", subject.policies)
+    yield from _twice("runbook", subject.runbooks, "id")
 
 
-def _twice(what: str, entries: tuple[Entry[object], ...]) -> Iterator[Finding]:
+def _twice(what: str, entries: tuple[Entry[object], ...], key: str = "") -> Iterator[Finding]:
+    """`key` is where the id stands inside of the entry, if it is not the entry's own name."""
+    path = (key,) if key else ()
     first: dict[str, Entry[object]] = {}
     for entry in entries:
         other = first.setdefault(entry.id, entry)
         if other is not entry:
-            line = other.document.mark(other.path, key=True).line
+            line = other.document.mark((*other.path, *path), key=True).line
             text = f"{what} {quote(entry.id)} is already in {other.document.file} line {line}"
-            yield entry.finding((), CODE, text, "rename or remove one of them", key=True)
+            yield entry.finding(path, CODE, text, "rename or remove one of them", key=True)

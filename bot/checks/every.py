@@ -9,13 +9,16 @@ from bot.checks import (
     duplicate_id,
     long_timeout,
     missing_fallback,
+    no_runbook,
     nobody,
     odd_label,
     override_order,
+    tied_runbooks,
     unknown_agent,
     unknown_owner,
     unknown_person,
     unknown_policy,
+    unknown_runbook,
     unknown_target,
 )
 from bot.checks.subject import Subject
@@ -28,13 +31,16 @@ CHECKS: dict[str, Check] = {
     duplicate_id.CODE: duplicate_id.check,
     long_timeout.CODE: long_timeout.check,
     missing_fallback.CODE: missing_fallback.check,
+    no_runbook.CODE: no_runbook.check,
     nobody.CODE: nobody.check,
     odd_label.CODE: odd_label.check,
     override_order.CODE: override_order.check,
+    tied_runbooks.CODE: tied_runbooks.check,
     unknown_agent.CODE: unknown_agent.check,
     unknown_owner.CODE: unknown_owner.check,
     unknown_person.CODE: unknown_person.check,
     unknown_policy.CODE: unknown_policy.check,
+    unknown_runbook.CODE: unknown_runbook.check,
     unknown_target.CODE: unknown_target.check,
 }
 

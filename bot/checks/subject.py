@@ -11,6 +11,7 @@ from bot.complaints import Path
 from bot.errors import Finding, Severity
 from bot.oncall.model import Person, Policy, Schedule, Team
 from bot.rules.model import Rule
+from bot.runbooks.model import Runbook
 from bot.settings import Settings
 from bot.yamldoc import Document
 
@@ -47,6 +48,7 @@ class Subject:
     policies: tuple[Entry[Policy], ...] = ()
     fallbacks: tuple[Entry[str], ...] = ()
     rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group
+    runbooks: tuple[Entry[Runbook], ...] = ()
     whole: bool = True
 
 

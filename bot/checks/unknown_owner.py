@@ -16,6 +16,9 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     for entry, agent in sound(subject.agents):
         yield from _refuse(subject, entry, ("owner",), agent.owner)
+    for page, runbook in sound(subject.runbooks):
+        if runbook.owner and "{{" not in runbook.owner:
+            yield from _refuse(subject, page, ("owner",), runbook.owner)
     for place, rule in sound(subject.rules):
         owner = rule.labels.get("owner", "")
         if owner and "{{" not in owner:

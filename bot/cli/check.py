@@ -91,7 +91,8 @@ def _is_main(path: Path) -> bool:
 
 
 def _from_here(path: Path) -> str:
-    return os.path.relpath(path)
+    """Relative to where the user stands, unless that is the longer way."""
+    return min(os.path.relpath(path), os.path.normpath(path), key=len)
 
 
 def _print(findings: Sequence[Finding], files: int) -> None:

@@ -96,6 +96,12 @@ def test_an_empty_file_is_a_mapping_without_keys():
             "2:8 bad-value",
             'color must be one of red, green, not "gren" (did you mean "green"?)',
         ),
+        (
+            "name: x\ninner: {kind: chek, name: y}",
+            "2:9 unknown-key",
+            'unknown key "kind" in inner (known: code, color, day, inner, labels, loud, name, ratio, …)',
+        ),
+        ("name: x\nsteps: [{kind: link, url: [a]}]", "2:27 bad-value", "steps[0].url must be text, not a list ()"),
         ("name: x\nday: 20261102", "2:6 bad-value", 'day must be a date such as 2026-11-02, not "20261102" ()'),
         ("name: x\nday: 86400", "2:6 bad-value", 'day must be a date such as 2026-11-02, not "86400" ()'),
         (
