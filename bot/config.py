@@ -21,6 +21,7 @@ from bot.errors import ConfigError, Finding, Severity
 from bot.oncall.model import Book, Person, Policy, Schedule, Target, Team
 from bot.rules import load as rules_load
 from bot.rules.model import Group, Rule, RuleFile
+from bot.runbooks import lint as runbook_lint
 from bot.runbooks.model import Runbook
 from bot.schema import Model
 from bot.settings import Settings
@@ -116,7 +117,11 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
     groups, rules = _read_rules(list(_documents(sources.files["rules"], findings, traps="warning")), findings)
     runbooks = list(_documents(sources.files["runbooks"], findings))
     for document in runbooks:
-        findings += document.read(Runbook)[1]
+        runbook, refused = document.read(Runbook)
+        findings += refused
+        if runbook is not None:
+            problems = runbook_lint.problems(runbook, PurePath(document.file).stem)
+            findings += [document.finding(found.path, found.code, found.message, found.hint) for found in problems]
     for document in agents:
         findings += document.read(AgentsFile)[1]
     for document in oncall:

@@ -316,7 +316,7 @@ def _syntax(error: yaml.YAMLError, file: str, last_quoted: tuple[Mark, Mark] | N
     """libyaml's words in ours; points at where the mistake most likely starts, not where reading gave up."""
     problem = str(getattr(error, "problem", None) or error)
     mark = getattr(error, "problem_mark", None)
-    context_mark = getattr(error, "context_mark", None)
+    context_mark: Any = getattr(error, "context_mark", None)
     unclosed = "unexpected end of stream" in problem or "document indicator" in problem
     place = _mark(context_mark if unclosed and context_mark else mark) if mark else Mark(0, 0)
     if last_quoted is not None and last_quoted[1].line == place.line:
@@ -326,7 +326,9 @@ def _syntax(error: yaml.YAMLError, file: str, last_quoted: tuple[Mark, Mark] | N
         return Finding(file, last_quoted[0].line, last_quoted[0].column, "yaml-syntax", text)
     for words, (message, hint) in _SYNTAX.items():
         if words in problem:
-            return Finding(file, place.line, place.column, "yaml-syntax", message, hint=hint)
+            far = context_mark is not None and context_mark.line + 1 < place.line
+            began = f" (it began on line {context_mark.line + 1})" if far else ""
+            return Finding(file, place.line, place.column, "yaml-syntax", message + began, hint=hint)
     return Finding(file, place.line, place.column, "yaml-syntax", f"not YAML: {problem}")
 
 
@@ -336,7 +338,7 @@ _SYNTAX = {
         'check the indentation of this line and the one above; quote a text that contains ": "',
     ),
     "did not find expected key": (
-        "this line does not belong to the block it stands in",
+        "this line does not belong to the block above it",
         "check its indentation, and that quotes and colons of the lines above are complete",
     ),
     "did not find expected '-' indicator": ('a list entry, "- …", was expected here', "check the indentation"),

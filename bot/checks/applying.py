@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 
 from bot.checks.subject import Entry, Subject, sound
 from bot.labels import Matcher, parse_matchers
@@ -37,11 +38,10 @@ def certain(runbook: Runbook, labels: Mapping[str, str]) -> int:
 
 
 def named(subject: Subject, name: str) -> Entry[Runbook] | None:
-    """The runbook that an annotation means: by id, or by the path of its file."""
-    for entry in subject.runbooks:
-        if name == entry.id or name.removeprefix("./") == entry.document.file:
-            return entry
-    return None
+    """The runbook that an annotation means: by id, or by the path of its file, whose name is the id."""
+    path = PurePosixPath(name.strip())
+    wanted = path.stem if path.suffix in {".yaml", ".yml"} else path.name
+    return next((entry for entry in subject.runbooks if entry.id == wanted), None)
 
 
 def alerts(subject: Subject) -> Iterator[tuple[Entry[Rule], Rule]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from bot.checks.subject import Subject, sound
 from bot.complaints import quote
 from bot.errors import Finding
+from bot.labels import parse_matchers
 
 CODE = "odd-label"
 LABELS = ("agent", "env", "owner", "severity")
@@ -22,6 +23,11 @@ def check(subject: Subject) -> Iterator[Finding]:
             for name, meant in _nearly(given, known):
                 text, hint = f"{quote(name)} means nothing to agentpager", f'did you mean "{meant}"?'
                 yield entry.finding((section, name), CODE, text, hint, severity="warning", key=True)
+    for page, runbook in sound(subject.runbooks):
+        for index, text in enumerate(runbook.applies_to):
+            for name, meant in _nearly(_matched(text), ("alertname", *LABELS)):
+                message, hint = f"hardly any alert has a label {quote(name)}", f'did you mean "{meant}"?'
+                yield page.finding(("applies_to", index), CODE, message, hint, severity="warning")
     if subject.main is None or subject.settings is None:
         return
     for index, target in enumerate(subject.settings.metrics.scrape.targets):
@@ -29,6 +35,13 @@ def check(subject: Subject) -> Iterator[Finding]:
             path = ("metrics", "scrape", "targets", index, "labels", name)
             text, hint = f"{quote(name)} is not the label of an agent's metrics", f'did you mean "{meant}"?'
             yield subject.main.finding(path, CODE, text, hint, severity="warning", key=True)
+
+
+def _matched(text: str) -> list[str]:
+    try:
+        return [matcher.name for matcher in parse_matchers(text)]
+    except ValueError:  # told by the runbook's own lint
+        return []
 
 
 def _nearly(given: Iterable[str], known: tuple[str, ...]) -> Iterator[tuple[str, str]]:

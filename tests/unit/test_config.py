@@ -243,6 +243,9 @@ class TestFiles:
 FREE = (
     "title: ",
     "alert: ",
+    "run_on: ",
+    "- id: ",
+    "query: ",
     "file_sd: ",
     "name: ",
     "summary: ",
@@ -273,7 +276,7 @@ def test_one_mistyped_character_anywhere_gets_a_finding_that_leads_to_it(tmp_pat
         sources = read_sources(tmp_path, {})
         line, before = files[name].count("\n", 0, at) + 1, files[name].split("\n")
         findings = config.check(sources)
-        near = any(finding.file == name and abs(finding.line - line) <= 3 for finding in findings)
+        near = any(finding.file == name and _is_near(finding, line) for finding in findings)
         named = any(_names_the_line(finding, text.split("\n")[line - 1]) for finding in findings)
         if not near and not named and not (not findings and _makes_no_mistake(before[line - 1], sources, whole)):
             unnoticed.append(f"{name}:{line} {text.splitlines()[line - 1 : line]} {[str(f) for f in findings]}")
@@ -289,6 +292,12 @@ def _mistyped(text: str, chance: random.Random) -> tuple[int, str]:
     letter = chance.choice("abcdefghijklmnopqrstuvwxyz0123456789:-\"' {}[]#\n\t,")
     new, taken = chance.choice([("", 1), (text[at] * 2, 1), (text[at : at + 2][::-1], 2), (letter, 1)])
     return at, text[:at] + new + text[at + taken :]
+
+
+def _is_near(finding: Finding, line: int) -> bool:
+    """A block whose indentation is broken is told at its end, with the line it began on."""
+    began = re.search(r"on line (\d+)", finding.message)
+    return abs(finding.line - line) <= 3 or (began is not None and int(began[1]) <= line <= finding.line)
 
 
 def _names_the_line(finding: Finding, line: str) -> bool:

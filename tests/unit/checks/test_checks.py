@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from config_files import example, sources_of
 
 from bot import config
 from bot.checks.every import CHECKS
-from config_files import example, sources_of
 
 CASES = Path(__file__).parent / "cases"
 
