@@ -14,6 +14,11 @@ from bot.shipped import folder
 
 MARKER = ".agentpager-demo"
 
+# A minute is a long time in front of a screen: the demo waits five seconds before it calls an agent down.
+SHORTENED = {
+    "alerts/availability.yaml": {"for: 1m": "for: 5s", "for a minute": "for 5 seconds"},
+}
+
 
 class NotOursError(Exception):
     """The directory holds something that this demo did not write."""
@@ -46,13 +51,21 @@ def write(directory: Path, addresses: Addresses, app: App, slack_mode: str) -> P
     }
     for name, source in _sources():
         text = source.read_text(encoding="utf-8")
-        for key, value in values.items():
-            text = text.replace("{{" + key + "}}", value) if name == "agentpager.yaml" else text
+        if name == "agentpager.yaml":
+            text = _filled(text, values)
+        for words, shorter in SHORTENED.get(name, {}).items():
+            text = text.replace(words, shorter)
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     _write_secrets(directory / "secrets", app)
     return directory / "agentpager.yaml"
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for key, value in values.items():
+        text = text.replace("{{" + key + "}}", value)
+    return text
 
 
 def _clear(directory: Path) -> None:

@@ -222,7 +222,8 @@ class FleetPanel:
         rules = format_duration(config.settings.rules.interval)
         self._notes = [
             *_waits(config.book.escalation_policies.values()),
-            f"Scrape every {scrape}, rules every {rules}, where 15s is the default.",
+            f"Scrapes and rules run every {_both(scrape, rules)} (usually 15s); an agent is down after 5s, not 1m.",
+            "A mended agent's page clears when the rule's window, one or two minutes, has passed.",
         ]
 
     def state(self) -> dict[str, Any]:
@@ -239,6 +240,10 @@ class FleetPanel:
             await self._fleet.mend(target)
         else:
             await self._fleet.fail(target, Failure(action))
+
+
+def _both(first: str, second: str) -> str:
+    return first if first == second else f"{first} and {second}"
 
 
 def _waits(policies: Iterable[Policy]) -> list[str]:

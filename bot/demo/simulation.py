@@ -158,7 +158,9 @@ class Simulation:
         self._plan(at + length, "end", run)
 
     def _loop_everything(self, now: float) -> None:
-        """The stop rule is gone: whatever is in flight never ends."""
+        """The stop rule is gone: whatever is in flight never ends, and at least one run is."""
+        if not self._running:
+            self._running.append(Run(self.spec.tasks[0], now))
         self._moments = [moment for moment in self._moments if moment.kind != "end"]
         heapq.heapify(self._moments)
         for run in self._running:
