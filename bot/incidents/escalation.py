@@ -6,9 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.incidents.decision import ACK_GRACE, Decision, Say, World, ack_timeout
-from bot.incidents.model import Event, Incident, State, next_state
+from bot.incidents.model import AlertState, Event, Incident, State, next_state
 from bot.oncall.model import Book
 from bot.oncall.owners import Reached, last_resort, people_of
+
+# How an incident looks that nobody has.
+_NOBODYS: dict[str, object] = {
+    "acked_by": None,
+    "acked_at": None,
+    "ack_expires_at": None,
+    "ack_asked": False,
+    "resolved_by": None,
+    "resolved_at": None,
+    "how_resolved": "",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,8 @@ class Rung:
 
 
 def next_rung(incident: Incident, book: Book, now: datetime) -> Rung:
-    """The next level with a person on it: empty steps are passed over at once, after the last round the fallback stands.
+    """The next level with a person on it: empty steps are passed over at once, after the last round the fallback
+    stands.
 
     People who said they cannot take it are passed over until the next round.
     """
@@ -69,14 +81,8 @@ def climb(
             "exhausted": rung.exhausted,
             "paged_at": now,
             "next_at": now + rung.wait,
-            "acked_by": None,
-            "acked_at": None,
-            "ack_expires_at": None,
-            "ack_asked": False,
-            "resolved_by": None,
-            "resolved_at": None,
-            "how_resolved": "",
         }
+        | _NOBODYS
     )
     reasons = (why, *rung.skipped, *(["nobody answered: fallback"] if rung.exhausted else []))
     say = () if first else (Say.ESCALATED,)
@@ -84,9 +90,12 @@ def climb(
 
 
 def restart(incident: Incident, event: Event, why: str, world: World, now: datetime) -> Decision:
-    """From the first rung again, for an incident that nobody has any more."""
+    """From the first rung again, for an incident that nobody has any more. One that wakes nobody just stands open."""
     fresh = incident.model_copy(update={"step": -1, "round": 0, "exhausted": False, "declined": ()})
-    return replace(climb(fresh, event, why, world, now), cancel=True)
+    if incident.severity.wakes:
+        return replace(climb(fresh, event, why, world, now), cancel=True)
+    update = {"state": next_state(incident.state, event), "revision": incident.revision + 1, "next_at": None}
+    return Decision(fresh.model_copy(update=update | _NOBODYS), event, why, cancel=True)
 
 
 def due(incident: Incident, world: World, now: datetime) -> Decision | None:
@@ -103,10 +112,15 @@ def due(incident: Incident, world: World, now: datetime) -> Decision | None:
             return restart(incident, Event.ACK_EXPIRED, "the ack ran out without an answer", world, now)
         case State.ACKED:
             return _ask(incident, now)
-        case State.RESOLVED if incident.going_on:
+        case State.RESOLVED if still_firing(incident):
             return restart(incident, Event.STILL_FIRING, "closed by hand, but its alerts go on", world, now)
         case State.RESOLVED:
-            return Decision(incident.model_copy(update={"next_at": None}), None, "its alerts have ended")
+            return Decision(incident.model_copy(update={"next_at": None}), None, "nothing fires any more")
+
+
+def still_firing(incident: Incident) -> bool:
+    """Missing data is not enough: a human has seen that it is missing, and closed the incident all the same."""
+    return any(alert.state is AlertState.FIRING for alert in incident.alerts)
 
 
 def _ask(incident: Incident, now: datetime) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.incidents.decision import Decision, Say, World
 from bot.incidents.escalation import climb, restart
@@ -24,6 +24,8 @@ from bot.oncall.owners import Owner, owner_of, policy_of
 REFRESH = timedelta(seconds=60)  # how often a change of nothing but values is worth an edit
 INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
 UNOWNED = "AlertUnowned"
+KEPT_ENDED = 50  # ended alerts that an incident remembers: labels that change all day must not make it grow
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def observe(
@@ -47,9 +49,7 @@ def observe(
     reported = {alert.fingerprint for alert in alerts}
     book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
     book.end_unowned(world)
-    return [
-        decision for decision in (_settle(before, after, world, now) for before, after in book.changes()) if decision
-    ]
+    return book.decisions(world)
 
 
 def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: World, now: datetime) -> list[Decision]:
@@ -57,9 +57,15 @@ def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: Wor
     book = _Ledger(incidents, now)
     book.miss(lambda alert: alert.group not in known and alert.group != INTERNAL, frozenset())
     book.end_unowned(world)
-    return [
-        decision for decision in (_settle(before, after, world, now) for before, after in book.changes()) if decision
-    ]
+    return book.decisions(world)
+
+
+def carry_over(watched: Incident, other: Incident, world: World, now: datetime) -> list[Decision]:
+    """A human closed `watched`, its alerts went on, and `other` has opened for the same agent since: it takes them."""
+    book = _Ledger([watched, other], now)
+    for alert in watched.going_on:
+        book.move(alert, watched.id, other.id)
+    return book.decisions(world)
 
 
 class _Ledger:
@@ -76,6 +82,8 @@ class _Ledger:
         if home is not None and _same_run(self._after[home], alert):
             self._put(home, alert)
         elif not _ended(alert):
+            if home is not None:  # the run that a human closed the incident over is past
+                self._put(home, alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": self._now}))
             self._join(alert, world, next_number)
 
     def _join(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
@@ -94,8 +102,21 @@ class _Ledger:
 
     def _put(self, incident_id: str, alert: Alert) -> None:
         incident = self._after[incident_id]
-        others = tuple(known for known in incident.alerts if known.fingerprint != alert.fingerprint)
-        self._after[incident_id] = incident.model_copy(update={"alerts": (*others, alert)})
+        known = {other.fingerprint: other for other in incident.alerts}
+        before = known.get(alert.fingerprint)
+        if before is not None and _same(before, alert):
+            return
+        known[alert.fingerprint] = alert
+        ended = sorted(
+            (other for other in known.values() if _ended(other)), key=lambda other: other.ends_at or _LONG_AGO
+        )
+        for other in ended[:-KEPT_ENDED]:
+            del known[other.fingerprint]
+        self._after[incident_id] = incident.model_copy(update={"alerts": tuple(known.values())})
+
+    def move(self, alert: Alert, origin: str, target: str) -> None:
+        self._end(origin, alert)
+        self._put(target, alert)
 
     def miss(self, gone: Callable[[Alert], bool], rules: frozenset[str] | None) -> None:
         for incident in list(self._after.values()):
@@ -118,12 +139,20 @@ class _Ledger:
     def _end(self, incident_id: str, alert: Alert) -> None:
         self._put(incident_id, alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": self._now}))
 
-    def changes(self) -> list[tuple[Incident | None, Incident]]:
-        return [(self._before[i.id], i) for i in self._after.values() if self._before[i.id] != i]
+    def decisions(self, world: World) -> list[Decision]:
+        """What becomes of each incident that is not as it was."""
+        changes = [(self._before[i.id], i) for i in self._after.values() if self._before[i.id] is not i]
+        settled = (_settle(before, after, world, self._now) for before, after in changes)
+        return [decision for decision in settled if decision is not None]
 
 
 def _ended(alert: Alert) -> bool:
     return alert.state is AlertState.RESOLVED
+
+
+def _same(one: Alert, other: Alert) -> bool:
+    """Compared as written, for NaN is never equal to itself."""
+    return one.model_dump_json() == other.model_dump_json()
 
 
 def _same_run(incident: Incident, alert: Alert) -> bool:
@@ -192,7 +221,8 @@ def _settle(before: Incident | None, after: Incident, world: World, now: datetim
     if not alive:
         return _clear(after, now)
     worst = alive[0]
-    severity = max((alert.severity for alert in after.alerts), key=lambda severity: SEVERITY_RANK[severity])
+    severities = [after.severity, *(alert.severity for alert in after.alerts)]
+    severity = max(severities, key=lambda severity: SEVERITY_RANK[severity])
     after = after.model_copy(update={"severity": severity, "title": title_of(worst), "observed_at": now})
     if before is None:
         return _first(after, worst, world, now)
@@ -201,8 +231,10 @@ def _settle(before: Incident | None, after: Incident, world: World, now: datetim
             after.model_copy(update={"observed_at": before.observed_at}), None, "closed by hand, still watched"
         )
     worse = SEVERITY_RANK[severity] > SEVERITY_RANK[before.severity]
-    if worse and severity.wakes and (before.state is State.ACKED or before.paged_at is None):
-        return restart(after, Event.WORSENED, f"{worst.name} raised it to {severity}", world, now)
+    quiet = not before.severity.wakes
+    if worse and severity.wakes and (before.state is State.ACKED or quiet):
+        decision = restart(after, Event.WORSENED, f"{worst.name} raised it to {severity}", world, now)
+        return replace(decision, say=(*decision.say, Say.RUNBOOK)) if quiet else decision
     news = _news(before, after)
     if not news and now - before.observed_at < REFRESH:
         return None

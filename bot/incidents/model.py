@@ -122,7 +122,8 @@ class Incident(Model):
     `id` is `INC-<number>`. `key` says which alerts belong together; at most one incident per key is not resolved.
     `policy` is the snapshot taken when it opened. `step` and `round` count from 0 and name the step paged last;
     `step` is -1 before the first page. `next_at` is the next instant at which something is due, None when nothing is.
-    `acked_by` is `person:<id>` or `cli:<user>`. `observed_at` is when the values in `alerts` were last brought up to date.
+    `acked_by` is `person:<id>` or `cli:<user>`. `observed_at` is when the values in `alerts` were last brought up to
+    date.
     `declined` are the people who cannot take it in this round.
     """
 
@@ -160,9 +161,14 @@ class Incident(Model):
     def going_on(self) -> tuple[Alert, ...]:
         """The alerts that have not ended, worst first, then the oldest."""
         alive = (alert for alert in self.alerts if alert.state is not AlertState.RESOLVED)
-        return tuple(sorted(alive, key=lambda alert: (-SEVERITY_RANK[alert.severity], alert.starts_at)))
+        return tuple(sorted(alive, key=_worst_first))
 
     @property
     def over(self) -> bool:
-        """Nothing will happen to it any more: resolved, and not watched for alerts that go on after a human closed it."""
+        """Nothing will happen to it any more: resolved, and not watched for alerts that go on after a human
+        closed it."""
         return self.state is State.RESOLVED and self.next_at is None
+
+
+def _worst_first(alert: Alert) -> tuple[int, datetime, str, str]:
+    return -SEVERITY_RANK[alert.severity], alert.starts_at, alert.name, alert.fingerprint

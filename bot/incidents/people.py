@@ -1,4 +1,5 @@
-"""What a person may do to an incident: take it, hand it on, close it. Each returns a decision, or raises ConflictError."""
+"""What a person may do to an incident: take it, hand it on, close it. Each returns a decision, or raises
+ConflictError."""
 
 from __future__ import annotations
 
@@ -11,11 +12,14 @@ from bot.incidents.model import Event, Incident, State, next_state
 
 
 def ack(incident: Incident, actor: str, now: datetime) -> Decision:
-    """Takes the incident, or holds on to it for another ack timeout. Somebody else's ack is never taken away."""
+    """Takes the incident, or holds on to it for another ack timeout. Somebody else's ack is never taken away.
+
+    Of an incident that wakes nobody the ack does not run out: there is nobody to wake then.
+    """
     if incident.state is State.ACKED and incident.acked_by != actor:
         raise ConflictError(f"{incident.id} is taken already: {short(incident.acked_by)} has it")
     state = next_state(incident.state, Event.ACKED)
-    expires = now + ack_timeout(incident)
+    expires = now + ack_timeout(incident) if incident.severity.wakes else None
     again = incident.state is State.ACKED
     changed = incident.model_copy(
         update={
@@ -48,7 +52,8 @@ def release(incident: Incident, actor: str, world: World, now: datetime) -> Deci
 
 
 def resolve(incident: Incident, actor: str, now: datetime) -> Decision:
-    """Closes it by hand. While alerts go on it is watched, and opens again should they still be there an ack timeout later."""
+    """Closes it by hand. While alerts go on it is watched, and opens again should they still be there an ack
+    timeout later."""
     changed = incident.model_copy(
         update={
             "state": next_state(incident.state, Event.RESOLVED),
