@@ -135,7 +135,7 @@ class Memo:
 
     def __init__(self, store: SeriesStore, t_ms: int) -> None:
         self.t_ms = t_ms
-        self.spans: dict[tuple[int, int, int], Span] = {}
+        self.spans: dict[tuple[int, int, int, int], Span] = {}
         self._store = store
         self._answers: dict[str, tuple[int, Scalar | Vector]] = {}
 
@@ -254,7 +254,7 @@ class Evaluation:
     def _span(self, block: Block, start_ms: int, end_ms: int) -> Span:
         if self._memo is None:
             return selecting.span(block, start_ms, end_ms)
-        key = (block.uid, start_ms, end_ms)
+        key = (block.uid, block.version, start_ms, end_ms)
         found = self._memo.spans.get(key)
         # A writer that joined since is not in the old span.
         if found is None or len(found.low) != block.writers:

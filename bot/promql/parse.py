@@ -60,8 +60,8 @@ def parse(text: str) -> Expr:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Expr:
-    guard.check(text)
-    node = _shielded(lambda: _convert(pp.parse(text), 0))
+    plain = guard.checked(text)
+    node = _shielded(lambda: _convert(pp.parse(plain), 0))
     selectors = tuple(_selectors(node, 0, 0, under_absent=False))
     lookback = max((selector.depth_seconds for selector in selectors), default=0.0)
     return Expr(text, node.key, nodes.kind_of(node), selectors, lookback, node)

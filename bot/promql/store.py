@@ -364,14 +364,13 @@ class SeriesStore:
         return accepted
 
     def _move_out(self, series: int, place: _Place) -> _Place:
-        """Copies the column to one with times of its own; the old column stays as holes without labels."""
+        """Copies the column to one with times of its own; no selector finds the old one any more."""
         block, old = place.block, place.column
         home = int(block.home[old])
         positions = np.arange(max(0, int(block.cursor[home]) - block.slots), int(block.cursor[home]))
         times, values = block.times[positions % block.slots, home], block.values[positions % block.slots, old].copy()
         codes = {name: int(column[old]) for name, column in block.codes.items() if column[old]}
-        block.values[:, old] = HOLE
-        block.bad_until[old] = np.iinfo(np.int64).max
+        # Its samples stay, for an evaluation that found the old column a moment ago.
         block.ids[old] = -1
         self._places.pop(series)
         number = block.add_writer()
@@ -458,7 +457,7 @@ class SeriesStore:
 
     def _drop_unplaced(self) -> None:
         """Ids that were given out before the last forgetting and never written to since."""
-        self._release([series for series in self._idle if series not in self._places])
+        self._release([series for series in self._idle if series in self._key_of and series not in self._places])
         self._idle = [series for series in self._fresh if series not in self._places]
         self._fresh.clear()
 
