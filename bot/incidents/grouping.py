@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.incidents.decision import Decision, Say, World
-from bot.incidents.escalation import climb, restart
+from bot.incidents.escalation import climb, due, restart, still_firing
 from bot.incidents.model import (
     SEVERITY_RANK,
     Alert,
@@ -58,6 +58,14 @@ def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: Wor
     book.miss(lambda alert: alert.group not in known and alert.group != INTERNAL, frozenset())
     book.end_unowned(world)
     return book.decisions(world)
+
+
+def come_due(incident: Incident, other: Incident | None, world: World, now: datetime) -> list[Decision]:
+    """What a deadline that has come asks for. `other` is the unresolved incident of the same key, if there is one."""
+    if incident.state is State.RESOLVED and other is not None and still_firing(incident):
+        return carry_over(incident, other, world, now)
+    decision = due(incident, world, now)
+    return [] if decision is None else [decision]
 
 
 def carry_over(watched: Incident, other: Incident, world: World, now: datetime) -> list[Decision]:
