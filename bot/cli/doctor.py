@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FINDINGS = 1
 _SECONDS = 5.0
+_DISCOVERY_SECONDS = 0.3
 _FREE_BYTES = 100 * 1024 * 1024
 _SIGNS = {"ok": "ok     ", "fail": "FAIL   ", "warning": "warning", "skipped": "skipped"}
 
@@ -99,33 +100,33 @@ async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
     from bot.promql.store import SeriesStore
     from bot.slack.examine import Check
 
-    once = timedelta(seconds=1)
-    hurried = metrics.scrape.model_copy(
-        update={
-            "interval": once,
-            "targets": tuple(target.model_copy(update={"interval": once}) for target in metrics.scrape.targets),
-        }
-    )
-    longest = max([metrics.scrape.timeout, *(target.timeout for target in metrics.scrape.targets if target.timeout)])
-    scraper = Scraper(metrics.model_copy(update={"scrape": hurried}), SeriesStore(60.0), base_dir, None)
+    scrape = metrics.scrape
+    if not scrape.targets and not scrape.file_sd and not scrape.http_sd:
+        return [Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")]
+    soon = timedelta(milliseconds=250)  # targets are spread over the interval: a short one brings all at once
+    targets = tuple(target.model_copy(update={"interval": soon}) for target in scrape.targets)
+    hurried = metrics.model_copy(update={"scrape": scrape.model_copy(update={"interval": soon, "targets": targets})})
+    longest = max([scrape.timeout, *(target.timeout for target in scrape.targets if target.timeout)])
+    scraper = Scraper(hurried, SeriesStore(60.0), base_dir, None)
     running = asyncio.create_task(scraper.run())
-    try:
-        async with asyncio.timeout(longest.total_seconds() + 3):
-            while not (active := scraper.targets()["activeTargets"]) or any(
-                target["health"] == "unknown" for target in active
-            ):
-                await asyncio.sleep(0.05)
-                if not active and not metrics.scrape.file_sd and not metrics.scrape.http_sd:
-                    break
-    except TimeoutError:
-        pass
+    await asyncio.sleep(_DISCOVERY_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(longest.total_seconds() + _DISCOVERY_SECONDS + 1):
+            await _until_tried(scraper)
     active, problems = scraper.targets()["activeTargets"], scraper.problems()
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    if not active and not problems:
-        return [Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")]
-    return [Check("targets", "fail", problem) for problem in problems] + [_target(target) for target in active]
+    checks = [Check("targets", "fail", problem, "mend the list of targets it comes from") for problem in problems]
+    return [*checks, *map(_target, active)] or [Check("targets", "warning", "service discovery has found none yet")]
+
+
+async def _until_tried(scraper: Any) -> None:
+    while True:
+        active = scraper.targets()["activeTargets"]
+        if (active or scraper.problems()) and not any(target["health"] == "unknown" for target in active):
+            return
+        await asyncio.sleep(0.05)
 
 
 def _target(target: dict[str, Any]) -> Check:

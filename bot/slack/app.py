@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 # Slack waits three seconds; what is left is for the way there and back.
 COMMIT_SECONDS = 2.5
 _RETRY_SECONDS = 5.0
+_REFUSED_SECONDS = 60.0  # a token that is refused now is mended by a human, if at all
 _EVENTS_REMEMBERED = 5_000
 _BUTTONS = {
     blocks.ACK: "ack",
@@ -113,7 +114,8 @@ class SlackApp:
                 self.home = await whoami(self._web)
             except RemoteError as error:
                 logger.warning("slack: auth.test failed, trying again: %s", redact(str(error)))
-                await asyncio.sleep(error.retry_after_seconds or _RETRY_SECONDS)
+                patience = _REFUSED_SECONDS if error.permanent else _RETRY_SECONDS
+                await asyncio.sleep(error.retry_after_seconds or patience)
         logger.info("slack: serving workspace %s (%s)", self.home.team_name, self.home.team)
         if self._settings.mode == "socket":
             token = self._settings.app_token.get_secret_value()

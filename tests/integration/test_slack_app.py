@@ -246,6 +246,15 @@ async def test_a_mention_in_a_cards_thread_means_its_incident(world):
     assert (said["user"], said["text"], said["thread_ts"]) == (BEN.slack, "INC-7 is yours.", world.card.ts)
 
 
+async def test_a_mention_is_committed_before_slack_is_answered(world):
+    world.commands.gate = asyncio.Event()
+    mention = asyncio.create_task(world.slack.mention(BEN.slack, "ack INC-7", channel=CHANNEL))
+    await asyncio.sleep(0.2)
+    assert not mention.done()
+    world.commands.gate.set()
+    assert (await mention)["acked"]
+
+
 async def test_a_mention_delivered_again_is_not_carried_out_again(world):
     for _ in range(3):
         await world.slack.mention(BEN.slack, "ack INC-7", channel=CHANNEL, event_id="Ev2")
@@ -269,11 +278,21 @@ async def test_where_nobody_can_be_answered_alone_the_thread_is_answered(world):
 # --- Socket Mode ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_planned_refresh_loses_no_click():
+async def test_at_a_planned_refresh_the_new_connection_stands_before_the_old_one_goes(monkeypatch):
+    monkeypatch.setattr("bot.slack.socket._LAST_ANSWERS_SECONDS", 0.5)
     async with serving("socket") as world:
+        world.commands.gate = asyncio.Event()
+        click = asyncio.create_task(world.click())
+        await asyncio.sleep(0.05)
         await world.slack.disconnect()
         await until(lambda: world.slack.connections == 2 and world.app.healthy())
+        assert len(world.slack.sockets) == 2
+        world.commands.gate.set()
+        assert (await click)["acked"]
+        world.commands.gate = None
         assert (await world.click())["acked"]
+        await until(lambda: len(world.slack.sockets) == 1)
+        assert world.slack.connections == 2
 
 
 async def test_a_cut_connection_is_made_anew():
@@ -291,15 +310,16 @@ async def test_a_connection_that_is_open_but_deaf_is_found_and_replaced():
         assert (await world.click())["acked"]
 
 
-async def test_a_client_of_the_sdk_that_has_stopped_listening_is_thrown_away():
+async def test_a_client_of_the_sdk_that_has_stopped_listening_is_thrown_away(monkeypatch):
+    monkeypatch.setattr("bot.slack.socket._LAST_ANSWERS_SECONDS", 0.1)
     async with serving("socket", deaf_seconds=1.0) as world:
-        stuck = world.app._socket._handler.client
+        stuck = world.app._socket._line.handler.client
         stuck.current_session_monitor.cancel()
         stuck.message_receiver.cancel()
-        await until(lambda: world.app._socket.rebuilt == 1, 10.0)
-        await until(lambda: world.app.healthy() and len(world.slack.sockets) == 1)
+        await until(lambda: world.app._socket.renewed == 1, 10.0)
+        await until(world.app.healthy)
         assert (await world.click())["acked"]
-        assert stuck.closed
+        await until(lambda: stuck.closed)
 
 
 async def test_the_app_starts_before_slack_does_and_serves_when_it_comes():

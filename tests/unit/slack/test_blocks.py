@@ -243,6 +243,17 @@ def test_a_long_runbook_is_shortened_step_by_step_and_says_so():
     assert "step 1" in json.dumps(message["blocks"])
 
 
+def test_texts_are_shortened_before_steps_are_left_out():
+    steps = tuple(
+        RenderedStep(number=number, id=f"s{number}", kind="manual", title=f"step {number}", text="w " * 900)
+        for number in range(1, 16)
+    )
+    message = draw(page(PageKind.RUNBOOK), incident(), rendered(steps=steps, links=()), BOOK, NOW)
+    _assert_sendable(message)
+    shown = json.dumps(message["blocks"])
+    assert all(f"*{number} \\u00b7 step {number}*" in shown for number in range(1, 16))
+
+
 def test_the_plain_form_says_what_is_wrong_and_how_to_take_it():
     drawn = draw(page(), incident(), rendered(), BOOK, NOW)
     message = plain_message(drawn, incident(), rendered())
