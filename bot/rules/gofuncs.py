@@ -183,8 +183,6 @@ def _float_hint(left: Any, right: Any) -> str:
 
 
 def equal(left: Any, *others: Any) -> bool:
-    if not others:
-        raise TemplateError("missing argument for comparison")
     for other in others:
         _same_kind(left, other)
         if left == other:
@@ -266,7 +264,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int | None]] = {
     "printf": (printf, 1, None),
     "index": (index, 1, None),
     "len": (length, 1, 1),
-    "eq": (equal, 1, None),
+    "eq": (equal, 2, None),
     "ne": (not_equal, 2, 2),
     "lt": (less, 2, 2),
     "le": (lambda left, right: less(left, right) or equal(left, right), 2, 2),

@@ -429,6 +429,7 @@ class _Frame:
 
     def __init__(self, variables: dict[str, Any]) -> None:
         self._variables = variables
+        self._hidden: list[dict[str, Any]] = []  # for each open if: what its own declarations stand in front of
         self._size = 0
         self.out: list[str] = []
 
@@ -445,15 +446,15 @@ class _Frame:
                     self._if(node)
 
     def _if(self, node: _If) -> None:
-        outer = dict(self._variables)
+        self._hidden.append({})
         for condition, body in node.branches:
             if truth(self._pipe(condition)):
                 self.run(body)
                 break
         else:
             self.run(node.otherwise)
-        # Assignments reach outwards, declarations do not.
-        self._variables = {name: self._variables[name] for name in outer}
+        # What was declared inside ends here; what was only assigned stays.
+        self._variables.update(self._hidden.pop())
 
     def _write(self, text: str) -> None:
         self._size += len(text)
@@ -467,6 +468,8 @@ class _Frame:
             assert isinstance(command, _Call)
             value = self._call(command, (value,))
         if pipe.variable:
+            if pipe.declares and self._hidden:
+                self._hidden[-1].setdefault(pipe.variable, self._variables.get(pipe.variable))
             self._variables[pipe.variable] = value
         return value
 
