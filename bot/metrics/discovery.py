@@ -48,7 +48,6 @@ class Discovery:
     """Keeps the lists fresh and calls `changed()` whenever one says something else than before."""
 
     def __init__(self, scrape: Scrape, base_dir: Path, client: Client, changed: Callable[[], None]) -> None:
-        self.unusable: list[str] = []  # entries of good lists that are no targets
         self._scrape = scrape
         self._base_dir = base_dir
         self._client = client
@@ -79,8 +78,8 @@ class Discovery:
         return [group for name in sorted(self._sources) for group in self._sources[name].groups]
 
     def problems(self) -> list[str]:
-        broken = [f"{name}: {source.problem}" for name, source in sorted(self._sources.items()) if source.problem]
-        return [*broken, *self.unusable]
+        """Lists that could not be read, one line each."""
+        return [f"{name}: {source.problem}" for name, source in sorted(self._sources.items()) if source.problem]
 
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []

@@ -76,7 +76,7 @@ class Client:
 
     async def _follow(self, start: URL, access: Access, headers: Mapping[str, str], max_bytes: int) -> Answer:
         url = start.with_user(None)
-        own = await asyncio.to_thread(self._credentials, start, access)
+        own = await self._credentials(start, access)
         for _ in range(MAX_REDIRECTS + 1):
             home = _may_know(start, url)
             _refuse_address(url)
@@ -98,15 +98,16 @@ class Client:
                 return Answer(body, response.headers.get("Content-Type", ""), str(url))
         raise RemoteError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _credentials(self, url: URL, access: Access) -> dict[str, str]:
+    async def _credentials(self, url: URL, access: Access) -> dict[str, str]:
         if access.bearer_token is not None:
             return _bearer(access.bearer_token.get_secret_value())
         if access.bearer_token_file is not None:
-            return _bearer(self._secret(access.bearer_token_file))
+            return _bearer(await asyncio.to_thread(self._secret, access.bearer_token_file))
+        if access.basic_auth is not None and access.basic_auth.password_file is not None:
+            password = await asyncio.to_thread(self._secret, access.basic_auth.password_file)
+            return _basic(access.basic_auth.username, password)
         if access.basic_auth is not None:
-            auth = access.basic_auth
-            password = self._secret(auth.password_file) if auth.password_file else auth.password.get_secret_value()
-            return _basic(auth.username, password)
+            return _basic(access.basic_auth.username, access.basic_auth.password.get_secret_value())
         if url.user is not None:
             return _basic(url.user, url.password or "")
         return {}

@@ -6,7 +6,7 @@ unchanged layout costs a list comparison and one float() per changed value; anyt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,23 +93,23 @@ class Layout:
         memory = self._memory
         if memory is None or dialect is not memory.dialect or len(lines) != len(memory.lines):
             return None
-        changed = [i for i, (new, old) in enumerate(zip(lines, memory.lines, strict=True)) if new != old]
+        # Built-in functions over whole lists: this runs for every sample of every scrape.
+        places = zip(lines, memory.lines, memory.prefixes, memory.rows, range(1, len(lines) + 1), strict=True)
+        changed = [place for place in places if place[0] != place[1]]
         if changed:
-            rows = [memory.rows[i] for i in changed]
-            prefixes = [memory.prefixes[i] for i in changed]
-            if min(rows) < 0 or not all(lines[i].startswith(p) for i, p in zip(changed, prefixes, strict=True)):
+            news, _, prefixes, rows, numbered = zip(*changed, strict=True)
+            if min(rows) < 0 or not all(map(str.startswith, news, prefixes)):
                 return None
-            tails = [lines[i][len(p) :] for i, p in zip(changed, prefixes, strict=True)]
-            numbers = _floats(tails) or self._one_by_one([(lines[i], i + 1) for i in changed], dialect)
+            numbers = _floats(list(map(str.removeprefix, news, prefixes))) or self._one_by_one(news, numbered, dialect)
             if numbers is None:
                 return None
-            memory.raw[rows] = numbers
+            memory.raw[list(rows)] = numbers
         memory.lines = lines
         return _reading(memory)
 
-    def _one_by_one(self, changed: list[tuple[str, int]], dialect: Dialect) -> list[float] | None:
+    def _one_by_one(self, lines: Sequence[str], numbered: Sequence[int], dialect: Dialect) -> list[float] | None:
         """Known series with something behind the value, such as an exemplar. None when it is a time to honor."""
-        samples = [read_sample(line, number, dialect).sample for line, number in changed]
+        samples = [read_sample(*line, dialect).sample for line in zip(lines, numbered, strict=True)]
         if self.naming.honor_timestamps and any(sample.timestamp is not None for sample in samples):
             return None
         return [sample.value for sample in samples]

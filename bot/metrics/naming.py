@@ -55,15 +55,15 @@ class Naming:
 
 
 def check_limits(labels: Mapping[str, str], limits: ScrapeLimits, line: int) -> None:
-    """As Prometheus: the name counts as a label, lengths are in bytes."""
+    """As Prometheus: the name counts as a label, lengths are in bytes. A character has at most four."""
     if len(labels) > limits.labels:
         raise ExpositionError(f"{labels['__name__']:.60} has {len(labels)} labels, the limit is {limits.labels}", line)
     for name, value in labels.items():
-        if len(name.encode()) > limits.label_name_length:
+        if len(name) * 4 > limits.label_name_length and len(name.encode()) > limits.label_name_length:
             raise ExpositionError(
                 f"label name {name[:60]!r}… is longer than the limit of {limits.label_name_length} bytes", line
             )
-        if len(value.encode()) > limits.label_value_length:
+        if len(value) * 4 > limits.label_value_length and len(value.encode()) > limits.label_value_length:
             raise ExpositionError(
                 f"the value of label {name[:60]!r}, {value[:60]!r}…, "
                 f"is longer than the limit of {limits.label_value_length} bytes",

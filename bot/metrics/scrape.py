@@ -51,6 +51,7 @@ class Scraper:
         self._running: dict[str, _Running] = {}
         self._client: Client | None = None
         self._discovery: Discovery | None = None
+        self._unusable: list[str] = []
         self._stats = {"scrapes": 0, "failures": 0, "samples": 0, "crashed": 0, "skipped": 0}
 
     async def run(self) -> None:
@@ -82,8 +83,8 @@ class Scraper:
         return {"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}
 
     def problems(self) -> list[str]:
-        """What is wrong with service discovery right now, one line each."""
-        return self._discovery.problems() if self._discovery is not None else []
+        """Lists that cannot be read and entries that cannot be scraped, one line each."""
+        return [*(self._discovery.problems() if self._discovery is not None else []), *self._unusable]
 
     def stats(self) -> dict[str, int]:
         """Counters since start, and the number of targets by health."""
@@ -100,9 +101,12 @@ class Scraper:
         if self._client is None or self._discovery is None:
             return
         scrape = self._settings.scrape
-        found, problems = discovered_specs(scrape, self._discovery.groups())
-        self._discovery.unusable = problems
-        wanted = distinct([*static_specs(scrape), *found])
+        fixed, wrong = static_specs(scrape)
+        found, unusable = discovered_specs(scrape, self._discovery.groups())
+        self._unusable = [*wrong, *unusable]
+        for problem in self._unusable:
+            log.warning("no target: %s", problem)
+        wanted = distinct([*fixed, *found])
         for key in self._running.keys() - wanted.keys():
             self._stop(key)
         for key, spec in wanted.items():
@@ -128,6 +132,7 @@ class Scraper:
             self._stats[what] = self._stats.get(what, 0) + count
 
     async def _scrape(self, target: ScrapedTarget) -> None:
+        before = target.health.state
         try:
             at = await target.scrape()
             if self._on_scraped is not None:
@@ -135,6 +140,10 @@ class Scraper:
         except Exception:  # this target's next turn comes whatever happened in this one
             self._stats["crashed"] += 1
             log.exception("scrape of %s", target.spec.shown_url)
+        if target.health.state == "down" != before:
+            log.warning("target %s is down: %s", target.spec.shown_url, target.health.last_error)
+        elif target.health.state == "up" and before == "down":
+            log.info("target %s is up again", target.spec.shown_url)
 
     async def _keep_scraping(self, target: ScrapedTarget) -> None:
         """Turns lie at fixed distances; one that comes while a scrape still runs is left out."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pydantic import ValidationError
 from yarl import URL
 
 from bot.metrics.naming import Naming
@@ -49,8 +50,16 @@ class Spec:
         return int.from_bytes(digest, "big") / 2**64 * self.interval_seconds
 
 
-def static_specs(scrape: Scrape) -> list[Spec]:
-    return [_spec(scrape, target, target.labels, {}) for target in scrape.targets]
+def static_specs(scrape: Scrape) -> tuple[list[Spec], list[str]]:
+    """Targets of the settings, and what is wrong with those that cannot be used."""
+    specs: list[Spec] = []
+    problems: list[str] = []
+    for number, target in enumerate(scrape.targets):
+        try:
+            specs.append(_spec(scrape, target, target.labels, {}))
+        except ValueError as error:
+            problems.append(f"metrics.scrape.targets[{number}]: {error}")
+    return specs, problems
 
 
 def discovered_specs(scrape: Scrape, groups: Iterable[Group]) -> tuple[list[Spec], list[str]]:
@@ -62,7 +71,7 @@ def discovered_specs(scrape: Scrape, groups: Iterable[Group]) -> tuple[list[Spec
             try:
                 specs.append(_discovered(scrape, group, address))
             except ValueError as error:
-                problems.append(f"{group.source}: target {address[:200]!r}: {error}")
+                problems.append(f"{group.source}: target {address[:200]!r}: {_words(error)}")
     return specs, problems
 
 
@@ -93,6 +102,10 @@ def _discovered(scrape: Scrape, group: Group, address: str) -> Spec:
     return _spec(scrape, target, kept, labels)
 
 
+def _words(error: ValueError) -> str:
+    return "; ".join(each["msg"] for each in error.errors()) if isinstance(error, ValidationError) else str(error)
+
+
 def _duration(labels: Mapping[str, str], name: str) -> timedelta | None:
     if name not in labels:
         return None
@@ -104,6 +117,11 @@ def _duration(labels: Mapping[str, str], name: str) -> timedelta | None:
 
 def _spec(scrape: Scrape, target: Target, own: Mapping[str, str], discovered: Mapping[str, str]) -> Spec:
     url = URL(target.url)
+    if not url.host:
+        raise ValueError("the url names no host")
+    reserved = next((name for name in own if name.startswith("__")), None)
+    if reserved is not None:
+        raise ValueError(f"label {reserved[:60]!r}: names that start with __ are reserved")
     address = f"{url.host_subcomponent}:{url.port}"
     labels = {"job": DEFAULT_JOB, "instance": address, **own}
     labels = {name: value for name, value in labels.items() if value}

@@ -9,7 +9,7 @@ SCRAPE = Scrape.model_validate({"interval": "15s", "timeout": "5s"})
 
 
 def static(**target):
-    return static_specs(Scrape.model_validate({"interval": "15s", "timeout": "5s", "targets": [target]}))[0]
+    return static_specs(Scrape.model_validate({"interval": "15s", "timeout": "5s", "targets": [target]}))[0][0]
 
 
 def discovered(address="h:1", **labels):
@@ -79,6 +79,7 @@ def test_discovered_labels_that_steer_the_scrape():
         ("h:1/metrics", {}),
         ("user@h:1", {}),
         ("h:port", {}),
+        ("-:1", {}),
         ("h:99999", {}),
         ("h:1", {"__scheme__": "file"}),
         ("h:1", {"__scrape_interval__": "soon"}),
@@ -86,7 +87,9 @@ def test_discovered_labels_that_steer_the_scrape():
     ],
 )
 def test_an_entry_that_cannot_be_scraped_is_named_and_left_out(address, labels):
-    assert discovered(address, **labels).startswith("t.json: target ")
+    problem = discovered(address, **labels)
+    assert problem.startswith("t.json: target ")
+    assert "\n" not in problem
 
 
 def test_one_bad_entry_does_not_take_its_neighbours_along():
@@ -113,3 +116,10 @@ def test_turns_are_spread_over_the_interval_and_stay_after_a_restart():
     assert offsets == [discovered(f"h{n}:1").offset_seconds for n in range(200)]
     per_third = [sum(5 * n <= offset < 5 * n + 5 for offset in offsets) for n in range(3)]
     assert all(40 <= count <= 95 for count in per_third)
+
+
+def test_a_static_target_that_cannot_be_scraped_is_named_and_the_others_stay():
+    bad = {"url": "http://h/", "labels": {"__name__": "x"}}
+    specs, problems = static_specs(Scrape.model_validate({"targets": [bad, {"url": "http://good/"}]}))
+    assert [spec.url for spec in specs] == ["http://good/"]
+    assert problems[0].startswith("metrics.scrape.targets[0]: label '__name__'")

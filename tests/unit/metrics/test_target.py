@@ -61,7 +61,7 @@ class Bench:
     def __init__(self, **target):
         self.page, self.store = Page(), Written()
         self.now = 1000.0
-        self.spec = static_specs(Scrape.model_validate({"targets": [{"url": "http://h:1/metrics", **target}]}))[0]
+        self.spec = static_specs(Scrape.model_validate({"targets": [{"url": "http://h:1/metrics", **target}]}))[0][0]
         self.target = ScrapedTarget(self.spec, self.store, self.page, lambda: self.now, lambda: self.now)
 
     async def scrape(self, says):
