@@ -233,6 +233,11 @@ class SlackApp:
             rendered = await self._commands.rendered(incident, fresh=True)
         except AgentpagerError as error:
             return runbook.failed_modal(reference, f"The runbook could not be shown: {error}")
+        except Exception:  # the window is open and must not wait for ever
+            logger.exception("slack: the runbook of %s could not be shown", reference)
+            return runbook.failed_modal(
+                reference, "The runbook could not be shown: something failed inside agentpager."
+            )
         return runbook.modal(incident, rendered, self._clock.now())
 
     # --- /agent and @agentpager -------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from slack_world import (
     until,
 )
 
-from bot.errors import ConfigError
+from bot.errors import ConfigError, UsageError
 from bot.paging.model import PageKind
 from bot.ports import AgentStatus
 from bot.slack.app import SlackApp
@@ -182,6 +182,26 @@ async def test_where_no_view_can_be_opened_the_runbook_comes_as_a_message(world)
     world.slack.mode("refused", method="views.open", error="expired_trigger_id")
     await world.click("inc.runbook")
     assert "agentctl secret rotate crm" in json.dumps((await world.told())["blocks"])
+
+
+@pytest.mark.parametrize("error", [UsageError("there is no incident INC-7"), RuntimeError("broken")])
+async def test_a_runbook_that_cannot_be_shown_says_so_in_the_open_window(world, error):
+    async def fails(*_, **__):
+        raise error
+
+    world.commands.rendered = fails
+    await world.click("inc.runbook")
+    await until(lambda: world.slack.calls("views.update"))
+    (view,) = world.slack.views.values()
+    assert "could not be shown" in json.dumps(view["blocks"])
+
+
+async def test_what_bolt_finds_in_the_environment_changes_nothing(monkeypatch):
+    for name in ("BOT_TOKEN", "CLIENT_ID", "CLIENT_SECRET", "SIGNING_SECRET", "VERIFICATION_TOKEN"):
+        monkeypatch.setenv(f"SLACK_{name}", "somebody-elses")
+    async with serving("http") as world:
+        assert (await world.click())["acked"]
+        assert len(world.commands.calls) == 1
 
 
 def _text(value):
