@@ -101,7 +101,7 @@ def _top(vector: Vector, groups: Groups, k: float, *, largest: bool) -> Vector:
 
 
 def _count_values(vector: Vector, labels: frozenset[str], *, without: bool, label: str) -> Vector:
-    if not label.replace("_", "a").isalnum() or not label.isascii() or label[0].isdigit():
+    if not label:
         raise QueryError(f'invalid label name "{label}" in count_values()', "execution")
     rows = vector.rows
     space = vector.space.take(rows)

@@ -48,7 +48,7 @@ class Engine:
 
     def instant(self, expr: Expr, t: float, limits: Limits | None = None) -> Value:
         """The value at t (unix seconds). Raises QueryError."""
-        t_ms = round(t * 1000)
+        t_ms = _millis(t)
         evaluation = self._at(t_ms, limits)
         with np.errstate(all="ignore"):
             return evaluation.value(expr.node, t_ms)
@@ -71,7 +71,7 @@ class Engine:
     def range(self, expr: Expr, start: float, end: float, step: float, limits: Limits | None = None) -> Matrix:
         """The value at every step from start to end (unix seconds, end included). Raises QueryError."""
         used = limits or self.limits
-        start_ms, end_ms, step_ms = round(start * 1000), round(end * 1000), round(step * 1000)
+        start_ms, end_ms, step_ms = _millis(start), _millis(end), _millis(step)
         if step_ms <= 0:
             raise QueryError("zero or negative query resolution step widths are not accepted. Try a positive integer")
         if end_ms < start_ms:
@@ -94,6 +94,13 @@ class Engine:
             for index, selector in enumerate(expr.selectors)
             if not selector.under_absent and _agrees(evaluation.vector(selector.node, t_ms), labels)
         )
+
+
+def _millis(seconds: float) -> int:
+    # Beyond the year 9999 there are no samples, and far beyond it no 64-bit milliseconds.
+    if not abs(seconds) < 1e12:
+        raise QueryError(f"time or duration out of range: {seconds}")
+    return round(seconds * 1000)
 
 
 def _agrees(vector: Vector, labels: Mapping[str, str]) -> bool:

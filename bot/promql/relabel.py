@@ -13,7 +13,6 @@ from bot.promql.nodes import NAME
 from bot.promql.space import Space
 from bot.promql.value import Vector
 
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})")
 
 
@@ -23,8 +22,8 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
         regex = compile_regex(pattern)
     except ValueError:
         raise QueryError(f"invalid regular expression in label_replace(): {pattern}", "execution") from None
-    if not _LABEL.fullmatch(target):
-        raise QueryError(f"invalid destination label name in label_replace(): {target}", "execution")
+    if not target:
+        raise QueryError("invalid destination label name in label_replace(): it is empty", "execution")
 
     def build() -> Space:
         space = vector.space
@@ -63,11 +62,8 @@ def _expanded(match: Any, template: str) -> str:
 
 def label_join(vector: Vector, target: str, separator: str, sources: tuple[str, ...]) -> Vector:
     """Raises QueryError on a bad label name, and when two rows end up with the same labels."""
-    if not _LABEL.fullmatch(target):
-        raise QueryError(f"invalid destination label name in label_join(): {target}", "execution")
-    for source in sources:
-        if not _LABEL.fullmatch(source):
-            raise QueryError(f"invalid source label name in label_join(): {source}", "execution")
+    if not target or not all(sources):
+        raise QueryError("invalid label name in label_join(): it is empty", "execution")
 
     def build() -> Space:
         space = vector.space

@@ -21,7 +21,8 @@ from bot.promql.strings import Codes, Pool
 
 # One gather stays within the processor's cache, and holds the store's lock only for milliseconds.
 _CELLS = 1_000_000
-_REMEMBERED = 20_000
+# Rows in all remembered selections, about 30 bytes each.
+_REMEMBERED = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ class Selector:
     def __init__(self, store: SeriesStore) -> None:
         self._store = store
         self._known: dict[str, tuple[tuple[tuple[int, int], ...], Selection]] = {}
+        self._rows = 0
 
     def select(self, node: Instant) -> Selection:
         key = node.key if not node.offset_ms and node.at is None else "".join(map(str, node.matchers))
@@ -67,9 +69,11 @@ class Selector:
             known = self._known.get(key)
             if known is not None and known[0] == state:
                 return known[1]
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
             selection = _select(self._store.pool, blocks, node.matchers)
+            self._rows += selection.space.size + 100
+            if self._rows > _REMEMBERED:
+                self._known.clear()
+                self._rows = 0
             self._known[key] = (state, selection)
             return selection
 

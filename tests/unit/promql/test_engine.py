@@ -137,6 +137,12 @@ def test_limits(text, limits, kind, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize("t", [1e300, -1e300, math.inf, math.nan])
+def test_times_that_no_clock_shows(t):
+    with pytest.raises(QueryError):
+        Engine(SeriesStore(60)).instant(parse("x"), t)
+
+
 def test_presence_names_the_selectors_that_see_a_live_series_of_the_alert():
     store = fleet(2)
     engine = Engine(store)
