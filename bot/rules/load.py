@@ -57,7 +57,7 @@ def parse_groups(file: RuleFile, name: str) -> tuple[Group, ...]:
 
 def read(text: str, name: str) -> tuple[Group, ...]:
     """Text of a rule file → groups. Raises ConfigError on what the shape forbids."""
-    return parse_groups(parse_yaml(text, name).validate(RuleFile), name)
+    return parse_groups(parse_yaml(text, name, traps="warning").validate(RuleFile), name)
 
 
 @lru_cache(maxsize=1)
@@ -107,6 +107,10 @@ def problems(file: RuleFile) -> list[Problem]:
             text = f'group "{group.name}" is in this file twice'
             found.append(Problem((*path, "name"), "duplicate-group", text, "rename one, or join their rules"))
         names.add(group.name)
+        if group.file:
+            found.append(
+                Problem((*path, "file"), "unknown-key", f'unknown key "file" in group "{group.name}"', "remove it")
+            )
         found += _group_problems(group, path)
     return found
 

@@ -1,0 +1,97 @@
+"""Rule groups on the real store and engine: what a vanished target does, recorded series in the same round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bot.incidents.model import AlertState
+from bot.promql.engine import Engine
+from bot.promql.store import SeriesStore
+from bot.rules.evaluate import GroupState
+from tests.promtool_files import recorder
+from tests.rulekit import NOW, after, make_group
+
+
+@pytest.fixture
+def store():
+    return SeriesStore(7200)
+
+
+def scrape(store, at, **series):
+    """One scrape of agent a: `name=value`."""
+    ids = np.array([store.intern({"__name__": name, "agent": "a"}) for name in series])
+    store.append("a", at.timestamp(), ids, np.array(list(series.values()), dtype=float))
+
+
+def group_on(store, *rules):
+    return GroupState(make_group(*rules), Engine(store), recorder(store))
+
+
+def told(evaluation):
+    return [(alert.name, alert.state) for alert in evaluation.alerts]
+
+
+def test_a_target_that_dies_leaves_its_alerts_held_and_its_own_down_alert(store):
+    group = group_on(
+        store,
+        {"alert": "Hot", "expr": "heat > 5"},
+        {"alert": "Errors", "expr": "sum by (agent) (rate(errors_total[1m])) > 1"},
+        {"alert": "Down", "expr": "max by (agent) (up) == 0"},
+    )
+    for second in range(0, 61, 5):
+        scrape(store, after(second), heat=7, errors_total=second * 10, up=1)
+    assert told(group.evaluate(after(60))) == [("Hot", AlertState.FIRING), ("Errors", AlertState.FIRING)]
+    store.mark_stale(
+        after(65).timestamp(), np.array([store.intern({"__name__": n, "agent": "a"}) for n in ("heat", "errors_total")])
+    )
+    scrape(store, after(65), up=0)
+    assert told(group.evaluate(after(66))) == [
+        ("Hot", AlertState.NO_DATA),
+        ("Errors", AlertState.FIRING),
+        ("Down", AlertState.FIRING),
+    ]
+    scrape(store, after(125), up=0)
+    assert told(group.evaluate(after(126)))[1] == ("Errors", AlertState.NO_DATA)
+    scrape(store, after(130), heat=1, errors_total=0, up=1)
+    assert told(group.evaluate(after(131))) == [
+        ("Hot", AlertState.RESOLVED),
+        ("Errors", AlertState.RESOLVED),
+        ("Down", AlertState.RESOLVED),
+    ]
+
+
+def test_another_agents_data_does_not_count_as_this_ones(store):
+    group = group_on(store, {"alert": "Hot", "expr": "max by (agent) (heat) > 5"})
+    scrape(store, NOW, heat=7)
+    other = np.array([store.intern({"__name__": "heat", "agent": "b"})])
+    store.append("b", NOW.timestamp(), other, np.array([1.0]))
+    group.evaluate(NOW)
+    store.mark_stale(after(5).timestamp(), np.array([store.intern({"__name__": "heat", "agent": "a"})]))
+    store.append("b", after(5).timestamp(), other, np.array([1.0]))
+    assert told(group.evaluate(after(6))) == [("Hot", AlertState.NO_DATA)]
+
+
+def test_a_rule_sees_what_an_earlier_rule_of_its_group_recorded_in_the_same_round(store):
+    group = group_on(
+        store,
+        {"record": "agent:heat", "expr": "max by (agent) (heat)"},
+        {"alert": "Hot", "expr": "agent:heat > 5"},
+        {"alert": "Meta", "expr": 'ALERTS{alertname="Hot", alertstate="firing"} == 1'},
+    )
+    scrape(store, NOW, heat=7)
+    found = [(alert.labels["alertname"], alert.labels["agent"]) for alert in group.evaluate(NOW).alerts]
+    assert found == [("Hot", "a"), ("Meta", "a")]
+
+
+def test_a_rule_that_errors_is_a_series_that_the_built_in_alert_sees(store):
+    group = group_on(
+        store,
+        {"alert": "Twice", "expr": 'label_replace(heat, "agent", "x", "", "")'},
+        {"alert": "RuleFailing", "expr": "agentpager_rule_failing == 1"},
+    )
+    scrape(store, NOW, heat=7)
+    store.append("b", NOW.timestamp(), np.array([store.intern({"__name__": "heat", "agent": "b"})]), np.array([1.0]))
+    group.evaluate(NOW)
+    (alert,) = group.evaluate(after(1)).alerts
+    assert (alert.name, alert.labels["rule"]) == ("RuleFailing", "Twice")
