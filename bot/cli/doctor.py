@@ -7,7 +7,6 @@ import contextlib
 import os
 import tempfile
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -103,15 +102,19 @@ async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
     scrape = metrics.scrape
     if not scrape.targets and not scrape.file_sd and not scrape.http_sd:
         return [Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")]
-    soon = timedelta(milliseconds=250)  # targets are spread over the interval: a short one brings all at once
-    targets = tuple(target.model_copy(update={"interval": soon}) for target in scrape.targets)
-    hurried = metrics.model_copy(update={"scrape": scrape.model_copy(update={"interval": soon, "targets": targets})})
+    # Targets are spread over the interval, and none may take longer than it: so the timeout is the shortest to choose.
+    targets = tuple(
+        target.model_copy(update={"interval": target.timeout or scrape.timeout}) for target in scrape.targets
+    )
+    hurried = metrics.model_copy(
+        update={"scrape": scrape.model_copy(update={"interval": scrape.timeout, "targets": targets})}
+    )
     longest = max([scrape.timeout, *(target.timeout for target in scrape.targets if target.timeout)])
     scraper = Scraper(hurried, SeriesStore(60.0), base_dir, None)
     running = asyncio.create_task(scraper.run())
     await asyncio.sleep(_DISCOVERY_SECONDS)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(longest.total_seconds() + _DISCOVERY_SECONDS + 1):
+        async with asyncio.timeout(2 * longest.total_seconds() + 1):
             await _until_tried(scraper)
     active, problems = scraper.targets()["activeTargets"], scraper.problems()
     running.cancel()
@@ -135,8 +138,14 @@ def _target(target: dict[str, Any]) -> Check:
     name = f"target {target['scrapeUrl']}"
     if target["health"] == "up":
         return Check(name, "ok", f"scraped in {target['lastScrapeDuration'] * 1000:.0f} ms")
-    why = target["lastError"] or "no answer yet"
-    return Check(name, "fail", why, f"is the agent running, and open to this machine? Try: curl {target['scrapeUrl']}")
+    if target["health"] == "unknown":
+        return Check(name, "skipped", f"scraped only every {target['scrapeInterval']}")
+    return Check(
+        name,
+        "fail",
+        target["lastError"],
+        f"is the agent running, and open to this machine? Try: curl {target['scrapeUrl']}",
+    )
 
 
 def _store(url: str, base_dir: Path) -> Check:

@@ -14,7 +14,7 @@ from fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 from bot.cli.doctor import command
 
 MAIN = """
-metrics: {{scrape: {{timeout: 1s, targets: [{{url: "{target}", labels: {{agent: refund-agent}}}}]}}}}
+metrics: {{scrape: {{timeout: 400ms, targets: [{{url: "{target}", labels: {{agent: refund-agent}}}}]}}}}
 rules: {{files: []}}
 runbooks: {{files: []}}
 agents: {{files: []}}
