@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
+MAX_COMPLAINTS = 500  # about one mapping: nobody reads more, and a hostile file could hold a million
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def complaints(model: type[BaseModel], data: Any, errors: Sequence[ErrorDetails]
     found: dict[Path, Complaint] = {}
     meant: set[Path] = set()
     missing: list[Path] = []
-    for error in errors:
+    for error in errors[:MAX_COMPLAINTS]:
         path, shapes, value = _follow(model, data, error)
         if error["type"] == "missing":
             missing.append((*path, str(error["loc"][-1])))

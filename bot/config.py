@@ -165,7 +165,7 @@ def _entries(
                 text = f'unknown key "id" in {section}.{name}'
                 hint = f'remove it: the id is the name "{name}" itself'
                 findings.append(document.finding((*path, "id"), "unknown-key", text, hint, key=True))
-            value, _ = document.read(model, path)
+            value = document.take(model, path)
             yield Entry(name, value.model_copy(update={"id": name}) if value else None, document, path)
 
 
@@ -206,7 +206,7 @@ def _salvage(document: Document) -> tuple[RuleFile, Places]:
         rules = raw.get("rules") if isinstance(raw, dict) else None
         if not isinstance(rules, list):
             continue
-        read = [document.read(Rule, ("groups", number, "rules", index))[0] for index in range(len(rules))]
+        read = [document.take(Rule, ("groups", number, "rules", index)) for index in range(len(rules))]
         kept = {index: rule for index, rule in enumerate(read) if rule is not None}
         name = raw.get("name")
         places[len(groups)] = (number, list(kept))
@@ -231,7 +231,7 @@ def _fallbacks(documents: list[Document]) -> Iterator[Entry[str]]:
 
 def _runbooks(documents: list[Document]) -> Iterator[Entry[Runbook]]:
     for document in documents:
-        runbook, _ = document.read(Runbook)
+        runbook = document.take(Runbook)
         given = document.data.get("id") if isinstance(document.data, dict) else None
         name = given if isinstance(given, str) else PurePath(document.file).stem
         yield Entry(name, runbook, document, ())

@@ -22,6 +22,7 @@ from bot.yamldoc import MAX_BYTES, Document, scan
 
 Kind = Literal["rules", "runbooks", "agents", "oncall"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+MAX_FILES = 2000  # of one kind; a stray ** must not read the whole disk
 VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # a doubled $ keeps the text as it is
 _SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall]] = {
     "rules": Rules,
@@ -154,6 +155,10 @@ def _matched(base: Path, kind: Kind, document: Document | None, findings: list[F
             place = (kind, "files", index)
             findings.append(document.finding(place, "no-match", message, hint, severity="warning"))
         for path in paths:
+            if len(seen) == MAX_FILES:
+                text = f"more than {MAX_FILES} files match"
+                findings.append(Finding("agentpager.yaml", 0, 0, "yaml-limit", text, hint=f"narrow {kind}.files"))
+                return
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 name = _relative(path, base)

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from itertools import islice
 from typing import Any, Literal, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from bot.complaints import DATE, DATETIME, Complaint, Path, Shape, complaints, quote, shapes_at, where
+from bot.complaints import DATE, DATETIME, MAX_COMPLAINTS, Complaint, Path, Shape, complaints, quote, shapes_at, where
 from bot.errors import ConfigError, Finding, Severity
 
 MAX_BYTES = 1 << 20
@@ -107,8 +108,8 @@ class Document:
         `filled` is the same data with its variables filled in: it is what is checked, never what is shown.
         """
         data = self._data_at(at)
-        traps = list(_traps(self, model, at, data))
-        odd = list(_misread(self, model, at, data))
+        traps = list(islice(_traps(self, model, at, data), MAX_COMPLAINTS))
+        odd = list(islice(_misread(self, model, at, data), MAX_COMPLAINTS))
         try:
             value = model.model_validate(data if filled is None else filled)
             return (None if odd else value), traps + odd
@@ -119,6 +120,13 @@ class Document:
             absent = finding.message if finding.code == "missing-key" else ""  # many may be missing at one place
             told.setdefault((finding.line, finding.column, absent), finding)
         return None, list(told.values())
+
+    def take(self, model: type[AnyModel], at: Path = ()) -> AnyModel | None:
+        """The part at `at` as a model if it is one; `read` has told what is wrong with it otherwise."""
+        try:
+            return model.model_validate(self._data_at(at))
+        except ValidationError:
+            return None
 
     def validate(self, model: type[AnyModel], at: Path = ()) -> AnyModel:
         """The part at `at` as a model. Raises ConfigError with every error in it; warnings do not raise."""
@@ -272,6 +280,8 @@ class _Builder:
                 mark = key.mark
                 found = Finding(self.file, mark.line, mark.column, "duplicate-key", text, hint="keep one of them")
                 self.findings.append(found)
+                if len(self.findings) == MAX_COMPLAINTS:
+                    raise self._stop(event, "yaml-limit", f"more than {MAX_COMPLAINTS} mistakes")
                 continue
             entries[name], keys[name] = value, key
         return Mapping(entries, keys, _mark(start.start_mark))

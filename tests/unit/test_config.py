@@ -193,6 +193,13 @@ class TestFiles:
             (finding.code, finding.line, finding.column) for finding in config.check(read_sources(tmp_path, {}))
         ] == [("no-match", 1, 18)]
 
+    def test_a_pattern_that_takes_in_too_much_is_stopped(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("bot.sources.MAX_FILES", 3)
+        self.write(tmp_path, {**MINIMAL, **{f"agents/{number}.yaml": "" for number in range(9)}})
+        sources = read_sources(tmp_path, {})
+        assert len(sources.files["agents"]) == 3
+        assert [finding.code for finding in config.check(sources)] == ["yaml-limit"]
+
     def test_the_digest_changes_with_any_file_and_with_nothing_else(self, tmp_path):
         self.write(tmp_path, MINIMAL)
         before = read_sources(tmp_path, {}).digest
