@@ -27,7 +27,9 @@ async def test_429_is_obeyed_and_the_page_arrives_after_it(tmp_path):
 async def test_500_is_settled_by_history_not_posted_twice(tmp_path):
     async with World(tmp_path) as world:
         await world.start()
-        world.slack.mode("error_500", method="chat.postMessage", channel=ANA, landed=True, count=1)
+        world.slack.mode(
+            "error_500", method="chat.postMessage", channel=world.slack.channel_id(ANA), landed=True, count=1
+        )
         errors(world)
         await world.until(lambda: world.slack.calls("conversations.history"), "history is read", 40)
 
@@ -41,7 +43,7 @@ async def test_500_is_settled_by_history_not_posted_twice(tmp_path):
 async def test_500_that_did_not_land_is_sent_again(tmp_path):
     async with World(tmp_path) as world:
         await world.start()
-        world.slack.mode("error_500", method="chat.postMessage", channel=ANA, count=1)
+        world.slack.mode("error_500", method="chat.postMessage", channel=world.slack.channel_id(ANA), count=1)
         errors(world)
         await world.until(lambda: world.pages_to(ANA), "page to Ana", 40)
         assert len(world.pages_to(ANA)) == 1
@@ -66,7 +68,9 @@ async def test_a_person_slack_cannot_reach_is_passed_over_at_once(tmp_path):
     async with World(tmp_path) as world:
         await world.start()
         world.slack.users[ANA] = {"missing": True}
-        world.slack.mode("refused", method="chat.postMessage", channel=ANA, error="channel_not_found")
+        world.slack.mode(
+            "refused", method="chat.postMessage", channel=world.slack.channel_id(ANA), error="channel_not_found"
+        )
         errors(world)
         await world.until(lambda: world.pages_to(BEN), "Ben instead of Ana", 8)
 
@@ -85,7 +89,9 @@ async def test_a_channel_that_is_gone_does_not_stop_the_page(tmp_path):
 async def test_a_silent_slack_delays_nobody_else(tmp_path):
     async with World(tmp_path, wait="4s") as world:
         await world.start()
-        world.slack.mode("silent", method="chat.postMessage", channel=ANA, landed=False, seconds=60)
+        world.slack.mode(
+            "silent", method="chat.postMessage", channel=world.slack.channel_id(ANA), landed=False, seconds=60
+        )
         errors(world)
         await world.until(world.cards, "card", 5)
         await world.until(lambda: world.pages_to(BEN), "Ben after the wait", 10)
