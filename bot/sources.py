@@ -63,12 +63,23 @@ class Sources(Model):
         return cls.model_validate(data)
 
     def for_watcher(self) -> Sources:
-        """Without what only the pager needs to know: the watcher reads things nobody vouches for."""
+        """Without the secrets that only the pager needs: the watcher reads things nobody vouches for."""
         document, _ = scan(self.main.text, self.main.file) if self.main else (None, [])
         data = document.data if document is not None and isinstance(document.data, dict) else {}
-        wanted = variables(str(data.get("metrics", "")))
+        rest = {
+            section: {key: value for key, value in part.items() if key not in _secret_keys(section)}
+            if isinstance(part, dict)
+            else part
+            for section, part in data.items()
+        }
+        wanted = variables(str(rest))
         env = {name: value for name, value in self.env.items() if name in wanted}
         return self.model_copy(update={"env": env, "secrets": {}})
+
+
+def _secret_keys(section: str) -> set[str]:
+    fields = _SECRET_SECTIONS[section].model_fields if section in _SECRET_SECTIONS else {}
+    return {key for key in fields if f"{key}_file" in fields}
 
 
 def variables(text: str) -> set[str]:

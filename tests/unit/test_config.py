@@ -49,7 +49,9 @@ def test_sources_cross_to_the_other_process_as_json():
 def test_the_watcher_gets_no_secret_of_the_pager():
     files = {**MINIMAL}
     files["agentpager.yaml"] += 'metrics: {scrape: {targets: [{url: "http://a/metrics", bearer_token: "${SCRAPE}"}]}}\n'
-    sources = sources_of(files, {"BOT": "xoxb-1", "APP": "xapp-1", "SCRAPE": "s"})
+    files["agentpager.yaml"] += 'http: {token: "${WEB}", external_url: "${URL}"}\n'
+    env = {"BOT": "xoxb-1", "APP": "xapp-1", "SCRAPE": "s", "WEB": "xoxb-web", "URL": "https://pager.example.com"}
+    sources = sources_of(files, env)
     loaded = config.load(sources.for_watcher())
     token = loaded.settings.metrics.scrape.targets[0].bearer_token
     assert token is not None
