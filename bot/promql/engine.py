@@ -19,10 +19,16 @@ from bot.promql import select as selecting
 from bot.promql.block import Block, Floats, Mask
 from bot.promql.nodes import NAME, Aggregate, Anchor, At, Binary, Call, Instant, Negate, Node, Number, Range, Subquery
 from bot.promql.parse import DEFAULT_STEP_MS, Expr
+from bot.promql.pinned import Wide, selectors, widened
 from bot.promql.select import Selector, Span, Window
 from bot.promql.space import Index, Space
 from bot.promql.store import SeriesStore
 from bot.promql.value import Matrix, Scalar, Series, String, Value, Vector
+
+# A narrow evaluation costs about as much as this many rows of a wide one.
+_ROWS_EACH = 2000
+_FEW = 4
+_POPULAR = 20_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,9 @@ class Engine:
         self.selector = Selector(store)
         # Rounds under way, by their time. Evaluations outside of a round share nothing with others.
         self._rounds: dict[int, Memo] = {}
+        self._widened: dict[str, tuple[Wide, ...]] = {}
+        # How many expressions of the last round could have been answered from this one.
+        self._popular: dict[str, int] = {}
 
     def instant(self, expr: Expr, t: float, limits: Limits | None = None) -> Value:
         """The value at t (unix seconds). Raises QueryError."""
@@ -56,12 +65,15 @@ class Engine:
     @contextmanager
     def round(self, t: float) -> Iterator[Engine]:
         """One evaluation round; afterwards nothing worked out in it is kept."""
-        t_ms = round(t * 1000)
-        self._rounds[t_ms] = Memo(self.store, t_ms)
+        t_ms = _millis(t)
+        memo = self._rounds[t_ms] = Memo(self.store, t_ms)
         try:
             yield self
         finally:
             self._rounds.pop(t_ms, None)
+            if len(self._popular) > _POPULAR:
+                self._popular.clear()
+            self._popular.update(memo.asked)
 
     def _at(self, t_ms: int, limits: Limits | None = None) -> Evaluation:
         memo = self._rounds.get(t_ms) or Memo(self.store, t_ms)
@@ -84,6 +96,22 @@ class Engine:
         evaluation = Evaluation(self, used, start_ms, end_ms, None)
         with np.errstate(all="ignore"):
             return _matrix(evaluation.step(expr.node, t_ms) for t_ms in range(start_ms, end_ms + 1, step_ms))
+
+    def widened(self, node: Node) -> tuple[Wide, ...]:
+        """What this node could be a part of; see pinned.py."""
+        found = self._widened.get(node.key)
+        if found is None:
+            if len(self._widened) > _POPULAR:
+                self._widened.clear()
+            found = self._widened[node.key] = widened(node)
+        return found
+
+    def worth_it(self, wide: Wide) -> bool:
+        """True when enough expressions ask for it to pay for reading all the rows."""
+        asked = self._popular.get(wide.node.key, 0)
+        if asked < _FEW:
+            return False
+        return sum(self.selector.select(one).space.size for one in selectors(wide.node)) < asked * _ROWS_EACH
 
     def presence(self, expr: Expr, labels: Mapping[str, str], t: float) -> tuple[int, ...]:
         """Which of `expr.selectors` see a live series at t that disagrees with `labels` on no label name both have."""
@@ -143,6 +171,8 @@ class Memo:
     def __init__(self, store: SeriesStore, t_ms: int) -> None:
         self.t_ms = t_ms
         self.spans: dict[tuple[int, int, int, int], Span] = {}
+        self.asked: dict[str, int] = {}
+        self.failed: set[str] = set()
         self._store = store
         self._answers: dict[str, tuple[int, Scalar | Vector]] = {}
 
@@ -209,10 +239,30 @@ class Evaluation:
         if self._limits.deadline():
             raise QueryError("query timed out in expression evaluation", "timeout")
         version = self._engine.store.versions(node.names)
-        value = self._fresh(node, t_ms)
+        value = self._fresh(node, t_ms) if memo is None else self._shared(memo, node, t_ms)
         if memo is not None:
             memo.keep(node, version, value)
         return value
+
+    def _shared(self, memo: Memo, node: Node, t_ms: int) -> Scalar | Vector:
+        """From the answer for all agents, where many expressions ask for the same but for the agent."""
+        for wide in self._engine.widened(node):
+            key = wide.node.key
+            memo.asked[key] = memo.asked.get(key, 0) + 1
+            if key in memo.failed or not self._engine.worth_it(wide):
+                continue
+            touched = self._touched
+            try:
+                vector = self.vector(wide.node, t_ms)
+            except QueryError:
+                # Perhaps another agent's fault: this one is evaluated on its own.
+                memo.failed.add(key)
+                self._touched = touched
+                continue
+            codes = vector.space.columns.get(wide.label)
+            if codes is not None:
+                return vector.where(codes == vector.space.pool.find(wide.value))
+        return self._fresh(node, t_ms)
 
     def _fresh(self, node: Node, t_ms: int) -> Scalar | Vector:
         match node:
