@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from glob import glob
@@ -21,6 +22,8 @@ from bot.metrics.fetch import Client
 from bot.metrics.spec import Group
 from bot.schema import Model
 from bot.settings import HttpSD, Scrape
+
+log = logging.getLogger(__name__)
 
 FILE_REFRESH_SECONDS = 5.0
 _HTTP_TIMEOUT_SECONDS = 10.0
@@ -90,7 +93,10 @@ class Discovery:
     async def _watch_files(self) -> None:
         while True:
             await asyncio.sleep(FILE_REFRESH_SECONDS)
-            await self._read_files()
+            try:
+                await self._read_files()
+            except Exception:  # the lists stay as they are, and the next look may go well
+                log.exception("reading file_sd")
 
     async def _read_files(self) -> None:
         """A file that was removed takes its targets with it; one that cannot be read keeps them."""
@@ -115,13 +121,15 @@ class Discovery:
                     end.url, end, headers, timeout_seconds=_HTTP_TIMEOUT_SECONDS, max_bytes=_MAX_LIST_BYTES
                 )
                 groups = await asyncio.to_thread(parse_list, answer.body, end.url)
-            except RemoteError as error:
-                source.problem = str(error)
-            else:
                 changed = groups != source.groups
                 source.groups, source.problem = groups, ""
                 if changed:
                     self._changed()
+            except RemoteError as error:
+                source.problem = str(error)
+            except Exception as error:  # the list stays as it is, and the next answer may be better
+                log.exception("reading http_sd %s", end.url)
+                source.problem = f"internal error: {type(error).__name__}"
             await asyncio.sleep(max(1.0, end.refresh.total_seconds()))
 
 
