@@ -75,7 +75,7 @@ def run_check(
     text: str, expect: Expectation, unit: Unit | None, timeout: float, query: Query, left: TimeLeft
 ) -> Outcome:
     """Several series count as the worst of them. Never raises: what goes wrong is the result."""
-    want = f"{expect.sign} {format_value(expect.bound, unit)}"
+    want = wanted(expect, unit)
     before = left()
     if before <= 0:
         return Outcome(CheckResult(verdict=Verdict.LATE, want=want))
@@ -95,6 +95,10 @@ def run_check(
     worst = max(values, key=expect.miss)
     verdict = Verdict.PASS if all(expect.holds(value) for value in values) else Verdict.FAIL
     return Outcome(CheckResult(verdict=verdict, value=format_value(worst, unit), want=want), worst)
+
+
+def wanted(expect: Expectation, unit: Unit | None) -> str:
+    return f"{expect.sign} {format_value(expect.bound, unit)}"
 
 
 def format_value(value: float, unit: Unit | None) -> str:

@@ -218,3 +218,17 @@ def _template(source: str, path: Path, context: dict[str, Any], into: Target = "
         parse(source, into).check(context)
     except TemplateError as error:
         yield Problem(path, "template", f"{path[-1]} does not render: {error}", _TEMPLATE_HINT)
+
+
+def queries(runbooks: Iterable[Runbook]) -> list[str]:
+    """What the checks ask, with sample values in place: for knowing which metrics to keep."""
+    found = []
+    for runbook in runbooks:
+        context = sample_context(runbook)
+        for step in runbook.steps:
+            if step.kind == "check":
+                try:
+                    found.append(parse(step.query, "query").render(context))
+                except TemplateError:
+                    continue
+    return found

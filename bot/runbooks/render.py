@@ -15,7 +15,7 @@ from bot.agents.model import Agent
 from bot.errors import TemplateError
 from bot.incidents.model import SEVERITY_RANK, Alert, AlertState
 from bot.labels import Labels, matches_all, parse_matchers
-from bot.runbooks.checks import Outcome, Query, TimeLeft, parse_expect, run_check
+from bot.runbooks.checks import Outcome, Query, TimeLeft, parse_expect, run_check, wanted
 from bot.runbooks.model import Runbook, Step
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
 from bot.templating import Target, parse
@@ -186,7 +186,14 @@ class _Work:
 
     def _verify(self, step: Step) -> str:
         target = self.runbook.step(step.verify) if step.verify else None
-        return f"Then look at check {target[0]} again: {target[1].title} (want {target[1].expect})." if target else ""
+        if target is None:
+            return ""
+        number, check = target
+        try:
+            want = f" (want {wanted(parse_expect(check.expect), check.unit)})"
+        except ValueError:
+            want = ""
+        return f"Then look at check {number} again: {self.text(check.title, f'step {check.id}')}{want}."
 
 
 def condition(source: str) -> Any:
