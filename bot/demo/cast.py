@@ -32,9 +32,7 @@ SCOPES = (
 
 TOPICS = {
     "agent-pages": "Every page of every agent",
-    "payments-agents": "Refunds and billing",
-    "support-agents": "Support and triage",
-    "risk-agents": "KYC and research",
+    "general": "Try /agent here",
 }
 
 

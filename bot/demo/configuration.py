@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,11 +39,29 @@ class Addresses:
         return f"http://127.0.0.1:{self.pager_port}"
 
 
+@contextlib.contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Empties `directory` and keeps other demos out of it. NotOursError when it is not a demo's, or in use."""
+    if directory.exists() and not directory.is_dir():
+        raise NotOursError(f"{directory} is a file; name another place with --dir")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / MARKER).exists():
+        raise NotOursError(f"{directory} holds files that no demo has written; name another place with --dir")
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / MARKER).open("a+", encoding="utf-8") as marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise NotOursError(f"a demo is running in {directory}; name another place with --dir") from None
+        for path in directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != MARKER:
+                path.unlink()
+        yield
+
+
 def write(directory: Path, addresses: Addresses, app: App, slack_mode: str) -> Path:
-    """Replaces `directory` by a fresh configuration and returns the path of its agentpager.yaml."""
-    _clear(directory)
-    directory.mkdir(parents=True)
-    (directory / MARKER).write_text("Written by `agentpager demo`, and removed by its next start.\n")
+    """Writes a fresh configuration into a claimed `directory` and returns the path of its agentpager.yaml."""
     values = {
         "workspace_url": addresses.workspace_url,
         "pager_url": addresses.pager_url,
@@ -66,14 +86,6 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     for key, value in values.items():
         text = text.replace("{{" + key + "}}", value)
     return text
-
-
-def _clear(directory: Path) -> None:
-    if not directory.exists():
-        return
-    if not directory.is_dir() or (any(directory.iterdir()) and not (directory / MARKER).exists()):
-        raise NotOursError(f"{directory} is not a directory of the demo; name another one with --dir")
-    shutil.rmtree(directory)
 
 
 def _targets(ports: Mapping[str, int]) -> str:

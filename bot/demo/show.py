@@ -18,7 +18,7 @@ import aiohttp
 
 from bot.config import Config, load
 from bot.demo.cast import scene
-from bot.demo.configuration import Addresses, write
+from bot.demo.configuration import Addresses, claimed, write
 from bot.demo.fleet import Fleet, failures
 from bot.demo.roster import ROSTER, Failure
 from bot.demo.workspace import Workspace
@@ -55,11 +55,13 @@ class Show:
         self._bot: asyncio.subprocess.Process | None = None
         self._log = options.directory / "bot.log"
         self._stepping: asyncio.Task[None] | None = None
+        self._directory = contextlib.ExitStack()
         self.fleet: Fleet | None = None
         self.workspace: Workspace | None = None
 
     async def start(self) -> str:
         began = time.monotonic()
+        self._directory.enter_context(claimed(self._options.directory))
         ports = free_ports(
             [FIRST_AGENT_PORT + index for index in range(len(ROSTER))] + [PAGER_PORT, self._options.port]
         )
@@ -170,6 +172,7 @@ class Show:
             await asyncio.gather(self._stepping, return_exceptions=True)
         if self.fleet is not None:
             await self.fleet.stop()
+        self._directory.close()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -219,11 +222,10 @@ class FleetPanel:
         """Takes owners and waits from the configuration, so that the page says what is really in force."""
         self._owners = {agent.id: agent.owner.partition(":")[2] for agent in config.agents.values()}
         scrape = format_duration(config.settings.metrics.scrape.interval)
-        rules = format_duration(config.settings.rules.interval)
         self._notes = [
             *_waits(config.book.escalation_policies.values()),
-            f"Scrapes and rules run every {_both(scrape, rules)} (usually 15s); an agent is down after 5s, not 1m.",
-            "A mended agent's page clears when the rule's window, one or two minutes, has passed.",
+            f"Metrics are read every {scrape} (usually 15s). An agent is down after 5s (usually 1m).",
+            "Mended, a page clears in one or two minutes.",
         ]
 
     def state(self) -> dict[str, Any]:
@@ -242,16 +244,14 @@ class FleetPanel:
             await self._fleet.fail(target, Failure(action))
 
 
-def _both(first: str, second: str) -> str:
-    return first if first == second else f"{first} and {second}"
-
-
 def _waits(policies: Iterable[Policy]) -> list[str]:
     """One line per different set of waits, so that equal policies are told once."""
     lines = []
     for policy in policies:
         waits = ", then ".join(format_duration(step.wait) for step in policy.steps)
-        rounds = "twice over" if policy.repeat == 1 else f"{policy.repeat + 1} times over"
         fallback = format_duration(policy.fallback_wait)
-        lines.append(f"No ack pages the next person after {waits}, {rounds}; then the fallback every {fallback}.")
-    return [*dict.fromkeys(lines), "Usual waits are 5m, then 10m, and 15m for the fallback."]
+        lines.append(
+            f"No ack pages the next person after {waits}, {policy.repeat + 1} times over; "
+            f"then the fallback every {fallback} (usually 5m, 10m, 15m)."
+        )
+    return list(dict.fromkeys(lines))

@@ -147,7 +147,9 @@ function emptyText() {
   const here = view.state.channels.find((one) => one.id === view.channel);
   return here.kind === "im"
     ? "Nobody has paged you yet. Break an agent that your team owns, and the page arrives here."
-    : "Quiet so far. Break one of the agents: its page arrives here within seconds. Or type /agent help.";
+    : here.name === view.state.channels[0].name
+      ? "Quiet so far. Break one of the agents: its page arrives here within seconds. Or type /agent help."
+      : "Nothing has been written here yet.";
 }
 
 function messageNode(message, names, replies, key) {
