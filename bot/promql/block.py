@@ -143,7 +143,7 @@ class Block:
             for ring in self._rings():
                 samples = self.values[ring.positions[:, None] % self.slots, ring.columns]
                 fell = samples[1:] < samples[:-1]
-                newest = len(fell) - 1 - np.argmax(fell[::-1], axis=0) if len(fell) else fell
+                newest = len(fell) - 1 - np.argmax(fell[::-1], axis=0) if len(fell) else 0
                 self.reset_at[ring.columns] = np.where(fell.any(axis=0), ring.positions[0] + 1 + newest, -1)
         return self.reset_at
 
