@@ -155,7 +155,7 @@ class FakeSlack:
     ) -> dict[str, Any]:
         """Presses a button of a stored message; the answer says whether and how the app acknowledged."""
         channel = self.channel_id(channel)
-        message = next(each for each in self.messages[channel] if each["ts"] == ts)
+        message = next((each for each in self.messages.get(channel, []) if each["ts"] == ts), {"text": "nothing"})
         button = _button(message, action)
         payload = {
             "type": "block_actions",
@@ -489,7 +489,10 @@ class FakeSlack:
             self.mode(order.pop("mode"), **order)
         do = order.pop("do", "")
         if do == "click":
-            return web.json_response(await self.click(order.pop("user"), order.pop("action"), **order))
+            try:
+                return web.json_response(await self.click(order.pop("user"), order.pop("action"), **order))
+            except LookupError as error:
+                return web.json_response({"acked": False, "status": 0, "payload": {}, "error": str(error)})
         if do == "command":
             return web.json_response(await self.command(order.pop("user"), order.pop("text"), **order))
         if do == "mention":

@@ -32,8 +32,8 @@ _EXAMPLES = {
 
 
 def say(text: str) -> Answer:
-    """One plain sentence."""
-    return {"text": mrk(text, 2900, lines=True)}
+    """One plain sentence. Backticks of ours become quotes, since those of data must not format either."""
+    return {"text": mrk(text.replace("`", "'"), 2900, lines=True)}
 
 
 def status(rows: Sequence[AgentStatus], wanted: str, book: Book) -> Answer:
@@ -73,7 +73,7 @@ def _incident_row(row: Incident, book: Book, now: datetime) -> str:
     holder = (row.acked_by or "").removeprefix("person:")
     name = book.people[holder].name if holder in book.people else holder
     has = f" · {mrk(name, 60)} has it" if name and row.state is State.ACKED else ""
-    agent = f"{mrk(row.agent, 60)}: " if row.agent and not row.title.startswith(row.agent) else ""
+    agent = f"{mrk(row.agent, 60)}: " if row.agent and row.agent not in row.title else ""
     since = f"{moment(row.opened_at, now)} ({span((row.resolved_at or now) - row.opened_at)})"
     return f"{_STATES[row.state]} *{row.id}* {row.severity} · {agent}{mrk(row.title, 150)} · {since}{has}"
 

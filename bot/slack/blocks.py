@@ -66,8 +66,7 @@ def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book:
     scene = Scene(page, incident, rendered, book, now)
     match page.kind:
         case PageKind.RUNBOOK:
-            text = f"📖 Runbook for {incident.id}: {clean(rendered.title or rendered.runbook) if rendered else 'none'}"
-            return _message(page, mrk(text, TEXT_LIMIT), _runbook_reply(scene))
+            return _message(page, _runbook_text(scene), _runbook_reply(scene))
         case PageKind.ESCALATED:
             return _line(page, _escalated_line(scene))
         case PageKind.RESOLVED:
@@ -184,10 +183,21 @@ def _reminder(scene: Scene) -> list[Block]:
     )
 
 
+def _runbook_text(scene: Scene) -> str:
+    rendered = scene.rendered
+    title = (rendered.title or rendered.runbook) if rendered is not None else ""
+    return mrk(f"📖 Runbook for {scene.incident.id}: {title}" if title else _no_runbook(scene), TEXT_LIMIT)
+
+
 def _runbook_reply(scene: Scene) -> list[Block]:
-    if scene.rendered is None:
-        return [section(f"No runbook could be rendered for {scene.incident.id}.")]
+    if scene.rendered is None or not scene.rendered.runbook:
+        return [section(mrk(_no_runbook(scene), 1000))]
     return runbook.thread_parts(scene.incident, scene.rendered, scene.now)
+
+
+def _no_runbook(scene: Scene) -> str:
+    problem = scene.rendered.problem if scene.rendered is not None else "it could not be rendered"
+    return f"No runbook for {scene.incident.id}" + (f": {problem}" if problem else "")
 
 
 def _buttons(scene: Scene) -> Block:
@@ -358,6 +368,8 @@ def _evidence(scene: Scene) -> list[str]:
     pointer = f"Its runbook is at {mrk(url, 300)}" if url else ""
     if rendered is None:
         return ["*No runbook* could be rendered for this alert.", pointer]
+    if not rendered.runbook:
+        return [f"*No runbook:* {mrk(rendered.problem or 'none applies to this alert', 400)}", pointer]
     if rendered.problem:
         steps = runbook.evidence(rendered, scene.now) if rendered.steps else []
         return [f"*Runbook not complete:* {mrk(rendered.problem, 400)}", pointer, *steps]
@@ -419,12 +431,12 @@ def _silent(incident: Incident) -> bool:
 
 
 def _subject(incident: Incident) -> str:
-    """`refund-agent: tool errors 38%`; a title that starts with the agent's name is not given it twice."""
+    """`refund-agent: tool errors 38%`; a title that names the agent is not given the name twice."""
     title = clean(incident.title)
     agent = clean(incident.agent or "")
     if _silent(incident):
         return f"{agent or title}: no data any more" + (f" (was: {title})" if agent else "")
-    if not agent or title.lower().startswith(agent.lower()):
+    if agent.lower() in title.lower():
         return title or agent
     return f"{agent}: {title}"
 

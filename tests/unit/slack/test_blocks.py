@@ -114,6 +114,16 @@ SCENES = {
         ),
     ),
     "runbook": (page(PageKind.RUNBOOK), incident(), rendered()),
+    "runbook_missing": (
+        page(PageKind.RUNBOOK),
+        incident(),
+        rendered(runbook="", title="", steps=(), problem="no runbook applies to AgentToolErrorsHigh"),
+    ),
+    "page_no_runbook_applies": (
+        page(),
+        incident(),
+        rendered(runbook="", title="", steps=(), problem="no runbook applies to AgentToolErrorsHigh"),
+    ),
     "escalated": (page(PageKind.ESCALATED, step=1, reason="no ack in 5 min"), incident(step=1), None),
     "escalated_to_the_fallback": (
         page(PageKind.ESCALATED, step=2, round=2, reason="no ack in 10 min; nobody answered: fallback"),
@@ -163,6 +173,20 @@ def test_the_push_text_carries_sign_agent_symptom_deadline_and_id():
 def test_the_push_text_of_a_direct_message_has_the_readers_own_time():
     message = draw(page(), incident(), rendered(), BOOK, NOW)
     assert "Ack by 03:22 CET." in message["text"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "title", "subject"),
+    [
+        ("refund-agent", "tool errors 38%", "refund-agent: tool errors 38%"),
+        ("refund-agent", "refund-agent has stopped", "refund-agent has stopped"),
+        ("refund-agent", "Agent Refund-Agent is gone", "Agent Refund-Agent is gone"),
+        (None, "Nobody owns x", "Nobody owns x"),
+    ],
+)
+def test_the_agent_is_named_once(agent, title, subject):
+    message = draw(page(PageKind.CARD), incident(agent=agent, title=title), None, BOOK, NOW)
+    assert message["blocks"][0]["text"]["text"] == f"🔴 CRITICAL · {subject}"
 
 
 def test_a_long_symptom_gives_way_to_deadline_and_id():
