@@ -19,6 +19,8 @@ from bot.renderings import Renderings
 from bot.runbooks.rendered import Rendered
 from bot.store.database import Database
 
+_Decide = Callable[[Incident, World, datetime], Decision]
+
 
 class Desk:
     """`changed` is called with an incident that a person has just changed."""
@@ -44,30 +46,26 @@ class Desk:
         return self._world().book
 
     async def ack(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
-        now = self._clock.now()
-        return await self._act(actor, reference, event_key, lambda incident: people.ack(incident, actor.id, now))
+        return await self._act(actor, reference, event_key, lambda i, _, now: people.ack(i, actor.id, now))
 
     async def decline(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
-        now, world = self._clock.now(), self._world()
         return await self._act(
-            actor, reference, event_key, lambda incident: people.decline(incident, actor.id, world, now)
+            actor, reference, event_key, lambda i, world, now: people.decline(i, actor.id, world, now)
         )
 
     async def release(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
-        now, world = self._clock.now(), self._world()
         return await self._act(
-            actor, reference, event_key, lambda incident: people.release(incident, actor.id, world, now)
+            actor, reference, event_key, lambda i, world, now: people.release(i, actor.id, world, now)
         )
 
     async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
-        now = self._clock.now()
-        return await self._act(actor, reference, event_key, lambda incident: people.resolve(incident, actor.id, now))
+        return await self._act(actor, reference, event_key, lambda i, _, now: people.resolve(i, actor.id, now))
 
-    async def _act(
-        self, actor: Actor, reference: str | None, event_key: str | None, decide: Callable[[Incident], Decision]
-    ) -> Outcome:
+    async def _act(self, actor: Actor, reference: str | None, event_key: str | None, decide: _Decide) -> Outcome:
         incident = await self._one(actor, reference)
-        decision = await pipeline.act(self._store, incident.id, decide, self._world(), self._clock.now(), event_key)
+        # Taken once: a reload in between must not let a decision name people whom the pages then look up elsewhere.
+        world, now = self._world(), self._clock.now()
+        decision = await pipeline.act(self._store, incident.id, lambda i: decide(i, world, now), world, now, event_key)
         if decision is None:
             return Outcome(await self._store.incident(incident.id), False, "that click has been recorded already")
         self._changed(decision.incident)

@@ -16,10 +16,11 @@ from bot import pipeline, telemetry
 from bot.errors import RemoteError
 from bot.incidents.decision import World
 from bot.incidents.model import Incident
-from bot.paging.attempt import Verdict, priority
+from bot.paging.attempt import CLIENT_REFUSALS, Verdict, priority
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock, Messenger, Posted
 from bot.renderings import Renderings
+from bot.runbooks.rendered import Rendered
 from bot.slack.pace import Pace
 from bot.store.database import Database
 
@@ -29,17 +30,9 @@ _THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
 _AT_ONCE = 16  # requests in flight
 _LONGEST_SLEEP = 5.0
 _FIRST_SLEEP = 0.05
-# Slack's words for: this message will never be edited again.
-_UNEDITABLE = frozenset(
-    {
-        "message_not_found",
-        "cant_update_message",
-        "edit_window_closed",
-        "channel_not_found",
-        "is_archived",
-        "not_in_channel",
-    }
-)
+_EDIT_LANE = "edit "
+_EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
+_SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 
 
 class Outbox:
@@ -66,6 +59,7 @@ class Outbox:
         self._lanes: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._hurried: set[str] = set()
+        self._edit_failures: dict[str, int] = {}
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
 
     def wake(self, hurried: str | None = None) -> None:
@@ -75,7 +69,6 @@ class Outbox:
         self._event.set()
 
     async def run(self) -> None:
-        await pipeline.recover(self._store, await self._store.interrupted(), self._clock.now())
         while True:
             self._event.clear()
             try:
@@ -96,12 +89,19 @@ class Outbox:
 
     async def _round(self) -> float:
         """Starts everything that may start now; returns the seconds until something else may."""
+        await self._recover()
         pauses = [await self._start_sends(), await self._start_edits()]
         next_due = await self._store.next_due()
         if next_due is not None:
             pauses.append((next_due - self._clock.now()).total_seconds())
         later = [pause for pause in pauses if pause > 0]
         return max(min([*later, _LONGEST_SLEEP]), _FIRST_SLEEP)
+
+    async def _recover(self) -> None:
+        """Pages in `sending` that nobody sends: we were killed, or could not write down what became of them."""
+        stranded = [page for page in await self._store.interrupted() if page.id not in self._busy]
+        if stranded:
+            await pipeline.recover(self._store, stranded, self._clock.now())
 
     async def _start_sends(self) -> float:
         waiting = await self._store.waiting(self._clock.now())
@@ -144,11 +144,13 @@ class Outbox:
 
         def finished(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            self._busy.discard(name)
             self._lanes.discard(lane)
             if not task.cancelled() and (error := task.exception()):
                 telemetry.loop_errors.labels("delivery").inc()
                 log.error("delivery.failed", page=name, error=repr(error))
+                asyncio.get_running_loop().call_later(_SET_ASIDE, self._busy.discard, name)
+            else:
+                self._busy.discard(name)
             self._event.set()
 
         task.add_done_callback(finished)
@@ -156,7 +158,7 @@ class Outbox:
     async def _deliver(self, page: Page, thread: Posted | None) -> None:
         rendered = None
         if page.incident is not None and (seen := await self._store.incident(page.incident)) is not None:
-            rendered = await self._renderings.for_page(seen, self._facts(seen))
+            rendered = await self._rendered(seen)
         claimed = await pipeline.claim(self._store, page.id, self._clock.now())
         if claimed is None:
             return
@@ -168,6 +170,14 @@ class Outbox:
             await self._failed(page, error)
             return
         await self._sent(page, posted, incident)
+
+    async def _rendered(self, incident: Incident) -> Rendered | None:
+        try:
+            return await self._renderings.for_page(incident, self._facts(incident))
+        except Exception:
+            telemetry.loop_errors.labels("rendering").inc()
+            log.exception("rendering.failed", incident=incident.id)
+            return None  # the page goes out plain
 
     async def _sent(self, page: Page, posted: Posted, incident: Incident | None) -> None:
         now = self._clock.now()
@@ -192,7 +202,7 @@ class Outbox:
         try:
             posted = await self._messenger.find(page)
             if posted is not None:
-                await self._sent(page, posted, await self._store.incident(page.incident) if page.incident else None)
+                await self._sent(page, posted, None)  # what it shows is not known, so it is drawn anew
                 return
         except RemoteError as raised:
             error = raised
@@ -203,18 +213,24 @@ class Outbox:
     async def _start_edits(self) -> float:
         pause = _LONGEST_SLEEP
         outdated = await self._store.outdated()
-        outdated.sort(key=lambda owed: owed[1].id not in self._hurried)
+        failures = {page.id: self._edit_failures.get(page.id, 0) for page, _ in outdated}
+        self._edit_failures = {name: count for name, count in failures.items() if count}
+        outdated.sort(key=lambda owed: (owed[1].id not in self._hurried, failures[owed[0].id]))
         for page, incident in outdated:
             channel = page.slack_channel or page.channel
-            if page.id in self._busy or len(self._tasks) >= _AT_ONCE:
+            if page.id in self._busy or len(self._tasks) >= _AT_ONCE or self._editing >= _EDITS_AT_ONCE:
                 continue
             wait = self._edit_wait(page, channel, hurried=incident.id in self._hurried)
             if wait > 0:
                 pause = min(pause, wait)
             else:
-                self._spawn(page.id, f"edit {page.id}", self._edit(page, incident))
+                self._spawn(page.id, _EDIT_LANE + page.id, self._edit(page, incident))
         self._hurried &= {incident.id for _, incident in outdated}
         return pause
+
+    @property
+    def _editing(self) -> int:
+        return sum(lane.startswith(_EDIT_LANE) for lane in self._lanes)
 
     def _edit_wait(self, page: Page, channel: str, *, hurried: bool) -> float:
         now = time.monotonic()
@@ -229,7 +245,8 @@ class Outbox:
         except RemoteError as error:
             telemetry.edits.labels("failed").inc()
             log.warning("edit.failed", page=page.id, error=str(error), code=error.code)
-            if error.code not in _UNEDITABLE:
+            if not error.permanent or error.code in CLIENT_REFUSALS:
+                self._edit_failures[page.id] = self._edit_failures.get(page.id, 0) + 1
                 wait = error.retry_after_seconds or 5.0
                 self._pace.told_to_wait("chat.update", channel, wait, time.monotonic())
                 return

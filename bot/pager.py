@@ -41,6 +41,7 @@ _CHECK_SECONDS = 60.0
 _UNCHANGED_FOR = 60.0  # a report that says nothing new is worked in this often all the same
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
+_SET_ASIDE = 30.0
 _KEEP_CLICKS = timedelta(days=7)
 
 
@@ -60,6 +61,7 @@ class Pager:
         self._seen: dict[str, tuple[object, float]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
         self._own_firing: dict[str, bool] = {}
+        self._aside: dict[str, float] = {}
         self._refused: tuple[Finding, ...] = ()
         self._refused_digest = ""
         self._reloading = asyncio.Lock()
@@ -88,7 +90,8 @@ class Pager:
             self.outbox.wake(incident_id)
 
     def person_changed(self, incident: Incident) -> None:
-        """Somebody has just acted: their messages are redrawn first, and what they closed is no longer held as no data."""
+        """Somebody has just acted: their messages are redrawn first, and what they closed is no longer held as no
+        data."""
         self.wake(incident.id)
         held = [alert for alert in incident.going_on if alert.state is AlertState.NO_DATA]
         if incident.state is State.RESOLVED and held:
@@ -118,6 +121,9 @@ class Pager:
         if update.state is not None:
             self._unsaved[update.group] = update.state
         rules = self._alert_names(update.group)
+        if rules is None:
+            return  # written before a reload that took the group away: nobody would ever end its alerts
+        update = update.model_copy(update={"alerts": tuple(one for one in update.alerts if one.name in rules)})
         decisions = await pipeline.observe(self._store, update, self.world(), self._clock.now(), rules)
         self._unsaved.pop(update.group, None)
         self._seen[update.group] = (signature, now)
@@ -145,11 +151,18 @@ class Pager:
                 )
 
     async def tick(self) -> None:
-        """Deadlines that have come."""
+        """Deadlines that have come. An incident that cannot be worked in is set aside for a while."""
         now = self._clock.now()
-        deadline = await self._store.next_deadline()
-        if deadline is not None and deadline <= now:
-            self._note(await pipeline.escalate(self._store, self.world(), now))
+        for incident_id in await self._store.overdue(now):
+            if self._aside.get(incident_id, 0.0) > time.monotonic():
+                continue
+            try:
+                self._note(await pipeline.escalate(self._store, incident_id, self.world(), now))
+                self._aside.pop(incident_id, None)
+            except Exception:
+                self._aside[incident_id] = time.monotonic() + _SET_ASIDE
+                telemetry.loop_errors.labels("escalation").inc()
+                log.exception("escalation.failed", incident=incident_id)
 
     async def look_after_watcher(self) -> None:
         if self.watcher.ready and self.watcher.silence_seconds < WATCHER_GRACE:
@@ -165,7 +178,7 @@ class Pager:
         labels = {"alertname": name, "severity": "critical", "owner": self.config.book.fallback}
         now = self._clock.now()
         alert = Alert(
-            fingerprint=fingerprint(labels),
+            fingerprint=fingerprint({"alertname": name}),  # the same whoever the fallback is when it ends
             group=INTERNAL,
             state=AlertState.FIRING if firing else AlertState.RESOLVED,
             labels=labels,
@@ -195,7 +208,7 @@ class Pager:
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
             self._note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
-            await self.watcher.configure()
+            await self.watcher.reconfigure()
 
     async def poll_files(self) -> None:
         """Reloads when a file has changed since the last look, good or bad."""

@@ -56,11 +56,17 @@ async def forget_groups(store: Store, known: frozenset[str], world: World, now: 
     return decisions
 
 
-async def escalate(store: Store, world: World, now: datetime) -> list[Decision]:
-    """Deadlines that have come: the next person is woken, an ack is asked about or runs out."""
+async def escalate(store: Store, incident_id: str, world: World, now: datetime) -> list[Decision]:
+    """The deadline of an incident has come: the next person is woken, an ack is asked about or runs out.
+
+    Each incident has a transaction of its own: one that cannot be worked in keeps nobody else waiting.
+    """
     async with store.transaction() as tx:
-        due = [escalation.due(incident, world, now) for incident in await tx.due_incidents(now)]
-        decisions = [decision for decision in due if decision is not None]
+        incident = await tx.incident(incident_id)
+        if incident is None or incident.next_at is None or incident.next_at > now:
+            return []
+        other = await tx.unresolved_with(incident.key) if incident.state is State.RESOLVED else None
+        decisions = grouping.come_due(incident, other, world, now)
         await _record(tx, decisions, world, now)
     return decisions
 
@@ -135,10 +141,13 @@ async def searched(store: Store, page: Page, error: RemoteError | None, now: dat
 
 
 async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> None:
-    """After a crash: what was being sent has an unknown outcome."""
+    """After a crash, or when an outcome could not be recorded: what was being sent has an unknown outcome."""
     async with store.transaction() as tx:
         for page in interrupted:
-            after = attempt.after_crash(page)
+            current = await tx.page(page.id)
+            if current is None or current.state is not PageState.SENDING:
+                continue
+            after = attempt.after_crash(current)
             await tx.save_page(after)
             await tx.append_audit([events.of_page(after, Verdict.UNKNOWN, now)])
 
@@ -175,31 +184,33 @@ def _own(incidents: Sequence[Incident]) -> list[Alert]:
 
 async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
     for decision in decisions:
-        if decision.cancel:
-            await _cancel(tx, decision.incident)
+        pages = plan.pages_for(decision, world.book, now)
+        if decision.cancel or pages:
+            await _cancel(tx, decision.incident, pages)
         await tx.save_incident(decision.incident)
-        await tx.add_pages(plan.pages_for(decision, world.book, now))
+        await tx.add_pages(pages)
     await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
 
 
-async def _cancel(tx: Transaction, incident: Incident) -> None:
-    """Takes back what wakes somebody and has not been claimed; the shared record stays on its way."""
+async def _cancel(tx: Transaction, incident: Incident, new: Sequence[Page]) -> None:
+    """Takes back what wakes somebody and has not been claimed; the shared record stays on its way. What a new page
+    repeats is taken back too: after an outage nobody gets every page of the night."""
     for page in await tx.pages_of(incident.id):
-        if page.state is PageState.DUE and not attempt.wanted(page, incident):
+        if page.state is PageState.DUE and (not attempt.wanted(page, incident) or plan.repeated(page, new)):
             await tx.save_page(page.model_copy(update={"state": PageState.CANCELLED}))
 
 
 async def _another_way(tx: Transaction, page: Page, world: World, now: datetime) -> None:
     incident = await tx.incident(page.incident) if page.incident else None
     if page.kind is PageKind.PAGE and incident is not None and incident.state is State.OPEN:
-        others = [other for other in await tx.pages_of(incident.id) if other.kind is PageKind.PAGE]
-        reachable = [other for other in others if other.state is not PageState.FAILED and _same_rung(other, page)]
-        if not reachable and (incident.step, incident.round) == (page.step, page.round):
+        others = [other for other in await tx.pages_of(incident.id) if plan.same_decision(other, page)]
+        reachable = [other for other in others if other.state is not PageState.FAILED]
+        if reachable or (incident.step, incident.round) != (page.step, page.round):
+            return
+        if not incident.exhausted:
             why = f"Slack refused to reach {page.person}: {page.error}"
             await _record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
-    elif page.kind is not PageKind.PAGE and page.channel != world.channel and not page.id.endswith(".again"):
+        elif plan.may_reroute(page, world.channel):  # nobody is left above the fallback: everybody in the channel
+            await tx.add_pages([plan.rerouted(page, world.channel, now)])
+    elif page.kind is not PageKind.PAGE and plan.may_reroute(page, world.channel):
         await tx.add_pages([plan.rerouted(page, world.channel, now)])
-
-
-def _same_rung(page: Page, other: Page) -> bool:
-    return (page.step, page.round) == (other.step, other.round)

@@ -115,9 +115,10 @@ class Transaction(Protocol):
     async def live_incidents(self) -> list[Incident]:
         """All that are not over: unresolved, or closed by hand and still watched."""
 
-    async def due_incidents(self, now: datetime) -> list[Incident]: ...
-
     async def incident(self, incident_id: str) -> Incident | None: ...
+
+    async def unresolved_with(self, key: str) -> Incident | None:
+        """The one incident of this key that is not resolved."""
 
     async def last_number(self) -> int: ...
 

@@ -43,7 +43,7 @@ class Renderings:
             self._running[incident.id] = task
             task.add_done_callback(lambda _: self._running.pop(incident.id, None))
         done, _ = await asyncio.wait([task], timeout=PAGE_WAITS)
-        return task.result() if done else None
+        return task.result() if done else await self._store.rendering(incident.id)
 
     async def fresh(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:
         """Renders anew, for somebody who opens the runbook now; what is kept when the watcher does not answer."""

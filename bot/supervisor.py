@@ -96,6 +96,12 @@ class WatcherProcess:
         self.ready = True
         self.last_error = ""
 
+    async def reconfigure(self) -> None:
+        """After a reload. A watcher that does not take the new configuration is started anew with it."""
+        process = self._process
+        if process is not None and process.returncode is None:
+            await self._configure_or_kill(process)
+
     async def _keep_running(self) -> None:
         delay = 0.5
         while True:
@@ -143,9 +149,9 @@ class WatcherProcess:
         try:
             await self.configure()
             telemetry.watcher_up.set(1)
-        except (RemoteError, QueryError) as error:
+        except Exception as error:  # noqa: BLE001 - a watcher that runs unconfigured would watch nothing
             self.last_error = str(error)
-            log.error("watcher.not_configured", error=str(error))
+            log.error("watcher.not_configured", error=repr(error))
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
 

@@ -8,7 +8,8 @@ from bot.schema import Model
 
 
 class Entry(Model):
-    """`subject` is an incident id, a page id or `config`; `actor` as in ports.Actor, or `agentpager` for its own acts."""
+    """`subject` is an incident id, a page id or `config`; `actor` as in ports.Actor, or `agentpager` for its own
+    acts."""
 
     at: datetime
     actor: str

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.audit.chain import first_broken
@@ -96,6 +97,12 @@ class Database:
             due_at = await connection.scalar(query)
         return None if due_at is None else datetime.fromtimestamp(due_at, UTC)
 
+    async def overdue(self, now: datetime) -> list[str]:
+        """Ids of the incidents whose deadline has come, the longest overdue first."""
+        query = sa.select(incidents.c.id).where(incidents.c.next_at <= now.timestamp()).order_by(incidents.c.next_at)
+        async with self._read() as connection:
+            return list((await connection.scalars(query)).all())
+
     async def interrupted(self) -> list[Page]:
         return await self._pages(sa.select(pages.c.doc).where(pages.c.state == "sending"))
 
@@ -145,7 +152,7 @@ class Database:
             found: dict[str, dict[str, int]] = {}
             for table in (incidents, pages):
                 query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
-                found[table.name] = dict((await connection.execute(query)).tuples().all())
+                found[table.name] = dict((await connection.execute(query)).all())
             return found
 
     async def audit_rows(self, subject: str | None = None) -> Sequence[tuple[int, Entry, str]]:
@@ -153,11 +160,25 @@ class Database:
         if subject is not None:
             query = query.where(audit.c.subject == subject)
         async with self._read() as connection:
-            rows = (await connection.execute(query)).tuples().all()
+            rows = (await connection.execute(query)).all()
         return [(sequence, Entry.model_validate_json(doc), written) for sequence, doc, written in rows]
 
     async def broken_audit_row(self) -> int | None:
-        return first_broken(await self.audit_rows())
+        """The first row that does not follow from those before it, cannot be read, or is filed under a subject or an
+        instant that is not its own."""
+        query = sa.select(audit.c.sequence, audit.c.at, audit.c.subject, audit.c.doc, audit.c.hash)
+        async with self._read() as connection:
+            rows = (await connection.execute(query.order_by(audit.c.sequence))).all()
+        return first_broken(_as_filed(*row) for row in rows)
+
+
+def _as_filed(sequence: int, at: float, subject: str, doc: str, written: str) -> tuple[int, Entry, str]:
+    """A row to be verified; one whose columns or text are wrong gets no hash, which matches nothing."""
+    try:
+        entry = Entry.model_validate_json(doc)
+    except ValidationError:
+        return sequence, Entry(at=datetime.min.replace(tzinfo=UTC), actor="", action="", subject=""), ""
+    return sequence, entry, written if (entry.at.timestamp(), entry.subject) == (at, subject) else ""
 
 
 def _engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:

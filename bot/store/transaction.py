@@ -27,11 +27,13 @@ class Transaction:
         live = sa.or_(incidents.c.state != "resolved", incidents.c.next_at.is_not(None))
         return await self._incidents(sa.select(incidents.c.doc).where(live).order_by(incidents.c.number))
 
-    async def due_incidents(self, now: datetime) -> list[Incident]:
-        return await self._incidents(sa.select(incidents.c.doc).where(incidents.c.next_at <= now.timestamp()))
-
     async def incident(self, incident_id: str) -> Incident | None:
         found = await self._incidents(sa.select(incidents.c.doc).where(incidents.c.id == incident_id))
+        return found[0] if found else None
+
+    async def unresolved_with(self, key: str) -> Incident | None:
+        query = sa.select(incidents.c.doc).where(incidents.c.key == key, incidents.c.state != "resolved")
+        found = await self._incidents(query)
         return found[0] if found else None
 
     async def _incidents(self, query: sa.Select[str]) -> list[Incident]:
