@@ -48,13 +48,19 @@ def read_config(config_path: Path) -> Any:
         stop(str(error), CONFIG_ERROR)
 
 
-def call(config_path: Path, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
+def call(
+    config_path: Path,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    query: dict[str, str] | None = None,
+) -> Any:
     """Asks the running server; ends the command when it refuses or is not there."""
     settings = read_config(config_path).settings.http
     host, _, port = settings.listen.rpartition(":")
     url = f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}{path}"  # noqa: S104
     token = settings.token.get_secret_value() if settings.token else ""
-    status, answer = asyncio.run(_request(method, url, token, body, query))
+    status, answer = asyncio.run(_request(method, url, token, body, query or {}))
     if status >= 400:
         stop(_reason(answer), UNREACHABLE if status >= 500 else CONFIG_ERROR)
     return json.loads(answer)

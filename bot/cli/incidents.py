@@ -16,7 +16,7 @@ from bot.cli.common import call, config_option, output_option, print_table, show
 @output_option
 def command(everything: bool, config_path: Path, output: str) -> None:
     """List the incidents of a running server that are not resolved."""
-    rows = call(config_path, "GET", "/api/pager/incidents", state="all" if everything else "open")
+    rows = call(config_path, "GET", "/api/pager/incidents", query={"state": "all" if everything else "open"})
     show(rows, output, _table)
 
 

@@ -1,0 +1,82 @@
+"""`agentpager query EXPR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bot.cli.common import call, config_option, output_option, print_table, show
+
+_FROM_FILE = "Text as an agent's /metrics gives it; its samples count as taken at TIME."
+
+
+@click.command("query")
+@click.argument("expr")
+@click.option("--time", "at", metavar="TIME", help="Seconds since the epoch, or RFC 3339; now if not given.")
+@click.option("--from-file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=_FROM_FILE)
+@config_option
+@output_option
+def command(expr: str, at: str | None, file: Path | None, config_path: Path, output: str) -> None:
+    """Answer the PromQL expression EXPR from a running server, or from the samples of one exposition file."""
+    if file is not None:
+        answer = _from_file(expr, at, file)
+    else:
+        query = {"query": expr} | ({"time": at} if at else {})
+        answer = call(config_path, "GET", "/api/v1/query", query=query)["data"]
+    show(answer, output, _table)
+
+
+def _from_file(expr: str, at: str | None, file: Path) -> dict[str, Any]:
+    """Raises UsageError when the file or the expression cannot be read."""
+    import numpy as np
+
+    from bot.errors import QueryError
+    from bot.metrics.exposition import ExpositionError, parse
+    from bot.promql.api import instant_json
+    from bot.promql.engine import Engine
+    from bot.promql.parse import parse as parse_query
+    from bot.promql.store import SeriesStore
+    from bot.scheduler import SystemClock
+    from bot.settings import ScrapeLimits
+
+    try:
+        t = _instant(at) if at else SystemClock().now().timestamp()
+        body = file.read_bytes()
+        content_type = "application/openmetrics-text" if body.rstrip().endswith(b"# EOF") else "text/plain"
+        samples = parse(body, content_type, ScrapeLimits())
+        store = SeriesStore(3600.0)
+        ids = np.array([store.intern({"__name__": s.name, **s.labels}) for s in samples], dtype=np.intp)
+        store.append("file", t, ids, np.array([sample.value for sample in samples], dtype=np.float64))
+        return instant_json(Engine(store).instant(parse_query(expr), t))
+    except ExpositionError as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    except QueryError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _instant(text: str) -> float:
+    from datetime import datetime
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise click.BadParameter(f'"{text}" is neither seconds nor an RFC 3339 instant') from None
+
+
+def _table(answer: dict[str, Any]) -> None:
+    if answer["resultType"] in {"scalar", "string"}:
+        click.echo(answer["result"][1])
+        return
+    rows = []
+    for series in answer["result"]:
+        name = series["metric"].get("__name__", "")
+        labels = ", ".join(f'{key}="{value}"' for key, value in sorted(series["metric"].items()) if key != "__name__")
+        values = [series["value"]] if "value" in series else series["values"]
+        rows += [[f"{name}{{{labels}}}", value] for _, value in values]
+    print_table(["SERIES", "VALUE"], rows, "no data")
