@@ -6,20 +6,37 @@ Names of people are plain text; only the person a message is to wake is mentione
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.incidents.escalation import next_rung
-from bot.incidents.model import Alert, AlertState, Incident, Severity, State
+from bot.incidents.model import Incident, State
 from bot.oncall.model import Book
-from bot.oncall.owners import last_resort, people_of
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import runbook
+from bot.slack.facts import (
+    LISTED,
+    Scene,
+    actor_name,
+    alert_list,
+    ended,
+    evidence_of,
+    facts_of,
+    footer,
+    impact_of,
+    lasted,
+    level_of,
+    names_of,
+    next_in_line,
+    no_data_line,
+    paged_people,
+    sign_of,
+    subject_of,
+    summary_of,
+    why_you,
+)
 from bot.slack.kit import TEXT_LIMIT, Block, Part, actions, button, context, fields, fit, header, section
-from bot.slack.text import clean, cut_escaped, moment, mrk, number, plain, span, wall
+from bot.slack.text import clean, cut_escaped, moment, mrk, plain, span, wall
 
 Message = dict[str, Any]
 
@@ -32,31 +49,6 @@ ACK, DECLINE, RUNBOOK, RESOLVE, RELEASE, KEEP = (
     "inc.release",
     "inc.keep",
 )
-
-_WORDS = {
-    Severity.CRITICAL: "🔴 CRITICAL",
-    Severity.WARNING: "🔶 WARNING",
-    Severity.INFO: "🔹 INFO",
-    Severity.NONE: "🔹 NOTE",
-}
-_PLACES = ("env", "environment", "region", "cluster", "namespace", "version", "tool", "provider", "model")
-_LISTED = 5
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything a message of an incident is drawn from."""
-
-    page: Page
-    incident: Incident
-    rendered: Rendered | None
-    book: Book
-    now: datetime
-
-    @property
-    def overtaken(self) -> bool:
-        """A later level has been paged since this message was written."""
-        return (self.page.round, self.page.step) < (self.incident.round, self.incident.step)
 
 
 def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book: Book, now: datetime) -> Message:
@@ -81,7 +73,7 @@ def plain_message(message: Message, incident: Incident | None, rendered: Rendere
     """The same without blocks, for when Slack refuses the layout: a page must not die of it."""
     lines = [message["text"]]
     if incident is not None:
-        lines += [mrk(f"{alert.name}: {_summary(alert)}", 300) for alert in incident.going_on[:_LISTED]]
+        lines += [mrk(f"{alert.name}: {summary_of(alert)}", 300) for alert in incident.going_on[:LISTED]]
         lines.append(f"To take it: /agent ack {incident.id}")
     lines += [mrk(line, 300) for line in runbook.plain_lines(rendered)[:12]]
     return {"text": cut_escaped("\n".join(lines), 3500), "metadata": message["metadata"]}
@@ -102,9 +94,6 @@ def _line(page: Page, line: str) -> Message:
     return _message(page, cut_escaped(line, TEXT_LIMIT), [section(line)])
 
 
-# --- the card: the shared record in the channel and the loud copy in a direct message -------------------------------
-
-
 def _card(scene: Scene) -> list[Block]:
     match scene.incident.state:
         case State.OPEN:
@@ -118,13 +107,13 @@ def _card(scene: Scene) -> list[Block]:
 
 
 def _open(scene: Scene) -> list[Part]:
-    parts = [Part(100, header(f"{_sign(scene)} · {_subject(scene.incident)}"))]
-    parts.append(Part(95, section(*_who(scene), *_impact(scene))))
-    parts.append(Part(80, fields([*_facts(scene), *_next(scene)])))
-    parts += _alerts(scene)
-    parts.append(Part(60, section(*_evidence(scene))))
+    parts = [Part(100, header(f"{sign_of(scene)} · {subject_of(scene.incident)}"))]
+    parts.append(Part(95, section(*why_you(scene), *impact_of(scene))))
+    parts.append(Part(80, fields([*facts_of(scene), *next_in_line(scene)])))
+    parts += alert_list(scene)
+    parts.append(Part(60, section(*evidence_of(scene))))
     parts.append(Part(90, _buttons(scene)))
-    parts.append(Part(10, context(_footer(scene))))
+    parts.append(Part(10, context(footer(scene))))
     return parts
 
 
@@ -134,34 +123,34 @@ def _acked(scene: Scene) -> list[Part]:
     if incident.acked_at is not None:
         took = incident.acked_at - (incident.paged_at or incident.opened_at)
         taken = f" (acked {moment(incident.acked_at, now)}, {span(took)} after the page)"
-    parts = [Part(100, header(f"🟨 ACKED · {_subject(incident)}"))]
-    has_it = f"*{_actor(incident.acked_by, scene.book)}* has it{taken}. {incident.id}"
-    parts.append(Part(95, section(has_it, _no_data_line(incident), *_impact(scene))))
-    parts.append(Part(80, fields(_facts(scene))))
-    parts += _alerts(scene)
+    parts = [Part(100, header(f"🟨 ACKED · {subject_of(incident)}"))]
+    has_it = f"*{actor_name(incident.acked_by, scene.book)}* has it{taken}. {incident.id}"
+    parts.append(Part(95, section(has_it, no_data_line(incident), *impact_of(scene))))
+    parts.append(Part(80, fields(facts_of(scene))))
+    parts += alert_list(scene)
     if scene.rendered is not None and (lines := runbook.next_step(scene.rendered)):
         parts.append(Part(60, section(*lines)))
     parts.append(Part(90, _buttons(scene)))
     holds = (
         f"Ack holds until {moment(incident.ack_expires_at, now)}, then asks again" if incident.ack_expires_at else ""
     )
-    parts.append(Part(10, context(" · ".join(filter(None, [holds, _footer(scene)])))))
+    parts.append(Part(10, context(" · ".join(filter(None, [holds, footer(scene)])))))
     return parts
 
 
 def _resolved(scene: Scene) -> list[Part]:
     incident = scene.incident
-    parts = [Part(100, header(f"✅ RESOLVED · {_subject(incident)}"))]
-    lines = [_lasted(scene), _ended(scene)]
+    parts = [Part(100, header(f"✅ RESOLVED · {subject_of(incident)}"))]
+    lines = [lasted(scene), ended(scene)]
     if incident.acked_by and incident.acked_by != incident.resolved_by:
-        lines.append(f"Handled by *{_actor(incident.acked_by, scene.book)}*.")
+        lines.append(f"Handled by *{actor_name(incident.acked_by, scene.book)}*.")
     if incident.going_on:
         count = len(incident.going_on)
         still = "1 alert goes on" if count == 1 else f"{count} alerts go on"
         again = f"; it opens again at {moment(incident.next_at, scene.now)} if that stays" if incident.next_at else ""
         lines.append(f"⚠️ {still}{again}.")
     parts.append(Part(95, section(*lines)))
-    parts.append(Part(10, context(_footer(scene))))
+    parts.append(Part(10, context(footer(scene))))
     return parts
 
 
@@ -173,11 +162,11 @@ def _reminder(scene: Scene) -> list[Block]:
     until = f" at {moment(incident.next_at, now)}" if incident.next_at else ""
     return fit(
         [
-            Part(100, header(f"🔔 Still on it? · {_subject(incident)}")),
+            Part(100, header(f"🔔 Still on it? · {subject_of(incident)}")),
             Part(
                 95, section(f"{mention}you have had {incident.id}{held}.", f"Without an answer it pages again{until}.")
             ),
-            Part(80, fields(_facts(scene))),
+            Part(80, fields(facts_of(scene))),
             Part(90, _buttons(scene)),
         ]
     )
@@ -219,228 +208,6 @@ def _buttons(scene: Scene) -> Block:
     return actions(f"{incident.id}.{incident.revision}", shown)
 
 
-# --- who, and who next ----------------------------------------------------------------------------------------------
-
-
-def _who(scene: Scene) -> list[str]:
-    page, incident = scene.page, scene.incident
-    no_data = _no_data_line(incident)
-    if page.kind is not PageKind.PAGE:
-        if not incident.severity.wakes:
-            return [f"Nobody is woken for this. {incident.id}", no_data]
-        names = _names(_paged(scene))
-        again = f", {_level(incident)}" if incident.step > 0 or incident.round > 0 else ""
-        head = f"{incident.id} · paged: *{names}*{again}"
-        return [f"*Nobody answered.* {head}" if incident.exhausted else head, _tried(scene, incident), no_data]
-    if scene.overtaken or page.person in incident.declined:
-        past = "You passed this on" if page.person in incident.declined else "Nobody took this in time"
-        paged = _paged(scene)
-        has = "has" if len(paged) == 1 else "have"
-        return [f"{past}: *{_names(paged)}* {has} been paged. You can still take it. {incident.id}"]
-    person = scene.book.people.get(page.person or "")
-    mention = f"<@{person.slack}>" if person else mrk(page.person or "", 80)
-    return [f"{mention} you are paged: {mrk(page.reason, 300)}. {incident.id}", _tried(scene, incident), no_data]
-
-
-def _paged(scene: Scene) -> list[str]:
-    """The names of those the incident is with now."""
-    incident, book = scene.incident, scene.book
-    at = incident.paged_at or incident.opened_at
-    if incident.exhausted or not 0 <= incident.step < len(incident.policy.steps):
-        reached = last_resort(incident.fallback, book, at) if incident.step >= 0 else []
-    else:
-        reached, _ = people_of(incident.policy.steps[incident.step].notify, book, at)
-    return [book.people[one.person].name for one in reached if one.person not in incident.declined]
-
-
-def _tried(scene: Scene, incident: Incident) -> str:
-    """Who did not take it before, so that the next one knows where they stand."""
-    page, book = scene.page, scene.book
-    step, round_ = (page.step, page.round) if page.kind is PageKind.PAGE else (incident.step, incident.round)
-    if step <= 0 and round_ <= 0:
-        return ""
-    steps = incident.policy.steps if round_ > 0 else incident.policy.steps[:step]
-    tried = []
-    for level, each in enumerate(steps, start=1):
-        reached, _ = people_of(each.notify, book, incident.opened_at)
-        names = [
-            book.people[one.person].name + (" (can't)" if one.person in incident.declined else "") for one in reached
-        ]
-        if names:
-            tried.append(f"{_names(names)} (level {level})")
-    rounds = f", {round_} rounds" if round_ > 1 else ""
-    return f"No ack from {'; '.join(tried)} in {span(scene.now - incident.opened_at)}{rounds}." if tried else ""
-
-
-def _next(scene: Scene) -> list[tuple[str, str]]:
-    incident, book = scene.incident, scene.book
-    if not incident.severity.wakes or incident.next_at is None:
-        return []
-    rung = next_rung(incident, book, incident.next_at)
-    names = [book.people[one.person].name for one in rung.people if one.person in book.people]
-    return [("If no ack", f"{_names(names)} at {moment(incident.next_at, scene.now)}")]
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = [mrk(name, 60) for name in names[:4]]
-    if len(names) > 4:
-        return f"{', '.join(shown)} +{len(names) - 4}"
-    return ", ".join(shown) or "nobody"
-
-
-def _level(incident: Incident) -> str:
-    if incident.exhausted:
-        return "the fallback"
-    again = f", round {incident.round + 1}" if incident.round else ""
-    return f"level {incident.step + 1}{again}"
-
-
-def _actor(actor: str | None, book: Book) -> str:
-    kind, _, name = (actor or "").partition(":")
-    if kind == "person" and name in book.people:
-        return mrk(book.people[name].name, 80)
-    return mrk(f"{name} ({kind})" if name else kind or "nobody", 80)
-
-
-# --- what is wrong --------------------------------------------------------------------------------------------------
-
-
-def _facts(scene: Scene) -> list[tuple[str, str]]:
-    incident, now = scene.incident, scene.now
-    alerts = incident.going_on or incident.alerts
-    since = min((alert.starts_at for alert in alerts), default=incident.opened_at)
-    facts = [("Now", _value(alerts[0]) if alerts else "no value")]
-    facts.append(("Since", f"{moment(since, now)} ({span(now - since)})"))
-    if where := _where(alerts):
-        facts.append(("Where", where))
-    return facts
-
-
-def _value(alert: Alert) -> str:
-    if alert.state is AlertState.NO_DATA:
-        return "no data"
-    return f"{number(alert.value)} ({mrk(alert.name, 80)})"
-
-
-def _where(alerts: Sequence[Alert]) -> str:
-    """The labels of place that all alerts agree on."""
-    found = []
-    for label in _PLACES:
-        values = {alert.labels.get(label, "") for alert in alerts}
-        if len(values) == 1 and (value := values.pop()):
-            found.append(mrk(value, 60))
-    return " · ".join(found[:5])
-
-
-def _alerts(scene: Scene) -> list[Part]:
-    """The list, where one incident has several."""
-    alerts = scene.incident.going_on
-    if len(alerts) < 2:
-        return []
-    lines = [f"*{len(alerts)} alerts*"]
-    lines += [f"{_alert_sign(alert)} {mrk(_summary(alert), 200)} · {_value(alert)}" for alert in alerts[:_LISTED]]
-    if len(alerts) > _LISTED:
-        lines.append(f"+{len(alerts) - _LISTED} more")
-    return [Part(50, section(*lines))]
-
-
-def _alert_sign(alert: Alert) -> str:
-    return "⚪" if alert.state is AlertState.NO_DATA else _WORDS[alert.severity].split()[0]
-
-
-def _summary(alert: Alert) -> str:
-    return alert.annotations.get("summary") or alert.name or "unnamed alert"
-
-
-def _impact(scene: Scene) -> list[str]:
-    alerts = scene.incident.going_on
-    annotations = alerts[0].annotations if alerts else {}
-    impact = (scene.rendered.impact if scene.rendered else "") or annotations.get("impact", "")
-    description = annotations.get("description", "")
-    lines = [f"*Impact:* {mrk(impact, 300)}"] if impact else []
-    return [*lines, mrk(description, 400)] if description and not impact else lines
-
-
-def _evidence(scene: Scene) -> list[str]:
-    rendered = scene.rendered
-    alerts = scene.incident.going_on
-    url = alerts[0].annotations.get("runbook_url", "") if alerts else ""
-    pointer = f"Its runbook is at {mrk(url, 300)}" if url else ""
-    if rendered is None:
-        return ["*No runbook* could be rendered for this alert.", pointer]
-    if not rendered.runbook:
-        return [f"*No runbook:* {mrk(rendered.problem or 'none applies to this alert', 400)}", pointer]
-    if rendered.problem:
-        steps = runbook.evidence(rendered, scene.now) if rendered.steps else []
-        return [f"*Runbook not complete:* {mrk(rendered.problem, 400)}", pointer, *steps]
-    return [*runbook.evidence(rendered, scene.now), pointer]
-
-
-def _footer(scene: Scene) -> str:
-    incident, rendered = scene.incident, scene.rendered
-    alerts = incident.going_on or incident.alerts
-    rules = list(dict.fromkeys(alert.name for alert in alerts))
-    pieces = [f"rule {mrk(', '.join(rules[:3]), 150)}" + (f" +{len(rules) - 3}" if len(rules) > 3 else "")]
-    pieces.append(f"owner {mrk(incident.owner, 80)} ({mrk(incident.owner_why, 150)})")
-    if rendered is not None and rendered.reviewed_on is not None:
-        pieces.append(f"runbook reviewed {max((scene.now.date() - rendered.reviewed_on).days, 0)} d ago")
-    return " · ".join(pieces)
-
-
-def _no_data_line(incident: Incident) -> str:
-    held = [alert for alert in incident.going_on if alert.state is AlertState.NO_DATA]
-    if not held:
-        return ""
-    those = f"{len(held)} of {len(incident.going_on)} alerts" if len(incident.going_on) > 1 else "its alert"
-    return f"⚪ *No data* any more for {those}: held as it was, not resolved."
-
-
-def _lasted(scene: Scene) -> str:
-    incident = scene.incident
-    end = incident.resolved_at or scene.now
-    ack = ""
-    if incident.acked_at is not None:
-        ack = f" (ack {span(incident.acked_at - (incident.paged_at or incident.opened_at))})"
-    return f"{incident.id} lasted *{span(end - incident.opened_at)}*{ack}."
-
-
-def _ended(scene: Scene) -> str:
-    if scene.incident.how_resolved == "human":
-        return f"Closed by *{_actor(scene.incident.resolved_by, scene.book)}*."
-    return "Cleared: every alert has ended."
-
-
-# --- one line -------------------------------------------------------------------------------------------------------
-
-
-def _sign(scene: Scene) -> str:
-    incident, page = scene.incident, scene.page
-    if page.kind is PageKind.PAGE and not scene.overtaken:
-        if incident.exhausted:
-            return "🔴 NOBODY ANSWERED"
-        if page.step > 0 or page.round > 0:
-            return f"{_WORDS[incident.severity].split()[0]} ESCALATED to you"
-    if _silent(incident):
-        return "⚪ NO DATA"
-    return _WORDS[incident.severity]
-
-
-def _silent(incident: Incident) -> bool:
-    """Nothing fires any more, but not because it is well."""
-    return bool(incident.going_on) and all(alert.state is AlertState.NO_DATA for alert in incident.going_on)
-
-
-def _subject(incident: Incident) -> str:
-    """`refund-agent: tool errors 38%`; a title that names the agent is not given the name twice."""
-    title = clean(incident.title)
-    agent = clean(incident.agent or "")
-    if _silent(incident):
-        return f"{agent or title}: no data any more" + (f" (was: {title})" if agent else "")
-    if agent.lower() in title.lower():
-        return title or agent
-    return f"{agent}: {title}"
-
-
 def _text(scene: Scene) -> str:
     """The push message: the first sixty characters are enough to decide."""
     incident = scene.incident
@@ -450,9 +217,9 @@ def _text(scene: Scene) -> str:
         case State.RESOLVED:
             end = incident.resolved_at or scene.now
             return _push(scene, "✅ Resolved:", span(end - incident.opened_at) + ".", incident.id)
-    sign = _sign(scene)
+    sign = sign_of(scene)
     if sign.endswith("to you"):
-        sign += f" ({_level(incident)}):"
+        sign += f" ({level_of(incident)}):"
     elif sign.endswith("ANSWERED"):
         sign += ":"
     more = f"+{len(incident.going_on) - 1} more." if len(incident.going_on) > 1 else ""
@@ -466,7 +233,7 @@ def _push(scene: Scene, sign: str, tail: str, incident_id: str) -> str:
     """Sign, subject and tail within the limit; the subject gives way, never the id."""
     end = " ".join(filter(None, [tail, incident_id]))
     room = TEXT_LIMIT - len(sign) - len(end) - 3
-    subject = mrk(_subject(scene.incident), max(room, 20))
+    subject = mrk(subject_of(scene.incident), max(room, 20))
     stop = "" if subject.endswith((".", "…", "!", "?")) else "."
     return f"{mrk(sign, 60)} {subject}{stop} {end}"
 
@@ -482,8 +249,8 @@ def _escalated_line(scene: Scene) -> str:
     page, incident = scene.page, scene.incident
     told = incident.model_copy(update={"step": page.step, "round": page.round, "exhausted": _past_all(page, incident)})
     then = Scene(page, told, scene.rendered, scene.book, scene.now)
-    sign = "🔴 Nobody answered" if told.exhausted else f"⏫ Escalated to {_level(told)}"
-    return f"{sign}, paging {_names(_paged(then))}: {mrk(page.reason, 250)}. {incident.id}"
+    sign = "🔴 Nobody answered" if told.exhausted else f"⏫ Escalated to {level_of(told)}"
+    return f"{sign}, paging {names_of(paged_people(then))}: {mrk(page.reason, 250)}. {incident.id}"
 
 
 def _past_all(page: Page, incident: Incident) -> bool:
@@ -491,7 +258,7 @@ def _past_all(page: Page, incident: Incident) -> bool:
 
 
 def _resolved_line(scene: Scene) -> str:
-    return f"✅ {_lasted(scene)} {_ended(scene)}".replace("*", "")
+    return f"✅ {lasted(scene)} {ended(scene)}".replace("*", "")
 
 
 def _notice_text(page: Page) -> str:

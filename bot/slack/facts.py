@@ -1,0 +1,255 @@
+"""What is known of an incident, in lines ready for Slack: what is wrong, who was woken, who is next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.incidents.escalation import next_rung
+from bot.incidents.model import Alert, AlertState, Incident, Severity
+from bot.oncall.model import Book
+from bot.oncall.owners import last_resort, people_of
+from bot.paging.model import Page, PageKind
+from bot.runbooks.rendered import Rendered
+from bot.slack import runbook
+from bot.slack.kit import Part, section
+from bot.slack.text import clean, moment, mrk, number, span
+
+_WORDS = {
+    Severity.CRITICAL: "🔴 CRITICAL",
+    Severity.WARNING: "🔶 WARNING",
+    Severity.INFO: "🔹 INFO",
+    Severity.NONE: "🔹 NOTE",
+}
+_PLACES = ("env", "environment", "region", "cluster", "namespace", "version", "tool", "provider", "model")
+LISTED = 5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything a message of an incident is drawn from."""
+
+    page: Page
+    incident: Incident
+    rendered: Rendered | None
+    book: Book
+    now: datetime
+
+    @property
+    def overtaken(self) -> bool:
+        """A later level has been paged since this message was written."""
+        return (self.page.round, self.page.step) < (self.incident.round, self.incident.step)
+
+
+def sign_of(scene: Scene) -> str:
+    incident, page = scene.incident, scene.page
+    if page.kind is PageKind.PAGE and not scene.overtaken:
+        if incident.exhausted:
+            return "🔴 NOBODY ANSWERED"
+        if page.step > 0 or page.round > 0:
+            return f"{_WORDS[incident.severity].split()[0]} ESCALATED to you"
+    if _silent(incident):
+        return "⚪ NO DATA"
+    return _WORDS[incident.severity]
+
+
+def _silent(incident: Incident) -> bool:
+    """Nothing fires any more, but not because it is well."""
+    return bool(incident.going_on) and all(alert.state is AlertState.NO_DATA for alert in incident.going_on)
+
+
+def subject_of(incident: Incident) -> str:
+    """`refund-agent: tool errors 38%`; a title that names the agent is not given the name twice."""
+    title = clean(incident.title)
+    agent = clean(incident.agent or "")
+    if _silent(incident):
+        return f"{agent or title}: no data any more" + (f" (was: {title})" if agent else "")
+    if agent.lower() in title.lower():
+        return title or agent
+    return f"{agent}: {title}"
+
+
+def why_you(scene: Scene) -> list[str]:
+    page, incident = scene.page, scene.incident
+    no_data = no_data_line(incident)
+    if page.kind is not PageKind.PAGE:
+        if not incident.severity.wakes:
+            return [f"Nobody is woken for this. {incident.id}", no_data]
+        names = names_of(paged_people(scene))
+        again = f", {level_of(incident)}" if incident.step > 0 or incident.round > 0 else ""
+        head = f"{incident.id} · paged: *{names}*{again}"
+        return [f"*Nobody answered.* {head}" if incident.exhausted else head, _tried(scene, incident), no_data]
+    if scene.overtaken or page.person in incident.declined:
+        past = "You passed this on" if page.person in incident.declined else "Nobody took this in time"
+        paged = paged_people(scene)
+        has = "has" if len(paged) == 1 else "have"
+        return [f"{past}: *{names_of(paged)}* {has} been paged. You can still take it. {incident.id}"]
+    person = scene.book.people.get(page.person or "")
+    mention = f"<@{person.slack}>" if person else mrk(page.person or "", 80)
+    return [f"{mention} you are paged: {mrk(page.reason, 300)}. {incident.id}", _tried(scene, incident), no_data]
+
+
+def paged_people(scene: Scene) -> list[str]:
+    """The names of those the incident is with now."""
+    incident, book = scene.incident, scene.book
+    at = incident.paged_at or incident.opened_at
+    if incident.exhausted or not 0 <= incident.step < len(incident.policy.steps):
+        reached = last_resort(incident.fallback, book, at) if incident.step >= 0 else []
+    else:
+        reached, _ = people_of(incident.policy.steps[incident.step].notify, book, at)
+    return [book.people[one.person].name for one in reached if one.person not in incident.declined]
+
+
+def _tried(scene: Scene, incident: Incident) -> str:
+    """Who did not take it before, so that the next one knows where they stand."""
+    page, book = scene.page, scene.book
+    step, round_ = (page.step, page.round) if page.kind is PageKind.PAGE else (incident.step, incident.round)
+    if step <= 0 and round_ <= 0:
+        return ""
+    steps = incident.policy.steps if round_ > 0 else incident.policy.steps[:step]
+    tried = []
+    for level, each in enumerate(steps, start=1):
+        reached, _ = people_of(each.notify, book, incident.opened_at)
+        names = [
+            book.people[one.person].name + (" (can't)" if one.person in incident.declined else "") for one in reached
+        ]
+        if names:
+            tried.append(f"{names_of(names)} (level {level})")
+    rounds = f", {round_} rounds" if round_ > 1 else ""
+    return f"No ack from {'; '.join(tried)} in {span(scene.now - incident.opened_at)}{rounds}." if tried else ""
+
+
+def next_in_line(scene: Scene) -> list[tuple[str, str]]:
+    incident, book = scene.incident, scene.book
+    if not incident.severity.wakes or incident.next_at is None:
+        return []
+    rung = next_rung(incident, book, incident.next_at)
+    names = [book.people[one.person].name for one in rung.people if one.person in book.people]
+    return [("If no ack", f"{names_of(names)} at {moment(incident.next_at, scene.now)}")]
+
+
+def names_of(names: Sequence[str]) -> str:
+    shown = [mrk(name, 60) for name in names[:4]]
+    if len(names) > 4:
+        return f"{', '.join(shown)} +{len(names) - 4}"
+    return ", ".join(shown) or "nobody"
+
+
+def level_of(incident: Incident) -> str:
+    if incident.exhausted:
+        return "the fallback"
+    again = f", round {incident.round + 1}" if incident.round else ""
+    return f"level {incident.step + 1}{again}"
+
+
+def actor_name(actor: str | None, book: Book) -> str:
+    kind, _, name = (actor or "").partition(":")
+    if kind == "person" and name in book.people:
+        return mrk(book.people[name].name, 80)
+    return mrk(f"{name} ({kind})" if name else kind or "nobody", 80)
+
+
+def facts_of(scene: Scene) -> list[tuple[str, str]]:
+    incident, now = scene.incident, scene.now
+    alerts = incident.going_on or incident.alerts
+    since = min((alert.starts_at for alert in alerts), default=incident.opened_at)
+    facts = [("Now", _value(alerts[0]) if alerts else "no value")]
+    facts.append(("Since", f"{moment(since, now)} ({span(now - since)})"))
+    if where := _where(alerts):
+        facts.append(("Where", where))
+    return facts
+
+
+def _value(alert: Alert) -> str:
+    if alert.state is AlertState.NO_DATA:
+        return "no data"
+    return f"{number(alert.value)} ({mrk(alert.name, 80)})"
+
+
+def _where(alerts: Sequence[Alert]) -> str:
+    """The labels of place that all alerts agree on."""
+    found = []
+    for label in _PLACES:
+        values = {alert.labels.get(label, "") for alert in alerts}
+        if len(values) == 1 and (value := values.pop()):
+            found.append(mrk(value, 60))
+    return " · ".join(found[:5])
+
+
+def alert_list(scene: Scene) -> list[Part]:
+    """The list, where one incident has several."""
+    alerts = scene.incident.going_on
+    if len(alerts) < 2:
+        return []
+    lines = [f"*{len(alerts)} alerts*"]
+    lines += [f"{_alert_sign(alert)} {mrk(summary_of(alert), 200)} · {_value(alert)}" for alert in alerts[:LISTED]]
+    if len(alerts) > LISTED:
+        lines.append(f"+{len(alerts) - LISTED} more")
+    return [Part(50, section(*lines))]
+
+
+def _alert_sign(alert: Alert) -> str:
+    return "⚪" if alert.state is AlertState.NO_DATA else _WORDS[alert.severity].split()[0]
+
+
+def summary_of(alert: Alert) -> str:
+    return alert.annotations.get("summary") or alert.name or "unnamed alert"
+
+
+def impact_of(scene: Scene) -> list[str]:
+    alerts = scene.incident.going_on
+    annotations = alerts[0].annotations if alerts else {}
+    impact = (scene.rendered.impact if scene.rendered else "") or annotations.get("impact", "")
+    description = annotations.get("description", "")
+    lines = [f"*Impact:* {mrk(impact, 300)}"] if impact else []
+    return [*lines, mrk(description, 400)] if description and not impact else lines
+
+
+def evidence_of(scene: Scene) -> list[str]:
+    rendered = scene.rendered
+    alerts = scene.incident.going_on
+    url = alerts[0].annotations.get("runbook_url", "") if alerts else ""
+    pointer = f"Its runbook is at {mrk(url, 300)}" if url else ""
+    if rendered is None:
+        return ["*No runbook* could be rendered for this alert.", pointer]
+    if not rendered.runbook:
+        return [f"*No runbook:* {mrk(rendered.problem or 'none applies to this alert', 400)}", pointer]
+    if rendered.problem:
+        steps = runbook.evidence(rendered, scene.now) if rendered.steps else []
+        return [f"*Runbook not complete:* {mrk(rendered.problem, 400)}", pointer, *steps]
+    return [*runbook.evidence(rendered, scene.now), pointer]
+
+
+def footer(scene: Scene) -> str:
+    incident, rendered = scene.incident, scene.rendered
+    alerts = incident.going_on or incident.alerts
+    rules = list(dict.fromkeys(alert.name for alert in alerts))
+    pieces = [f"rule {mrk(', '.join(rules[:3]), 150)}" + (f" +{len(rules) - 3}" if len(rules) > 3 else "")]
+    pieces.append(f"owner {mrk(incident.owner, 80)} ({mrk(incident.owner_why, 150)})")
+    if rendered is not None and rendered.reviewed_on is not None:
+        pieces.append(f"runbook reviewed {max((scene.now.date() - rendered.reviewed_on).days, 0)} d ago")
+    return " · ".join(pieces)
+
+
+def no_data_line(incident: Incident) -> str:
+    held = [alert for alert in incident.going_on if alert.state is AlertState.NO_DATA]
+    if not held:
+        return ""
+    those = f"{len(held)} of {len(incident.going_on)} alerts" if len(incident.going_on) > 1 else "its alert"
+    return f"⚪ *No data* any more for {those}: held as it was, not resolved."
+
+
+def lasted(scene: Scene) -> str:
+    incident = scene.incident
+    end = incident.resolved_at or scene.now
+    ack = ""
+    if incident.acked_at is not None:
+        ack = f" (ack {span(incident.acked_at - (incident.paged_at or incident.opened_at))})"
+    return f"{incident.id} lasted *{span(end - incident.opened_at)}*{ack}."
+
+
+def ended(scene: Scene) -> str:
+    if scene.incident.how_resolved == "human":
+        return f"Closed by *{actor_name(scene.incident.resolved_by, scene.book)}*."
+    return "Cleared: every alert has ended."
