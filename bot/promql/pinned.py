@@ -28,11 +28,11 @@ class Wide:
 
 def widened(node: Node) -> tuple[Wide, ...]:
     """Every way to leave out one pin; nothing for expressions that are not all pinned alike."""
-    first = _first_selector(node) if nodes.kind_of(node) == "vector" else None
-    if first is None:
+    pinned = selectors(node) if nodes.kind_of(node) == "vector" else []
+    if not pinned:
         return ()
     found = []
-    for matcher in first.matchers:
+    for matcher in pinned[0].matchers:
         if matcher.op is Op.EQUAL and matcher.value and matcher.name != NAME:
             wide = _without(node, matcher.name, matcher.value)
             if wide is not None:
@@ -41,16 +41,15 @@ def widened(node: Node) -> tuple[Wide, ...]:
 
 
 def selectors(node: Node) -> list[Instant]:
-    """All selectors below."""
-    if isinstance(node, Instant):
-        return [node]
-    return [found for child in node.children() for found in selectors(child)]
-
-
-def _first_selector(node: Node) -> Instant | None:
-    while isinstance(node, Binary) and nodes.kind_of(node.lhs) == "vector":
-        node = node.lhs
-    return next(iter(selectors(node)), None)
+    """All selectors below, left to right."""
+    found: list[Instant] = []
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Instant):
+            found.append(node)
+        pending.extend(reversed(node.children()))
+    return found
 
 
 def _without(node: Node, label: str, value: str) -> Node | None:

@@ -122,7 +122,7 @@ def test_a_matrix_has_no_range_evaluation():
 @pytest.mark.parametrize(
     ("text", "limits", "kind", "words"),
     [
-        ("rate(runs[5m])", Limits(samples=50), "execution", "too many samples"),
+        ("rate(runs[5m])", Limits(samples=130), "execution", "too many samples"),
         ("max_over_time(runs[5m:1s])", Limits(samples=500), "execution", "too many samples"),
         ("max_over_time(runs[5m:1s])", Limits(steps=200), "bad_data", "maximum resolution"),
         ("runs", Limits(series=5), "execution", "too many series"),
@@ -135,6 +135,35 @@ def test_limits(text, limits, kind, words):
         Engine(fleet()).instant(parse(text), 290, limits)
     assert error.value.kind == kind
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abs(" * 99 + "runs" + ")" * 99,
+        "sum(" * 99 + "runs" + ")" * 99,
+        "-" * 99 + "runs",
+        "clamp_min(" * 99 + "runs" + ", 1)" * 99,
+        "label_replace(" * 99 + "runs" + ', "a", "b", "", "")' * 99,
+        "1 + (" * 50 + "runs" + ")" * 50,
+        "^".join(["runs"] * 100),
+        " or ".join(f'runs{{agent="a{n}"}}' for n in range(250)),
+        "sum(" + " + ".join(['runs{agent="a0"}'] * 250) + ")",
+    ],
+)
+def test_deep_and_long_expressions_are_answered(text):
+    engine = Engine(fleet())
+    for _ in range(2):
+        with engine.round(290):
+            assert len(engine.instant(parse(text), 290)) >= 1
+
+
+def test_nested_subqueries_over_nothing_come_to_an_end():
+    with pytest.raises(QueryError) as error:
+        Engine(SeriesStore(60)).instant(
+            parse("max_over_time(" * 50 + "x" + "[5m:1m])" * 50), 290, Limits(samples=100_000)
+        )
+    assert "too many samples" in str(error.value)
 
 
 @pytest.mark.parametrize("t", [1e300, -1e300, math.inf, math.nan])
