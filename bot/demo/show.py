@@ -95,6 +95,7 @@ class Show:
     async def _start_bot(self) -> None:
         config = self._options.directory / "agentpager.yaml"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SLACK_")}
+        environment["PYTHONSAFEPATH"] = "1"  # a folder named "bot" where the visitor stands is not ours
         with self._log.open("wb") as log:
             self._bot = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot", "serve", "--config", str(config),
