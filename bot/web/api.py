@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import json
+import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,7 +30,7 @@ from bot.settings import Http
 
 _QUERY_SECONDS = 30.0
 _MAX_BODY = 1 << 20
-_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1", "testserver"}
+_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -78,10 +80,18 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def _guarded(settings: Http, handler: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
-        refusal = _refusal(settings, request)
-        return refusal or await handler(request)
+        try:
+            return _refusal(settings, request) or await handler(request)
+        except _BadRequestError as error:
+            return _error(error.status, "bad_data", str(error))
 
     return guarded
+
+
+class _BadRequestError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 def _refusal(settings: Http, request: Request) -> Response | None:
@@ -92,25 +102,33 @@ def _refusal(settings: Http, request: Request) -> Response | None:
         return _error(401, "unauthorized", "send Authorization: Bearer <http.token>")
     if request.client is None or not _is_loopback(request.client.host):
         return _error(403, "forbidden", "set http.token in agentpager.yaml to allow other machines")
-    if (request.url.hostname or "") not in _LOCAL_NAMES | _own_names(settings):
-        return _error(
-            403, "forbidden", f'unknown host name "{request.url.hostname}"; set http.external_url or http.token'
-        )
+    host = _hostname(f"//{request.headers.get('host', '')}")
+    if host not in _LOCAL_NAMES | _own_names(settings):
+        return _error(403, "forbidden", f'unknown host name "{host}"; set http.external_url or http.token')
     origin = request.headers.get("origin")
-    if request.method != "GET" and origin is not None and urlsplit(origin).hostname != request.url.hostname:
+    if request.method != "GET" and origin is not None and _hostname(origin) != host:
         return _error(403, "forbidden", "requests from other sites are refused")
     return None
 
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "testclient"
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _own_names(settings: Http) -> set[str]:
-    return {urlsplit(settings.external_url).hostname or "", settings.listen.rpartition(":")[0]}
+    return {_hostname(settings.external_url), _hostname(f"//{settings.listen}")} - {""}
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # a bracket too many
+        return ""
 
 
 def _error(status: int, kind: str, message: str) -> JSONResponse:
@@ -159,7 +177,7 @@ class _Prometheus:
         self._backend = backend
 
     async def ask(self, request: Request) -> Response:
-        method = request.url.path.rpartition("/")[2]
+        method = request.scope["path"].rpartition("/")[2]
         try:
             data = await self._backend.ask(method, await _parameters(request), _QUERY_SECONDS)
         except QueryError as error:
@@ -174,10 +192,22 @@ async def _parameters(request: Request) -> dict[str, Any]:
     """Of the URL and, as Prometheus does, of a form body."""
     parameters: dict[str, Any] = dict(request.query_params)
     if request.method == "POST":
-        if int(request.headers.get("content-length", "0")) > _MAX_BODY:
-            raise QueryError("the request is larger than 1 MiB")
-        parameters |= {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+        text = (await _body(request)).decode(errors="replace")
+        try:
+            parameters |= parse_qsl(text, keep_blank_values=True, max_num_fields=100)
+        except ValueError:
+            raise _BadRequestError(400, "the form has more than 100 fields") from None
     return parameters
+
+
+async def _body(request: Request) -> bytes:
+    """Counted as it comes in: one sent in chunks does not say how long it is."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise _BadRequestError(413, "the request is larger than 1 MiB")
+    return bytes(body)
 
 
 class _Pager:
@@ -237,7 +267,10 @@ class _Pager:
             return _error(400, "bad_data", "at: write an instant such as 2026-12-24T18:00:00Z")
         if at is not None and at.tzinfo is None:
             return _error(400, "bad_data", "at: add an offset, for example 2026-12-24T18:00:00Z")
-        return JSONResponse(self._backend.commands.oncall(at))
+        try:
+            return JSONResponse(self._backend.commands.oncall(at))
+        except OverflowError:
+            return _error(400, "bad_data", "at: that instant is outside the calendar")
 
     async def status(self, _request: Request) -> Response:
         rows = await self._backend.commands.status()
@@ -245,14 +278,13 @@ class _Pager:
 
 
 async def _json(request: Request) -> dict[str, Any]:
-    if not await request.body():
-        return {}
+    raw = await _body(request)
     try:
-        body = await request.json()
-    except ValueError:
-        raise UsageError("the body is not JSON") from None
+        body = json.loads(raw or b"{}")
+    except (ValueError, RecursionError):
+        raise _BadRequestError(400, "the body is not JSON") from None
     if not isinstance(body, dict):
-        raise UsageError("the body is not a JSON object")
+        raise _BadRequestError(400, "the body is not a JSON object")
     return body
 
 
@@ -277,7 +309,7 @@ def incident_json(incident: Incident) -> dict[str, Any]:
                 "state": alert.state.value,
                 "severity": alert.severity.value,
                 "labels": alert.labels,
-                "value": None if alert.value != alert.value else alert.value,
+                "value": alert.value if math.isfinite(alert.value) else None,  # JSON knows no NaN and no Inf
                 "starts_at": alert.starts_at.isoformat(),
             }
             for alert in incident.alerts

@@ -1,0 +1,440 @@
+"""The HTTP server as a client meets it, over real sockets: who may ask, what is answered, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+from core_world import BOOK, NOW, WORLD, alert, no_data, opened
+from pydantic import SecretStr
+
+from bot.commands import roster
+from bot.errors import ConfigError, ConflictError, Finding, QueryError, RemoteError, UsageError
+from bot.incidents import people
+from bot.incidents.model import Incident
+from bot.oncall.model import Layer, Schedule
+from bot.ports import Actor, AgentStatus, Outcome
+from bot.settings import Http
+from bot.web import api
+
+ROTA = Schedule(id="primary", timezone="Europe/Madrid", layers=(Layer(people=("ana", "ben"), start=date(2026, 11, 2)),))
+
+
+class Desk:
+    """Commands over two incidents in memory."""
+
+    def __init__(self) -> None:
+        infinite = alert("Cost", value=float("inf"), labels={"severity": "warning"})
+        second = people.ack(opened(infinite), "person:ben", NOW).incident.model_copy(update={"id": "INC-2"})
+        self.all: dict[str, Incident] = {"INC-1": opened(no_data(alert(value=float("nan")))), "INC-2": second}
+        self.acts: list[tuple[str, Actor, str]] = []
+        self.book = BOOK.model_copy(update={"schedules": {"primary": ROTA}})
+
+    async def incidents(self, *, only_open: bool = True, limit: int = 50) -> list[Incident]:
+        return [incident for incident in self.all.values() if not only_open or incident.acked_by is None]
+
+    async def incident(self, reference: str) -> Incident:
+        if reference not in self.all:
+            raise UsageError(f'there is no incident "{reference}"')
+        return self.all[reference]
+
+    async def _act(self, verb: str, actor: Actor, reference: str) -> Outcome:
+        incident = await self.incident(reference)
+        if verb == "ack":
+            incident = people.ack(incident, actor.id, NOW).incident
+        if verb == "release":
+            incident = people.release(incident, actor.id, WORLD, NOW).incident
+        self.acts.append((verb, actor, reference))
+        return Outcome(incident, True, f"{verb} done")
+
+    async def ack(self, actor: Actor, reference: str) -> Outcome:
+        return await self._act("ack", actor, reference)
+
+    async def resolve(self, actor: Actor, reference: str) -> Outcome:
+        return await self._act("resolve", actor, reference)
+
+    async def release(self, actor: Actor, reference: str) -> Outcome:
+        return await self._act("release", actor, reference)
+
+    async def decline(self, actor: Actor, reference: str) -> Outcome:
+        return await self._act("decline", actor, reference)
+
+    def oncall(self, at=None) -> dict[str, Any]:
+        return roster(self.book, at or NOW)
+
+    async def status(self) -> list[AgentStatus]:
+        return [AgentStatus("refund-agent", "Refund agent", "firing", "team:payments", ("ana",), ("INC-1",))]
+
+
+class Backend:
+    def __init__(self) -> None:
+        self.commands = Desk()
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.ready: dict[str, Any] = {"ready": True, "checks": {"store": "ok"}, "config": {"ok": True}}
+        self.reload_error: Exception | None = None
+
+    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any:
+        self.asked.append((method, params))
+        match params.get("query"):
+            case "bad":
+                raise QueryError("unexpected end of input")
+            case "slow":
+                raise QueryError("took too long", "timeout")
+            case "broken":
+                raise QueryError("many-to-many matching not allowed", "execution")
+            case "dead":
+                raise RemoteError("the watcher is not running", code="watcher_down")
+        return {"resultType": "scalar", "result": [1.5, "2"]}
+
+    async def readiness(self) -> dict[str, Any]:
+        return self.ready
+
+    async def reload(self) -> None:
+        if self.reload_error is not None:
+            raise self.reload_error
+
+    async def metrics(self) -> bytes:
+        return b"agentpager_build_info 1\n"
+
+
+class Site:
+    def __init__(self, backend: Backend, port: int) -> None:
+        self.backend = backend
+        self.port = port
+        self.session = aiohttp.ClientSession(f"http://127.0.0.1:{port}")
+
+    async def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        async with self.session.get(path, headers=named(headers)) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        async with self.session.post(path, data=body, headers=named(headers)) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+
+def named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+async def serve(settings: Http) -> AsyncIterator[Site]:
+    backend = Backend()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(api.build(backend, settings), log_config=None, access_log=False))
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    site = Site(backend, listener.getsockname()[1])
+    yield site
+    await site.session.close()
+    server.should_exit = True
+    await task
+
+
+@pytest.fixture
+async def site():
+    async for running in serve(Http(external_url="https://pager.example.com")):
+        yield running
+
+
+@pytest.fixture
+async def locked():
+    async for running in serve(Http(token=SecretStr("s3cret"))):
+        yield running
+
+
+# Who may ask
+
+
+GUARDED = ["/api/v1/query?query=up", "/api/v1/rules", "/api/pager/incidents", "/api/pager/oncall", "/api/pager/status"]
+
+
+@pytest.mark.parametrize("path", GUARDED)
+async def test_with_a_token_only_its_bearer_is_answered(locked, path):
+    for header in ({}, {"authorization": "Bearer wrong"}, {"authorization": "s3cret"}, {"authorization": "Bearer é"}):
+        status, body = await locked.get(path, **header)
+        assert (status, body["errorType"]) == (401, "unauthorized")
+    status, _ = await locked.get(path, authorization="Bearer s3cret")
+    assert status == 200
+
+
+async def test_with_a_token_any_host_name_and_origin_will_do(locked):
+    headers = {"authorization": "Bearer s3cret", "host": "evil.example", "origin": "https://evil.example"}
+    assert (await locked.post("/api/pager/incidents/INC-1/ack", **headers))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/metrics"])
+async def test_health_and_metrics_need_no_token(locked, path):
+    async with locked.session.get(path) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9095", "127.0.0.1", "[::1]:9095", "pager.example.com"])
+async def test_without_a_token_this_machines_names_are_answered(site, host):
+    assert (await site.get("/api/pager/incidents", host=host))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "testserver", "", ":9095", "[::1", "localhost@evil.example", "a b"],
+)
+async def test_without_a_token_a_foreign_host_name_is_refused(site, host):
+    """A page in a browser that has pointed its own name at this machine must not get anything."""
+    status, body = await site.get("/api/pager/incidents", host=host)
+    assert (status, body["errorType"]) == (403, "forbidden")
+    assert site.backend.commands.acts == []
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://[", "https://127.0.0.1.evil.example"])
+async def test_without_a_token_another_site_cannot_act(site, origin):
+    status, body = await site.post("/api/pager/incidents/INC-1/ack", origin=origin)
+    assert (status, body["error"]) == (403, "requests from other sites are refused")
+    assert site.backend.commands.acts == []
+    async with site.session.post("/-/reload", headers={"origin": origin}) as answer:
+        assert answer.status == 403
+
+
+async def test_ones_own_page_may_act(site):
+    assert (await site.post("/api/pager/incidents/INC-1/ack", origin=f"http://127.0.0.1:{site.port}"))[0] == 200
+
+
+async def test_another_machine_is_refused_without_a_token():
+    assert api._is_loopback("127.0.0.1")
+    assert api._is_loopback("127.8.9.1")
+    assert api._is_loopback("::1")
+    assert api._is_loopback("::ffff:127.0.0.1")
+    for host in ("10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "testclient", "", "localhost"):
+        assert not api._is_loopback(host)
+
+
+async def test_what_a_proxy_says_about_the_client_counts(site):
+    status, body = await site.get("/api/pager/incidents", x_forwarded_for="203.0.113.7")
+    assert (status, body["error"]) == (403, "set http.token in agentpager.yaml to allow other machines")
+
+
+# Health
+
+
+async def test_readiness_shows_what_is_wrong_with_its_status(site):
+    assert await site.get("/-/ready") == (200, site.backend.ready)
+    site.backend.ready = {"ready": False, "checks": {"store": "locked"}, "config": {"ok": True}}
+    assert await site.get("/-/ready") == (503, site.backend.ready)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (None, 200, "reloaded\n"),
+        (
+            ConfigError([Finding("a.yaml", 1, 2, "bad-value", "no")]),
+            400,
+            "the running configuration stays:\na.yaml:1:2 bad-value no\n",
+        ),
+        (
+            RemoteError("the watcher is not running"),
+            500,
+            "the running configuration stays: the watcher is not running\n",
+        ),
+    ],
+)
+async def test_a_reload_says_what_came_of_it(site, error, status, text):
+    site.backend.reload_error = error
+    async with site.session.post("/-/reload") as answer:
+        assert (answer.status, await answer.text()) == (status, text)
+
+
+# Prometheus
+
+
+async def test_a_query_by_url_or_by_form_as_grafana_sends_it(site):
+    expected = {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "2"]}}
+    assert await site.get("/api/v1/query?query=up%2B1&time=5") == (200, expected)
+    assert await site.post("/api/v1/query?time=4", {"query": "up+1", "time": "5", "stats": ""}) == (200, expected)
+    assert site.backend.asked == [
+        ("query", {"query": "up+1", "time": "5"}),
+        ("query", {"query": "up+1", "time": "5", "stats": ""}),
+    ]
+
+
+@pytest.mark.parametrize("method", ["query_range", "rules", "alerts", "targets"])
+async def test_the_other_paths(site, method):
+    assert (await site.get(f"/api/v1/{method}"))[0] == 200
+    assert site.backend.asked == [(method, {})]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "kind"),
+    [("bad", 400, "bad_data"), ("broken", 422, "execution"), ("slow", 503, "timeout"), ("dead", 503, "unavailable")],
+)
+async def test_errors_have_prometheus_shape_and_status(site, query, status, kind):
+    given, body = await site.get(f"/api/v1/query?query={query}")
+    assert (given, body["status"], body["errorType"]) == (status, "error", kind)
+    assert body["error"]
+
+
+# Incidents
+
+
+async def test_the_shape_of_an_incident(site):
+    status, body = await site.get("/api/pager/incidents")
+    assert status == 200
+    assert body == [
+        {
+            "id": "INC-1",
+            "state": "open",
+            "severity": "critical",
+            "agent": "refund-agent",
+            "title": "ErrorsHigh of refund-agent",
+            "owner": "team:payments",
+            "opened_at": "2026-11-04T02:00:00+00:00",
+            "acked_by": None,
+            "acked_at": None,
+            "resolved_at": None,
+            "level": 1,
+            "round": 1,
+            "next_at": "2026-11-04T02:05:00+00:00",
+            "alerts": [
+                {
+                    "name": "ErrorsHigh",
+                    "state": "no_data",
+                    "severity": "critical",
+                    "labels": {"alertname": "ErrorsHigh", "severity": "critical", "agent": "refund-agent"},
+                    "value": None,
+                    "starts_at": "2026-11-04T02:00:00+00:00",
+                }
+            ],
+        }
+    ]
+
+
+async def test_all_incidents_and_one_with_an_infinite_value(site):
+    status, body = await site.get("/api/pager/incidents?state=all")
+    assert (status, [incident["id"] for incident in body]) == (200, ["INC-1", "INC-2"])
+    status, body = await site.get("/api/pager/incidents/INC-2")
+    assert (status, body["acked_by"], body["alerts"][0]["value"]) == (200, "ben", None)
+
+
+async def test_an_unknown_incident_is_not_found(site):
+    for path in ("/api/pager/incidents/INC-9", "/api/pager/incidents/%2e%2e"):
+        status, body = await site.get(path)
+        assert (status, body["errorType"]) == (404, "not_found")
+    assert (await site.post("/api/pager/incidents/INC-9/ack"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "actor", "name"),
+    [
+        (None, "cli:api", "api"),
+        ("{}", "cli:api", "api"),
+        ('{"by": "root"}', "cli:root", "root"),
+        ('{"by": ""}', "cli:api", "api"),
+        ('{"person": "ana"}', "person:ana", "Ana"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["ack", "resolve", "decline"])
+async def test_somebody_acts(site, verb, body, actor, name):
+    status, answer = await site.post(f"/api/pager/incidents/INC-1/{verb}", body)
+    assert (status, answer["message"], answer["incident"]["id"]) == (200, f"{verb} done", "INC-1")
+    ((acted, by, reference),) = site.backend.commands.acts
+    assert (acted, by.id, by.name, by.via, reference) == (verb, actor, name, "api", "INC-1")
+
+
+async def test_an_act_that_comes_too_late_is_a_conflict(site):
+    status, body = await site.post("/api/pager/incidents/INC-2/ack", '{"person": "ana"}')
+    assert (status, body["errorType"]) == (409, "conflict")
+    assert body["error"] == "INC-2 is taken already: ben has it"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("not json", "the body is not JSON"),
+        (b"\xff\xfe", "the body is not JSON"),
+        ("[" * 100_000, "the body is not JSON"),
+        ("[]", "the body is not a JSON object"),
+        ('"ana"', "the body is not a JSON object"),
+        ("null", "the body is not a JSON object"),
+    ],
+)
+async def test_a_body_that_is_no_object_is_a_mistake_of_the_request(site, body, error):
+    status, answer = await site.post("/api/pager/incidents/INC-1/ack", body)
+    assert (status, answer) == (400, {"status": "error", "errorType": "bad_data", "error": error})
+    assert site.backend.commands.acts == []
+
+
+async def test_an_unknown_person_or_verb_is_not_found(site):
+    status, answer = await site.post("/api/pager/incidents/INC-1/ack", '{"person": "nobody"}')
+    assert (status, answer["error"]) == (404, 'there is no person "nobody" in oncall/')
+    status, answer = await site.post("/api/pager/incidents/INC-1/delete")
+    assert (status, answer["error"]) == (404, "unknown verb; one of ack, resolve, release, decline")
+
+
+async def test_acting_by_get_is_not_possible(site):
+    async with site.session.get("/api/pager/incidents/INC-1/ack") as answer:
+        assert answer.status == 405
+    assert site.backend.commands.acts == []
+
+
+async def in_chunks(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 65536 + 1):
+        yield b"x" * 65536
+
+
+@pytest.mark.parametrize("path", ["/api/pager/incidents/INC-1/ack", "/api/v1/query"])
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_body_over_one_mebibyte_is_refused_however_it_is_sent(site, path, chunked):
+    body = in_chunks(1 << 20) if chunked else b"x" * ((1 << 20) + 1)
+    status, answer = await site.post(path, body)
+    assert (status, answer["error"]) == (413, "the request is larger than 1 MiB")
+    assert (site.backend.asked, site.backend.commands.acts) == ([], [])
+
+
+async def test_a_form_of_very_many_fields_is_refused(site):
+    status, answer = await site.post("/api/v1/query", "a=1&" * 101)
+    assert (status, answer["errorType"]) == (400, "bad_data")
+
+
+# Duty and status
+
+
+async def test_who_is_on_duty(site):
+    expected = [{"schedule": "primary", "people": ["ana"], "until": "2026-11-09T08:00:00+00:00"}]
+    assert await site.get("/api/pager/oncall") == (200, {"at": "2026-11-04T02:00:00+00:00", "schedules": expected})
+    status, body = await site.get("/api/pager/oncall?at=2026-11-09T09:00:00%2B01:00")
+    assert (status, body["schedules"][0]["people"]) == (200, ["ben"])
+
+
+@pytest.mark.parametrize(
+    "at", ["tomorrow", "2026-11-09", "2026-11-09T09:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+)
+async def test_an_instant_that_cannot_be_used(site, at):
+    status, body = await site.get(f"/api/pager/oncall?at={at}")
+    assert (status, body["errorType"]) == (400, "bad_data")
+
+
+async def test_the_status_of_the_agents(site):
+    assert await site.get("/api/pager/status") == (
+        200,
+        [
+            {
+                "agent": "refund-agent",
+                "title": "Refund agent",
+                "health": "firing",
+                "owner": "team:payments",
+                "oncall": ["ana"],
+                "incidents": ["INC-1"],
+            }
+        ],
+    )
+
+
+async def test_conflicts_of_release(site):
+    with pytest.raises(ConflictError):
+        people.release(site.backend.commands.all["INC-1"], "person:ana", WORLD, NOW)
+    assert (await site.post("/api/pager/incidents/INC-1/release"))[0] == 409
+    assert (await site.post("/api/pager/incidents/INC-2/release"))[0] == 200
