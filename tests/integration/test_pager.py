@@ -1,0 +1,173 @@
+"""The pager between the watcher's reports and the store: reloads, its own alerts, incidents that cannot be worked in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from config_files import sources_of
+from core_world import NOW, ended
+
+from bot import pipeline
+from bot.config import load
+from bot.incidents.model import Alert, AlertState, State
+from bot.joint import Update
+from bot.labels import fingerprint
+from bot.pager import Pager
+from bot.store.database import Database
+
+FILES = {
+    "agentpager.yaml": "slack: {bot_token: xoxb-1, app_token: xapp-1, signing_secret: s, channel: '#agent-pages'}\n",
+    "oncall/all.yaml": (
+        "people:\n  ana: {name: Ana, slack: U0ANA}\n  ben: {name: Ben, slack: U0BEN}\nfallback: 'person:ana'\n"
+    ),
+    "agents/all.yaml": "agents:\n  refund-agent: {owner: ana}\n  other-agent: {owner: ben}\n",
+    "alerts/a.yaml": (
+        "groups:\n- name: g\n  rules:\n"
+        "  - {alert: Errors, expr: up == 0, labels: {severity: critical}}\n"
+        "  - {alert: Slow, expr: up == 2, labels: {severity: critical}}\n"
+    ),
+}
+GROUP = "alerts/a.yaml;g"
+
+
+class HandClock:
+    time = NOW
+
+    def now(self):
+        return self.time
+
+
+def alert(name: str = "Errors", agent: str = "refund-agent", group: str = GROUP) -> Alert:
+    labels = {"alertname": name, "severity": "critical", "agent": agent}
+    return Alert(
+        fingerprint=fingerprint(labels),
+        group=group,
+        state=AlertState.FIRING,
+        labels=labels,
+        annotations={},
+        value=1.0,
+        starts_at=NOW,
+    )
+
+
+def config_of(**changed: str):
+    return load(sources_of(FILES | {name.replace("__", "/") + ".yaml": text for name, text in changed.items()}))
+
+
+@pytest.fixture
+async def pager(tmp_path):
+    store = Database("sqlite:///pager.db", tmp_path)
+    await store.open()
+    clock = HandClock()
+    pager = Pager(Path("agentpager.yaml"), {}, sources_of(FILES), config_of(), store, clock)
+    pager.clock, pager.store = clock, store
+    yield pager
+    await store.close()
+
+
+def report(*alerts: Alert, group: str = GROUP) -> Update:
+    return Update(group=group, evaluated_at=NOW, alerts=alerts)
+
+
+async def unresolved(pager: Pager) -> list[str]:
+    return [incident.id for incident in await pager.store.unresolved()]
+
+
+async def test_a_report_opens_an_incident(pager):
+    await pager.on_update(report(alert()))
+    assert await unresolved(pager) == ["INC-1"]
+
+
+async def test_a_report_of_a_group_that_a_reload_has_just_taken_away_opens_nothing(pager):
+    """It was on its way while the files were read; nobody would ever end what it opens."""
+    await pager.on_update(report(alert(group="alerts/gone.yaml;g"), group="alerts/gone.yaml;g"))
+    assert await unresolved(pager) == []
+
+
+async def test_an_alert_of_a_rule_that_a_reload_has_just_taken_away_opens_nothing_and_ends(pager):
+    await pager.on_update(report(alert(), alert("Slow")))
+    one_rule = FILES["alerts/a.yaml"].rsplit("  - {alert: Slow", 1)[0]
+    pager.config = config_of(alerts__a=one_rule)
+    pager._seen.clear()
+    await pager.on_update(report(alert(), alert("Slow"), alert("Slow", agent="other-agent")))
+    (incident,) = await pager.store.unresolved()
+    assert [held.name for held in incident.going_on] == ["Errors"]
+
+
+async def test_an_alert_about_the_pager_itself_ends_although_the_fallback_has_changed(pager):
+    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
+    assert await unresolved(pager) == ["INC-1"]
+    pager.config = config_of(oncall__all=FILES["oncall/all.yaml"].replace("person:ana'", "person:ben'"))
+    await pager.own_alert("WatcherDown", False, "the watcher is down", "")
+    assert await unresolved(pager) == []
+
+
+async def test_own_alerts_wake_once_and_leave_each_other_alone(pager):
+    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
+    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
+    await pager.own_alert("OtherTrouble", True, "trouble", "")
+    await pager.own_alert("OtherTrouble", False, "trouble", "")
+    assert await unresolved(pager) == ["INC-1"]
+    assert len([page for page in await pager.store.waiting(NOW) if page.kind == "page"]) == 1
+
+
+async def test_after_a_restart_what_the_pager_said_about_itself_ends(pager):
+    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
+    pager._own_firing.clear()
+    await pager.own_alert("WatcherDown", False, "", "")
+    assert await unresolved(pager) == []
+
+
+async def test_one_incident_that_cannot_be_worked_in_does_not_stop_the_others(pager, monkeypatch):
+    await pager.on_update(report(alert(), alert(agent="other-agent")))
+    honest, tried = pipeline.escalate, []
+
+    async def escalate(store, incident_id, world, now):
+        tried.append(incident_id)
+        if incident_id == "INC-1":
+            raise KeyError("a bug of ours")
+        return await honest(store, incident_id, world, now)
+
+    monkeypatch.setattr(pipeline, "escalate", escalate)
+    pager.clock.time = NOW + timedelta(minutes=5)
+    await pager.tick()
+    await pager.tick()
+    assert tried == ["INC-1", "INC-2"], "the one that failed is set aside for a while"
+    second = await pager.store.incident("INC-2")
+    assert second.next_at > pager.clock.time
+
+
+async def test_a_suspended_machine_sends_each_overdue_step_once(pager):
+    await pager.on_update(report(alert()))
+    pager.clock.time = NOW + timedelta(hours=8)
+    for _ in range(5):
+        await pager.tick()
+    incident = await pager.store.incident("INC-1")
+    assert (incident.revision, incident.state) == (2, State.OPEN)
+
+
+async def test_a_report_that_failed_is_worked_in_with_the_next_one_and_its_state_is_not_lost(pager, monkeypatch):
+    honest = pipeline.observe
+
+    async def locked(*_):
+        raise OSError("database is locked")
+
+    state = {"version": 1, "evaluated_at": 1.0, "rules": {}}
+    monkeypatch.setattr(pipeline, "observe", locked)
+    with pytest.raises(OSError, match="locked"):
+        await pager.on_update(report(alert()).model_copy(update={"state": state}))
+    monkeypatch.setattr(pipeline, "observe", honest)
+    await pager.on_update(report(alert()))
+    assert await unresolved(pager) == ["INC-1"]
+    assert list(await pager.store.rule_state()) == [GROUP]
+
+
+async def test_an_unchanged_report_is_not_worked_in_each_time(pager):
+    await pager.on_update(report(alert()))
+    changed = alert().model_copy(update={"value": 2.0})
+    await pager.on_update(report(changed))
+    assert (await pager.store.incident("INC-1")).alerts[0].value == 1.0
+    await pager.on_update(report(ended(changed, NOW)))
+    assert await unresolved(pager) == []
