@@ -115,7 +115,7 @@ def read_sample(line: str, number: int, dialect: Dialect) -> SeriesLine:
 def plain_numbers(texts: list[str]) -> bool:
     """Whether each may go to float() as it is: float() also takes blanks, underscores and other scripts' digits."""
     together = "".join(texts)
-    return together.isascii() and together.translate(_SIGNS_AWAY).isalnum() and "" not in texts
+    return together.isascii() and together.translate(_SIGNS_AWAY).isalnum()
 
 
 _SIGNS_AWAY = {ord(sign): None for sign in "+-."}
