@@ -125,6 +125,9 @@ def _union(lhs: Vector, rhs: Vector, right_space: Space, signatures: _Signatures
 
 def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     how = node.matching
+    if not len(lhs) or not len(rhs):
+        # Nothing can meet, so nothing is ambiguous either.
+        return lhs.where(np.zeros(lhs.space.size, np.bool_))
     right_space = rhs.space.recoded(lhs.space.pool)
     signatures = _signatures(lhs.space, right_space, how.on, how.labels)
     flipped = how.card is Card.ONE_TO_MANY

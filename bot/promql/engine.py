@@ -40,6 +40,7 @@ class Engine:
         self.selector = Selector(store)
         # Rounds under way, by their time. Evaluations outside of a round share nothing with others.
         self._rounds: dict[int, Memo] = {}
+        self._unlabelled = Space(store.pool, 1, {})
         self._widened: dict[str, tuple[Wide, ...]] = {}
         # How many expressions of the last round could have been answered from this one.
         self._popular: dict[str, int] = {}
@@ -85,6 +86,12 @@ class Engine:
         evaluation = Evaluation(self, used, start_ms, end_ms, None)
         with np.errstate(all="ignore"):
             return _matrix(evaluation.step(expr.node, t_ms) for t_ms in range(start_ms, end_ms + 1, step_ms))
+
+    def unlabelled(self) -> Space:
+        """One row without labels, the same space every time so that what is known of it is found again."""
+        if self._unlabelled.pool is not self.store.pool:
+            self._unlabelled = Space(self.store.pool, 1, {})
+        return self._unlabelled
 
     def widened(self, node: Node) -> tuple[Wide, ...]:
         """What this node could be a part of; see pinned.py."""

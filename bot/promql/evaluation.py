@@ -63,6 +63,8 @@ class Surroundings(Protocol):
     lookback_ms: int
     selector: Selector
 
+    def unlabelled(self) -> Space: ...
+
     def widened(self, node: Node) -> tuple[Wide, ...]: ...
 
     def worth_it(self, wide: Wide) -> bool: ...
@@ -107,7 +109,7 @@ class Evaluation:
         return value.value
 
     def _of_scalar(self, value: Scalar) -> Vector:
-        return Vector(Space(self._engine.store.pool, 1, {}), np.array([value.value]), None, value.t)
+        return Vector(self._engine.unlabelled(), np.array([value.value]), None, value.t)
 
     # Walking ------------------------------------------------------------
 

@@ -31,8 +31,12 @@ def by_group(values: Floats, ids: Index, count: int) -> Floats:
     """Sum per group; `ids` says which group a value belongs to."""
     total: Floats = np.bincount(ids, values, count).astype(np.float64)
     size: Floats = np.bincount(ids, np.abs(values), count).astype(np.float64)
-    for group in np.flatnonzero((size > _CANCELS * np.abs(total)) & np.isfinite(size)).tolist():
-        total[group] = _exact(values[ids == group])
+    doubtful = np.flatnonzero((size > _CANCELS * np.abs(total)) & np.isfinite(size))
+    if len(doubtful):
+        order = np.argsort(ids, kind="stable")
+        begins, ends = np.searchsorted(ids[order], [doubtful, doubtful + 1])
+        for group, begin, end in zip(doubtful.tolist(), begins.tolist(), ends.tolist(), strict=True):
+            total[group] = _exact(values[order[begin:end]])
     return total
 
 
