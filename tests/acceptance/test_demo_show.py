@@ -73,22 +73,22 @@ def button(message, label):
     raise AssertionError(f"no button {label}")
 
 
-@pytest.mark.parametrize("mode", ["socket", "http"])
-async def test_a_visitor_breaks_agents_acknowledges_one_ignores_one_and_leaves(tmp_path, mode):
-    async with (
-        demo(tmp_path / "demo", "--mode", mode) as (process, url, printed),
-        aiohttp.ClientSession(url) as session,
-    ):
+async def break_and_acknowledge(visitor):
+    """billing-agent loses its fresh data, Ana is paged and takes it."""
+    await visitor.post("panel", **{"as": ANA}, target="billing-agent", action="data_stale")
+    page = await visitor.until(ANA, "D0ANARUIZ", ["billing-agent", "price-list", "INC-1"])
+    action = button(page, "Acknowledge")
+    click = await visitor.post("click", **{"as": ANA}, channel="D0ANARUIZ", ts=page["ts"], action=action)
+    assert click == {}
+    await visitor.until(ANA, "CAGENTPAGES", ["Acknowledged by Ana Ruiz"])
+
+
+async def test_a_visitor_breaks_agents_acknowledges_one_ignores_one_and_leaves(tmp_path):
+    async with demo(tmp_path / "demo") as (process, url, printed), aiohttp.ClientSession(url) as session:
         visitor = Visitor(session)
         ports = [int(port) for port in re.findall(r"\d{4,5}", printed[0])]
 
-        await visitor.post("panel", **{"as": ANA}, target="billing-agent", action="data_stale")
-        page = await visitor.until(ANA, "D0ANARUIZ", ["billing-agent", "price-list", "INC-1"])
-        click = await visitor.post(
-            "click", **{"as": ANA}, channel="D0ANARUIZ", ts=page["ts"], action=button(page, "Acknowledge")
-        )
-        assert click == {}
-        await visitor.until(ANA, "CAGENTPAGES", ["Acknowledged by Ana Ruiz"])
+        await break_and_acknowledge(visitor)
 
         await visitor.post("panel", **{"as": ANA}, target="refund-agent", action="credential_expired")
         await visitor.until(ANA, "D0ANARUIZ", ["refund-agent", "INC-2"])
@@ -108,10 +108,15 @@ async def test_a_visitor_breaks_agents_acknowledges_one_ignores_one_and_leaves(t
             assert one.connect_ex(("127.0.0.1", port)) != 0
 
 
+async def test_a_page_is_acknowledged_over_signed_http_too(tmp_path):
+    async with demo(tmp_path / "demo", "--mode", "http") as (_, url, _), aiohttp.ClientSession(url) as session:
+        await break_and_acknowledge(Visitor(session))
+
+
 async def test_a_bot_that_dies_ends_the_demo_with_the_reason(tmp_path):
     async with demo(tmp_path / "demo") as (process, _, _):
-        pids = (await _children(process.pid))[0]
-        os.kill(pids, signal.SIGKILL)
+        [bot] = await _children(process.pid)
+        os.kill(bot, signal.SIGKILL)
 
         output = (await asyncio.wait_for(process.stdout.read(), 20)).decode()
         assert await process.wait() == 1
