@@ -103,6 +103,7 @@ class SeriesStore:
         self._evaluated_ms = NEVER
         self._newest_ms = NEVER
         self._forgotten_ms = NEVER
+        self._counted_strings = 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -415,8 +416,11 @@ class SeriesStore:
                 gone += self._drop_columns(block, dead)
         self._drop_unplaced()
         self._writers = {name: known for name, known in self._writers.items() if known.numbers}
-        if len(self.pool) > 20_000 and len(self.pool) > 3 * self._codes_in_use():
-            self._new_pool()
+        # Counting takes a while, so only after the pool has grown by half.
+        if len(self.pool) > max(20_000, self._counted_strings + self._counted_strings // 2):
+            if len(self.pool) > 3 * self._codes_in_use():
+                self._new_pool()
+            self._counted_strings = len(self.pool)
         return gone
 
     def _drop_block(self, name: str) -> int:
