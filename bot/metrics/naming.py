@@ -44,7 +44,7 @@ class Naming:
 
     def _override(self, exposed: dict[str, str]) -> dict[str, str]:
         """The target's labels win; what they displace is kept under the first free `exported_…` name."""
-        displaced = sorted((name for name in exposed if name in self.labels and exposed[name]), key=len)
+        displaced = sorted((name for name in exposed if name in self.labels), key=len)
         named = {**exposed, **self.labels}
         for name in displaced:
             free = f"exported_{name}"
