@@ -200,7 +200,8 @@ class Outbox:
         """The request can no longer land: the channel's history says whether it did."""
         error: RemoteError | None = None
         try:
-            posted = await self._messenger.find(page)
+            _, thread = await self._thread_for(page)
+            posted = await self._messenger.find(page, thread)
             if posted is not None:
                 await self._sent(page, posted, None)  # what it shows is not known, so it is drawn anew
                 return

@@ -39,8 +39,8 @@ class Messenger(Protocol):
     async def update(self, page: Page, incident: Incident, rendered: Rendered | None) -> None:
         """Redraws a sent page from the incident as it is now."""
 
-    async def find(self, page: Page) -> Posted | None:
-        """Reads the channel's history for this page's id. RemoteError when history cannot be read."""
+    async def find(self, page: Page, thread: Posted | None) -> Posted | None:
+        """Reads the channel's history, or the thread's, for this page's id. RemoteError when it cannot be read."""
 
 
 @dataclass(frozen=True)
