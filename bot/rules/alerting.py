@@ -77,7 +77,7 @@ class AlertingRule:
         for key, new in results.items():
             current = present(self.active.get(key), new, self._timing, now)
             after[key] = self._seen(self._annotated(current, self.active.get(key)), querier, t)
-        since_last = now - self._last_at if self._last_at else timedelta()
+        since_last = max(now - self._last_at, timedelta()) if self._last_at else timedelta()
         for key, old in self.active.items():
             if key not in results:
                 left = absent(old, self._data(old, querier, now, t), self._timing, now, since_last)
@@ -167,7 +167,7 @@ class AlertingRule:
         results: dict[Key, Active] = {}
         known: dict[Key, dict[str, str]] = {}
         for sample, value in samples:
-            source = {name: text for name, text in sample.items() if name != "__name__"}
+            source = dict(sample)
             source_key = frozenset(source.items())
             labels = self._labels.get(source_key) or self._labelled(source, value)
             known[source_key] = labels
@@ -184,7 +184,7 @@ class AlertingRule:
         scope = self._scope(source, value)
         added = {name: expand(template, scope) for name, template in self.compiled.labels.items()}
         labels = {**source, **added, "alertname": self.compiled.rule.name}
-        return {name: text for name, text in labels.items() if text}
+        return {name: text for name, text in labels.items() if text and name != "__name__"}
 
     def _annotated(self, active: Active, old: Active | None) -> Active:
         """Texts are made when the alert fires and whenever its value changes."""

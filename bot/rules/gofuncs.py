@@ -25,7 +25,7 @@ MAX_WIDTH = 1000  # Go allows a million: enough to fill memory from one label
 
 _VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d*))?(.?)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?|[nN]a[nN])")
-_WORD = re.compile(r"(?<![^\W_])(?<![\d'_])[^\W\d_]")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]")
 
 
 def go_type(value: Any) -> str:

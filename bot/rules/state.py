@@ -34,7 +34,7 @@ class Data(StrEnum):
 
 @dataclass(frozen=True)
 class Active:
-    """One label set of one rule. `source` are the sample's labels before the rule's own were added.
+    """One label set of one rule. `source` are the sample's labels, name included, before the rule's own were added.
 
     `seen` are the indexes of the expression's selectors that had data while it fired. `restored` marks an alert older
     than the data at hand, until its absence from a result could be believed again.

@@ -250,6 +250,13 @@ def test_templates_see_the_sample_and_the_server_not_the_rules_own_labels(answer
     assert group.evaluate(NOW).alerts[0].labels["where"] == "a-eu"
 
 
+def test_templates_see_the_metric_name_and_the_alert_does_not_carry_it(group_of, answers):
+    group = group_of(rule(annotations={"summary": "{{ $labels.__name__ }}"}))
+    answers.result["heat > 5"] = ROOM
+    (alert,) = group.evaluate(NOW).alerts
+    assert (alert.annotations["summary"], "__name__" in alert.labels) == ("heat", False)
+
+
 def test_a_label_that_renders_empty_is_no_label(group_of, answers):
     group = group_of(rule(labels={"room": "", "x": "{{ $labels.nope }}"}))
     answers.result["heat > 5"] = ROOM
