@@ -13,20 +13,22 @@ BELOW, ABOVE = 0, 38
 
 @dataclass
 class Agent:
-    """`crossed` and `seen` are unix seconds; `seen` is when the first scrape arrived that got the crossed value."""
+    """All times are unix seconds; `seen` is when the first scrape arrived that got the crossed value."""
 
     name: str
     path: str
     crossed: float | None = None
     seen: float | None = None
+    scraped: float = 0.0
 
     def cross(self) -> None:
         self.crossed = time.time()
 
     def page(self) -> str:
         """What a scrape gets; taken at once, so it saw the crossing exactly when it came after it."""
+        self.scraped = time.time()
         if self.crossed is not None and self.seen is None:
-            self.seen = time.time()
+            self.seen = self.scraped
         value = BELOW if self.crossed is None else ABOVE
         return f"# TYPE agent_tool_errors gauge\nagent_tool_errors {value}\n"
 

@@ -3,8 +3,9 @@
     python -m benchmarks.latency [--trials N] [--answer-ms N] [--keep DIRECTORY]
 
 Both systems run for the whole time, with a scrape and an evaluation interval of 1 s, and watch agents of one process.
-Trials alternate; each crosses the threshold of an agent that has been quiet so far, at a random moment. Ends with 1
-when ours is not faster at the median, or lost a page, and with 2 when the reference is not installed.
+Trials alternate; each crosses the threshold of an agent that has been quiet so far. The moments are spread evenly over
+the scrape interval, in random order and alike for both, so that neither is lucky with its scrapes. Ends with 1 when ours
+is not faster at the median, or lost a page, and with 2 when the reference is not installed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from benchmarks.machine import describe
 
 TRIAL_SECONDS = 10.0
 SETTLE_SECONDS = 5.0
-PAUSE = (0.5, 1.5)  # a whole interval wide, so that every phase of scrape and evaluation is as likely
+INTERVAL = 1.0
+PAUSE = 0.5  # at least, between a page and the next crossing
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class Trial:
         return self.to_post - self.to_scrape
 
 
-async def trial(contender: Contender, agent: Agent) -> Trial | None:
-    """None when no message came in time."""
-    await asyncio.sleep(random.uniform(*PAUSE))
+async def trial(contender: Contender, agent: Agent, phase: float) -> Trial | None:
+    """Crosses `phase` of an interval after a scrape of this agent. None when no message came in time."""
+    since = time.time() + PAUSE - agent.scraped
+    await asyncio.sleep(PAUSE + (phase * INTERVAL - since) % INTERVAL)
     agent.cross()
     assert agent.crossed is not None
     deadline = time.monotonic() + TRIAL_SECONDS
@@ -51,6 +54,13 @@ async def trial(contender: Contender, agent: Agent) -> Trial | None:
         await asyncio.sleep(0.02)
     assert agent.seen is not None
     return Trial(agent.seen - agent.crossed, posted - agent.crossed)
+
+
+def phases(count: int) -> list[float]:
+    """A random moment in each of `count` equal parts of the interval, shuffled."""
+    found = [(part + random.random()) / count for part in range(count)]
+    random.shuffle(found)
+    return found
 
 
 async def run(directory: Path, trials: int, answer_seconds: float) -> int:
@@ -66,9 +76,9 @@ async def run(directory: Path, trials: int, answer_seconds: float) -> int:
         for contender in contenders:
             await contender.start()
         await asyncio.sleep(SETTLE_SECONDS)
-        for number in range(trials):
+        for number, phase in enumerate(phases(trials)):
             for contender in contenders if number % 2 == 0 else reversed(contenders):
-                one = await trial(contender, contender.agents[number])
+                one = await trial(contender, contender.agents[number], phase)
                 found[contender.name] += [one] if one else []
         await asyncio.sleep(1)
         cards = [at - agent.crossed for agent in ours.agents if (at := ours.card(agent)) is not None and agent.crossed]
