@@ -4,8 +4,8 @@
 
 Both systems run for the whole time, with a scrape and an evaluation interval of 1 s, and watch agents of one process.
 Trials alternate; each crosses the threshold of an agent that has been quiet so far. The moments are spread evenly over
-the scrape interval, in random order and alike for both, so that neither is lucky with its scrapes. Ends with 1 when ours
-is not faster at the median, or lost a page, and with 2 when the reference is not installed.
+the scrape interval, in random order and alike for both: neither is lucky with its scrapes. Ends with 1 when ours is
+not faster at the median, or lost a page, and with 2 when the reference is not installed.
 """
 
 from __future__ import annotations
