@@ -74,7 +74,7 @@ class Service:
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._slack = SlackApp(config.settings.slack, self._desk, clock)
         self._messenger = messenger
-        self._pager.outbox, self._pager.slack = self._outbox, self._slack
+        self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
         self._stopping = asyncio.Event()
 
     @property

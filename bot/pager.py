@@ -20,15 +20,16 @@ import structlog
 from bot import pipeline, telemetry
 from bot.config import Config, load
 from bot.errors import ConfigError, Finding, RemoteError
-from bot.incidents.decision import Decision, World
+from bot.incidents.decision import Decision, Say, World
 from bot.incidents.grouping import INTERNAL
-from bot.incidents.model import Alert, AlertState, Incident, State
+from bot.incidents.model import Alert, AlertState, Event, Incident, State
 from bot.joint import Update
 from bot.labels import fingerprint
 from bot.oncall.owners import people_of
 from bot.outbox import Outbox
 from bot.paging.model import Page, PageKind
 from bot.ports import Clock
+from bot.renderings import Renderings
 from bot.rules.load import with_builtin
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
@@ -70,6 +71,7 @@ class Pager:
         self.config = config
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.outbox: Outbox | None = None
+        self.renderings: Renderings | None = None
         self.slack: SlackEdge | None = None
         telemetry.reload_ok.set(1)
         telemetry.reload_at.set(clock.now().timestamp())
@@ -149,6 +151,12 @@ class Pager:
                     woken=[reached.person for reached in decision.wake],
                     why=decision.why,
                 )
+            self._render_anew(decision)
+
+    def _render_anew(self, decision: Decision) -> None:
+        known_alerts_changed = decision.event in {Event.FIRED, Event.WORSENED} and Say.CARD not in decision.say
+        if known_alerts_changed and self.renderings is not None:
+            self.renderings.refresh(decision.incident, self.facts(decision.incident))
 
     async def tick(self) -> None:
         """Deadlines that have come. An incident that cannot be worked in is set aside for a while."""
@@ -226,6 +234,7 @@ class Pager:
         """Parses and renders the new files where a bomb in them harms nobody."""
         child = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",
             "-m",
             "bot.watcher",
             "--check",

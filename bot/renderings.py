@@ -4,7 +4,8 @@ page may wait."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -39,9 +40,7 @@ class Renderings:
             return kept
         task = self._running.get(incident.id)
         if task is None:
-            task = asyncio.create_task(self._fetch(incident, facts), name=f"render-{incident.id}")
-            self._running[incident.id] = task
-            task.add_done_callback(lambda _: self._running.pop(incident.id, None))
+            task = self._start(incident.id, self._fetch(incident, facts))
         done, _ = await asyncio.wait([task], timeout=PAGE_WAITS)
         return task.result() if done else await self._store.rendering(incident.id)
 
@@ -53,6 +52,27 @@ class Renderings:
             log.warning("render.failed", incident=incident.id, error=str(error))
             return await self._store.rendering(incident.id)
         await pipeline.rendered(self._store, incident.id, result, redraw=False)
+        return result
+
+    def refresh(self, incident: Incident, facts: dict[str, object]) -> None:
+        """Its alerts have changed: other checks may count now, another runbook may apply. Shown by an edit."""
+        if incident.id not in self._running:
+            self._start(incident.id, self._anew(incident, facts))
+
+    def _start(self, incident_id: str, work: Coroutine[Any, Any, Rendered | None]) -> asyncio.Task[Rendered | None]:
+        task = asyncio.create_task(work, name=f"render-{incident_id}")
+        self._running[incident_id] = task
+        task.add_done_callback(lambda _: self._running.pop(incident_id, None))
+        return task
+
+    async def _anew(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:
+        try:
+            result = await self._ask(incident, facts, _LATE_BUDGET, _ANSWER_SECONDS)
+            await pipeline.rendered(self._store, incident.id, result, redraw=True)
+        except (AgentpagerError, ValidationError) as error:
+            log.warning("render.failed", incident=incident.id, error=str(error))
+            return None
+        self._on_late(incident.id)
         return result
 
     async def _fetch(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:

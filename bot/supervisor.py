@@ -120,6 +120,7 @@ class WatcherProcess:
         telemetry.watcher_starts.inc()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # a folder named `bot` in the current directory is not ours
             "-m",
             "bot.watcher",
             stdin=asyncio.subprocess.PIPE,

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ from bot.promql.store import SeriesStore
 from bot.rules.evaluate import Evaluation, GroupState, Surroundings
 from bot.rules.load import required_metrics, warm_seconds, with_builtin
 from bot.rules.view import alerts_json, rules_json
+from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import render_incident
 from bot.scheduler import SystemClock, Ticker
 from bot.schema import parse_duration
@@ -59,7 +60,7 @@ class Watcher:
     def __init__(self, send: Callable[[Update | Heartbeat | Reply], Awaitable[None]]) -> None:
         self._send = send
         self._clock = SystemClock()
-        self._store = SeriesStore(_BASE_RETENTION, Lock())
+        self._store = SeriesStore(_BASE_RETENTION, RLock())
         self._engine = Engine(self._store)
         self._asked = Engine(
             self._store
@@ -124,7 +125,7 @@ class Watcher:
         config = await asyncio.to_thread(load, Sources.from_json(params["sources"]))
         before, self._config = self._config, config
         groups = with_builtin(config.groups)
-        queries = [step.query for runbook in config.runbooks for step in runbook.steps if step.query]
+        queries = check_queries(config.runbooks)
         needs = required_metrics(groups, queries)
         self._store.set_retention(
             max(_BASE_RETENTION, needs.lookback_seconds if needs.names is None else 0), needs.names

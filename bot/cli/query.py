@@ -30,26 +30,17 @@ def command(expr: str, at: str | None, file: Path | None, config_path: Path, out
 
 def _from_file(expr: str, at: str | None, file: Path) -> dict[str, Any]:
     """Raises UsageError when the file or the expression cannot be read."""
-    import numpy as np
-
     from bot.errors import QueryError
-    from bot.metrics.exposition import ExpositionError, parse
+    from bot.metrics.exposition import ExpositionError
+    from bot.metrics.offline import store_of
     from bot.promql.api import instant_json
     from bot.promql.engine import Engine
-    from bot.promql.parse import parse as parse_query
-    from bot.promql.store import SeriesStore
+    from bot.promql.parse import parse
     from bot.scheduler import SystemClock
-    from bot.settings import ScrapeLimits
 
     try:
         t = _instant(at) if at else SystemClock().now().timestamp()
-        body = file.read_bytes()
-        content_type = "application/openmetrics-text" if body.rstrip().endswith(b"# EOF") else "text/plain"
-        samples = parse(body, content_type, ScrapeLimits())
-        store = SeriesStore(3600.0)
-        ids = np.array([store.intern({"__name__": s.name, **s.labels}) for s in samples], dtype=np.intp)
-        store.append("file", t, ids, np.array([sample.value for sample in samples], dtype=np.float64))
-        return instant_json(Engine(store).instant(parse_query(expr), t))
+        return instant_json(Engine(store_of(file.read_bytes(), t)).instant(parse(expr), t))
     except ExpositionError as error:
         raise click.UsageError(f"{file}: {error}") from None
     except QueryError as error:

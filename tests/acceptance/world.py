@@ -20,7 +20,7 @@ from fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
 CHANNEL = "#agent-pages"
 ANA, BEN, CHRIS = "U0ANA", "U0BEN", "U0CHRIS"
-PATIENCE = 20.0
+PATIENCE = 60.0  # a busy machine; a condition that holds costs nothing
 
 RULES = """
 groups:
