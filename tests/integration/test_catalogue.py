@@ -81,7 +81,7 @@ def test_runbooks_have_no_mistake(path):
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 def test_every_alert_says_what_a_woken_person_needs(rule):
     assert rule.labels["severity"] in {"critical", "warning"}
-    assert {"summary", "description", "impact", "runbook"} <= set(rule.annotations)
+    assert {"summary", "now", "description", "impact", "runbook"} <= set(rule.annotations)
     assert (ROOT / "runbooks" / f"{rule.annotations['runbook']}.yaml").exists()
 
 
