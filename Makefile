@@ -1,36 +1,42 @@
 # Everything runs in .venv; `make install` is implied by the other targets.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: install demo test check format bench clean
 
-install: $(STAMP)
+install: $(BIN)/.runtime
 
-$(STAMP): pyproject.toml constraints.txt
-	@echo "== setting up .venv (about a minute with a warm pip cache)"
+# What runs the product, and on top of it what tests it: the demo needs only the first.
+$(BIN)/.runtime: pyproject.toml constraints.txt
+	@echo "== setting up .venv"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "agentpager needs Python 3.11 or newer; set PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) --editable .
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.runtime
+	@echo "== adding what tests and checks need"
+	@$(PIP) --editable '.[dev]'
 	@touch $@
 
 demo: install
 	@$(BIN)/agentpager demo
 
-test: install
-	@$(BIN)/python -m pytest -n auto --dist loadscope
+test: $(BIN)/.dev
+	@$(BIN)/python -m pytest -n 2
 
-check: install
+check: $(BIN)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: install
+format: $(BIN)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install
+bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.memory
 
