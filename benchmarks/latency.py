@@ -137,6 +137,7 @@ def main() -> int:
         print(f"not installed: {', '.join(missing)} (Debian: apt install {' '.join(missing)})", file=sys.stderr)
         return 2
     print(describe(*BINARIES))
+    print(f"running both for about {25 + 5 * options.trials} s", file=sys.stderr)
     with tempfile.TemporaryDirectory() as scratch:
         directory = (options.keep or Path(scratch)).resolve()
         code = asyncio.run(run(directory, options.trials, options.answer_ms / 1000))

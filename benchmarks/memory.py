@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=5, help="starts of each command (default 5)")
     options = parser.parse_args()
     print(describe())
+    print(f"running the demo for about {options.seconds + 10:g} s", file=sys.stderr)
     with tempfile.TemporaryDirectory() as directory:
         rows = asyncio.run(idle(Path(directory), options.seconds))
         print(f"\nidle for {options.seconds:g} s with the demo's six agents:\n")
