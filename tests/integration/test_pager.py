@@ -1,4 +1,4 @@
-"""The pager between the watcher's reports and the store: reloads, its own alerts, incidents that cannot be worked in."""
+"""The pager between the watcher's reports and the store: reloads, its own alerts, incidents that it cannot handle."""
 
 from __future__ import annotations
 
