@@ -16,6 +16,7 @@ Run alone with `python tests/fake_slack.py --port N --journal FILE`, or in a tes
   {"do": "click", "user": U, "action": "inc.ack", "channel": C, "ts": T}      a person presses a button
   {"do": "command", "user": U, "text": "status"}
   {"do": "mention", "user": U, "channel": C, "text": "ack", "thread_ts": T}
+  {"do": "write", "user": U, "text": "ack", "thread_ts": T}                   a direct message to the app
   {"do": "disconnect" | "deaf" | "drop"}        Socket Mode: planned refresh, open but silent, cut
   {"users": {"U1": {"deleted": true}}} · {"missing": ["#gone"]} · {"limits": true}
 `GET /journal`, `GET /messages?channel=#x`, `GET /answers` read back.
@@ -219,6 +220,25 @@ class FakeSlack:
         }
         event |= {"thread_ts": thread_ts} if thread_ts else {}
         event |= {"bot_id": bot_id} if bot_id else {}
+        return await self._event(event, event_id)
+
+    async def write(
+        self, user: str, text: str, *, thread_ts: str = "", team: str = TEAM, event_id: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """A person writes to the app; `more` is for what Slack adds to other kinds: `subtype`, `bot_id`, `hidden`."""
+        event: dict[str, Any] = {
+            "type": "message",
+            "channel_type": "im",
+            "channel": self.channel_id(user),
+            "user": user,
+            "text": text,
+            "ts": self._ts(),
+            "team": team,
+        }
+        event |= {"thread_ts": thread_ts} if thread_ts else {}
+        return await self._event(event | more, event_id)
+
+    async def _event(self, event: dict[str, Any], event_id: str | None) -> dict[str, Any]:
         payload = {
             "type": "event_callback",
             "team_id": TEAM,
@@ -497,6 +517,8 @@ class FakeSlack:
             return web.json_response(await self.command(order.pop("user"), order.pop("text"), **order))
         if do == "mention":
             return web.json_response(await self.mention(order.pop("user"), order.pop("text"), **order))
+        if do == "write":
+            return web.json_response(await self.write(order.pop("user"), order.pop("text"), **order))
         if do == "disconnect":
             await self.disconnect()
         elif do == "drop":
@@ -545,6 +567,9 @@ class Control:
 
     def mention(self, user: str, text: str, channel: str, **more: Any) -> dict[str, Any]:
         return self(do="mention", user=user, text=text, channel=channel, **more)
+
+    def write(self, user: str, text: str, **more: Any) -> dict[str, Any]:
+        return self(do="write", user=user, text=text, **more)
 
     def journal(self) -> list[dict[str, Any]]:
         return self._ask("/journal")

@@ -47,12 +47,13 @@ class FixedClock:
 def alert(name: str = "AgentToolErrorsHigh", summary: str = "tool errors 38%", **changes) -> Alert:
     labels = {"alertname": name, "severity": "critical", "agent": "refund-agent", "env": "prod", "region": "eu-west"}
     labels |= changes.pop("labels", {})
+    told = {"now": "38% of calls fail (limit 20%)"} if name == "AgentToolErrorsHigh" else {}
     fields = {
         "fingerprint": name,
         "group": "alerts/tools.yaml;tools",
         "state": AlertState.FIRING,
         "labels": labels,
-        "annotations": {"summary": summary, "impact": "refunds are not being issued"},
+        "annotations": {"summary": summary, "impact": "refunds are not being issued", **told},
         "value": 0.38,
         "starts_at": NOW - timedelta(minutes=6),
     }

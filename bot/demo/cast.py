@@ -53,8 +53,7 @@ def scene() -> Scene:
         signing_secret=secrets.token_hex(16),
         scopes=SCOPES,
         commands=("/agent",),
-        events=("app_mention",),
-        takes_direct_messages=False,
+        events=("app_mention", "message.im"),
     )
     bot = User(BOT_USER, "agentpager", "agentpager", is_bot=True)
     return Scene("T0DEMO", "Northwind (demo)", "northwind-demo", (*PEOPLE, bot), channels, app)

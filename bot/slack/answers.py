@@ -112,13 +112,20 @@ def help_on(word: str) -> Answer:
         examples = "\n".join(f"`/agent {example}`" for example in _EXAMPLES[word])
         return _blocks(f"{word}: {VERBS[word]}", [section(f"*{word}*: {VERBS[word]}", examples)])
     lines = [f"*{verb}* {meaning}" for verb, meaning in VERBS.items()]
-    tail = "Answers are for your eyes only; add `--here` to show them to the channel. In a thread: `@agentpager ack`."
+    tail = (
+        "In a channel answers are for your eyes only; add `--here` to show them to all. In a thread write "
+        "`@agentpager ack`, to me alone just `ack`."
+    )
     return _blocks("What agentpager understands", [section("*/agent* understands:", *lines, tail)])
 
 
-def unknown(request: Request) -> Answer:
+def unknown(request: Request, *, in_full: bool = False) -> Answer:
+    """`in_full` goes on with the help, for one who writes to us as to a person."""
     hint = f" Did you mean {' or '.join(request.near)}?" if request.near else ""
-    return say(f"“{plain(request.word, 40)}” is no word of mine.{hint} Try /agent help.")
+    text = f"“{plain(request.word, 40)}” is no word of mine.{hint}"
+    if not in_full:
+        return say(f"{text} Try /agent help.")
+    return _blocks(text, [section(mrk(text, 500)), *help_on("")["blocks"]])
 
 
 def last_day(rows: Sequence[Incident], now: datetime) -> list[Incident]:

@@ -1,4 +1,4 @@
-"""Clicks, commands and mentions: from Slack to the Commands port and back.
+"""Clicks, commands, mentions and direct messages: from Slack to the Commands port and back.
 
 Everything a person changes is committed before Slack is answered. What takes longer than Slack waits is told to the
 person as it is: not recorded yet, and later what became of it.
@@ -140,7 +140,8 @@ class SlackApp:
             bolt.action(action_id)(self._on_button)
         bolt.action(blocks.RUNBOOK)(self._on_runbook)
         bolt.command("/agent")(self._on_command)
-        bolt.event("app_mention")(self._on_mention)
+        bolt.event("app_mention")(self._on_words)
+        bolt.event("message")(self._on_message)
         return bolt
 
     def _bolt_identity(self) -> AuthorizeResult:
@@ -240,7 +241,7 @@ class SlackApp:
             )
         return runbook.modal(incident, rendered, self._clock.now())
 
-    # --- /agent and @agentpager -------------------------------------------------------------------------------------
+    # --- /agent, @agentpager and direct messages ----------------------------------------------------------------------
 
     async def _on_command(self, ack: Any, body: dict[str, Any]) -> None:
         try:
@@ -257,11 +258,18 @@ class SlackApp:
             await ack(_SLOW if request.verb in CHANGES else "Still looking…")
             self._spawn(self._tell_answer(task, body.get("response_url"), request.here))
 
-    async def _on_mention(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+    async def _on_message(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        """Only what a person has just written to us directly: our own pages and every edit come here as well."""
+        plain = event.get("channel_type") == "im" and not any(event.get(key) for key in ("subtype", "bot_id", "hidden"))
+        if plain and str(event.get("text") or "").strip():
+            await self._on_words(body, event)
+
+    async def _on_words(self, body: dict[str, Any], event: dict[str, Any]) -> None:
         event_id = str(body.get("event_id") or "")
         if event_id in self._events:
             return
         channel, thread = str(event.get("channel") or ""), str(event.get("thread_ts") or "")
+        alone = event.get("channel_type") == "im"
         try:
             actor = authorize(body, self.home, self._commands.book)
         except NotAllowedError as refusal:
@@ -269,7 +277,7 @@ class SlackApp:
                 self._spawn(self._whisper(channel, thread, event, answers.say(str(refusal))))
             return
         request = parse(_without_mention(str(event.get("text") or "")))
-        task = self._spawn(self._answer_in_thread(request, actor, channel, thread, f"event|{event_id}"))
+        task = self._spawn(self._answer_in_thread(request, actor, channel, thread, f"event|{event_id}", alone))
         if await self._done_in_time(task):
             self._remember(event_id)
             self._spawn(self._whisper(channel, thread, event, task.result(), here=request.here))
@@ -277,19 +285,21 @@ class SlackApp:
             self._spawn(self._whisper_when_done(task, channel, thread, event, request))
 
     async def _answer_in_thread(
-        self, request: Request, actor: Actor, channel: str, thread: str, key: str
+        self, request: Request, actor: Actor, channel: str, thread: str, key: str, alone: bool
     ) -> answers.Answer:
         reference = request.argument or None
         if reference is None and thread and request.verb in CHANGES:
             reference = await self._commands.incident_of_message(channel, thread)
-        return await self._answer(request, actor, reference, key)
+        return await self._answer(request, actor, reference, key, in_full=alone)
 
-    async def _answer(self, request: Request, actor: Actor, reference: str | None, key: str) -> answers.Answer:
+    async def _answer(
+        self, request: Request, actor: Actor, reference: str | None, key: str, *, in_full: bool = False
+    ) -> answers.Answer:
         try:
             if request.verb in CHANGES:
                 outcome = await self._carry_out(request.verb, actor, reference, key)
                 return answers.say(outcome.message)
-            return await self._look_up(request)
+            return await self._look_up(request, in_full)
         except AgentpagerError as error:
             return answers.say(str(error))
         except Exception:  # a command must get an honest answer, whatever failed
@@ -297,7 +307,7 @@ class SlackApp:
             text = _BROKEN if request.verb in CHANGES else "That failed inside agentpager. Try again."
             return answers.say(text.format(verb=request.verb, reference=reference or "INC-…"))
 
-    async def _look_up(self, request: Request) -> answers.Answer:
+    async def _look_up(self, request: Request, in_full: bool) -> answers.Answer:
         book, now = self._commands.book, self._clock.now()
         match request.verb:
             case "status":
@@ -312,7 +322,7 @@ class SlackApp:
             case "help":
                 return answers.help_on(request.argument)
             case _:
-                return answers.unknown(request)
+                return answers.unknown(request, in_full=in_full)
 
     # --- answering --------------------------------------------------------------------------------------------------
 
@@ -357,10 +367,11 @@ class SlackApp:
     async def _whisper(
         self, channel: str, thread: str, event: dict[str, Any], answer: answers.Answer, *, here: bool = False
     ) -> None:
-        """An answer to a mention: for its writer's eyes only, in the thread where there is one."""
+        """An answer to a mention or message: for its writer's eyes only, in the thread where there is one."""
         user = str(event.get("user") or "")
+        alone = event.get("channel_type") == "im"
         where = {"channel": channel, "thread_ts": thread or None, "link_names": False, "parse": "none", **answer}
-        if not here:
+        if not here and not alone:
             try:
                 await call("chat.postEphemeral", self._web.chat_postEphemeral(user=user, **where))
                 return
@@ -368,7 +379,7 @@ class SlackApp:
                 if error.unknown or error.retry_after_seconds is not None:
                     logger.warning("slack: an answer was lost: %s", redact(str(error)))
                     return
-        where["thread_ts"] = thread or event.get("ts")
+        where["thread_ts"] = thread or (None if alone else event.get("ts"))
         await self._quietly("chat.postMessage", self._web.chat_postMessage(unfurl_links=False, **where))
 
     async def _whisper_when_done(

@@ -35,8 +35,8 @@ from bot.slack.facts import (
     summary_of,
     why_you,
 )
-from bot.slack.kit import TEXT_LIMIT, Block, Part, actions, button, context, fields, fit, header, section
-from bot.slack.text import clean, cut_escaped, moment, mrk, plain, span, wall
+from bot.slack.kit import TEXT_LIMIT, Block, Part, actions, button, confirmation, context, fields, fit, header, section
+from bot.slack.text import clean, cut_escaped, due, moment, mrk, plain, soon, span, wall
 
 Message = dict[str, Any]
 
@@ -147,7 +147,7 @@ def _resolved(scene: Scene) -> list[Part]:
     if incident.going_on:
         count = len(incident.going_on)
         still = "1 alert goes on" if count == 1 else f"{count} alerts go on"
-        again = f"; it opens again at {moment(incident.next_at, scene.now)} if that stays" if incident.next_at else ""
+        again = f"; it opens again {due(incident.next_at, scene.now)} if that stays" if incident.next_at else ""
         lines.append(f"⚠️ {still}{again}.")
     parts.append(Part(95, section(*lines)))
     parts.append(Part(10, context(footer(scene))))
@@ -159,7 +159,7 @@ def _reminder(scene: Scene) -> list[Block]:
     held = f" for {span(now - incident.acked_at)}" if incident.acked_at else ""
     person = scene.book.people.get(scene.page.person or "")
     mention = f"<@{person.slack}> " if person else ""
-    until = f" at {moment(incident.next_at, now)}" if incident.next_at else ""
+    until = f" {due(incident.next_at, now)}" if incident.next_at else ""
     return fit(
         [
             Part(100, header(f"🔔 Still on it? · {subject_of(incident)}")),
@@ -202,7 +202,14 @@ def _buttons(scene: Scene) -> Block:
     elif incident.state is State.ACKED:
         shown = [*book, resolve, release]
     elif incident.severity.wakes:
-        shown = [ack, decline, *book, resolve]
+        # Half asleep, somebody may take it for "I am on it"; it would end the escalation.
+        sure = confirmation(
+            f"Resolve {incident.id}?",
+            "This closes it for everybody, and nobody else is paged. If you are on it, go back and press Acknowledge.",
+            "Resolve",
+            "Go back",
+        )
+        shown = [ack, decline, *book, button("Resolve", RESOLVE, value, confirm=sure)]
     else:
         shown = [*book, resolve]
     return actions(f"{incident.id}.{incident.revision}", shown)
@@ -223,10 +230,16 @@ def _text(scene: Scene) -> str:
     elif sign.endswith("ANSWERED"):
         sign += ":"
     more = f"+{len(incident.going_on) - 1} more." if len(incident.going_on) > 1 else ""
-    person = scene.book.people.get(scene.page.person or "")
-    zone = person.timezone if person else "UTC"
-    by = f"Ack by {wall(incident.next_at, zone)}." if incident.next_at and incident.severity.wakes else ""
-    return _push(scene, sign, " ".join(filter(None, [more, by])), incident.id)
+    return _push(scene, sign, " ".join(filter(None, [more, _ack_by(scene)])), incident.id)
+
+
+def _ack_by(scene: Scene) -> str:
+    at, person = scene.incident.next_at, scene.book.people.get(scene.page.person or "")
+    if at is None or not scene.incident.severity.wakes:
+        return ""
+    near = soon(at, scene.now)
+    within = f"in {span(at - scene.now)}, " if near else ""
+    return f"Ack {within}by {wall(at, person.timezone if person else 'UTC', seconds=near)}."
 
 
 def _push(scene: Scene, sign: str, tail: str, incident_id: str) -> str:

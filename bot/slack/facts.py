@@ -14,7 +14,7 @@ from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import runbook
 from bot.slack.kit import Part, section
-from bot.slack.text import clean, moment, mrk, number, span
+from bot.slack.text import clean, due, moment, mrk, number, span
 
 _WORDS = {
     Severity.CRITICAL: "🔴 CRITICAL",
@@ -24,6 +24,8 @@ _WORDS = {
 }
 _PLACES = ("env", "environment", "region", "cluster", "namespace", "version", "tool", "provider", "model")
 LISTED = 5
+_IMPACT_LIMIT = 120  # three lines of a phone; all of it is in the runbook
+_REVIEW_LIMIT_DAYS = 180
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def next_in_line(scene: Scene) -> list[tuple[str, str]]:
         return []
     rung = next_rung(incident, book, incident.next_at)
     names = [book.people[one.person].name for one in rung.people if one.person in book.people]
-    return [("If no ack", f"{names_of(names)} at {moment(incident.next_at, scene.now)}")]
+    return [("If no ack", f"{names_of(names)} {due(incident.next_at, scene.now)}")]
 
 
 def names_of(names: Sequence[str]) -> str:
@@ -164,7 +166,8 @@ def facts_of(scene: Scene) -> list[tuple[str, str]]:
 def _value(alert: Alert) -> str:
     if alert.state is AlertState.NO_DATA:
         return "no data"
-    return f"{number(alert.value)} ({mrk(alert.name, 80)})"
+    told = alert.annotations.get("now", "")
+    return mrk(told, 100) if clean(told) else number(alert.value)
 
 
 def _where(alerts: Sequence[Alert]) -> str:
@@ -178,19 +181,22 @@ def _where(alerts: Sequence[Alert]) -> str:
 
 
 def alert_list(scene: Scene) -> list[Part]:
-    """The list, where one incident has several."""
-    alerts = scene.incident.going_on
-    if len(alerts) < 2:
+    """What goes on besides the alert of the header; the same symptom of several processes is told once."""
+    agent = clean(scene.incident.agent or "")
+    told = list(dict.fromkeys(_symptom(alert, agent) for alert in scene.incident.going_on))[1:]
+    if not told:
         return []
-    lines = [f"*{len(alerts)} alerts*"]
-    lines += [f"{_alert_sign(alert)} {mrk(summary_of(alert), 200)} · {_value(alert)}" for alert in alerts[:LISTED]]
-    if len(alerts) > LISTED:
-        lines.append(f"+{len(alerts) - LISTED} more")
-    return [Part(50, section(*lines))]
+    if len(told) == 1:
+        return [Part(50, section(f"*Also* {told[0]}"))]
+    more = [f"+{len(told) - LISTED} more"] if len(told) > LISTED else []
+    return [Part(50, section(f"*{len(told)} more alerts*", *told[:LISTED], *more))]
 
 
-def _alert_sign(alert: Alert) -> str:
-    return "⚪" if alert.state is AlertState.NO_DATA else _WORDS[alert.severity].split()[0]
+def _symptom(alert: Alert, agent: str) -> str:
+    """Its sign and summary, without the agent's name, which the header says already."""
+    silent = alert.state is AlertState.NO_DATA
+    sign = "⚪ no data:" if silent else _WORDS[alert.severity].split()[0]
+    return f"{sign} {mrk(clean(summary_of(alert)).removeprefix(f'{agent}: '), 200)}"
 
 
 def summary_of(alert: Alert) -> str:
@@ -202,8 +208,18 @@ def impact_of(scene: Scene) -> list[str]:
     annotations = alerts[0].annotations if alerts else {}
     impact = (scene.rendered.impact if scene.rendered else "") or annotations.get("impact", "")
     description = annotations.get("description", "")
-    lines = [f"*Impact:* {mrk(impact, 300)}"] if impact else []
+    lines = [f"*Impact:* {mrk(_opening(clean(impact)), 300)}"] if impact else []
     return [*lines, mrk(description, 400)] if description and not impact else lines
+
+
+def _opening(text: str) -> str:
+    """Its first sentences, as many as a woken person reads; one at least."""
+    ends = [
+        index + 1 for index in range(1, len(text) - 2) if text[index : index + 2] == ". " and text[index + 2].isupper()
+    ]
+    if len(text) <= _IMPACT_LIMIT or not ends:
+        return text
+    return text[: max((end for end in ends if end <= _IMPACT_LIMIT), default=ends[0])]
 
 
 def evidence_of(scene: Scene) -> list[str]:
@@ -225,10 +241,13 @@ def footer(scene: Scene) -> str:
     incident, rendered = scene.incident, scene.rendered
     alerts = incident.going_on or incident.alerts
     rules = list(dict.fromkeys(alert.name for alert in alerts))
-    pieces = [f"rule {mrk(', '.join(rules[:3]), 150)}" + (f" +{len(rules) - 3}" if len(rules) > 3 else "")]
-    pieces.append(f"owner {mrk(incident.owner, 80)} ({mrk(incident.owner_why, 150)})")
+    usual = incident.owner_why == f"owner of agent {incident.agent}"
+    why = "" if usual else f" ({mrk(incident.owner_why, 150)})"
+    pieces = [f"rule {mrk(', '.join(rules[:2]), 120)}" + (f" +{len(rules) - 2}" if len(rules) > 2 else "")]
+    pieces.append(f"owner {mrk(incident.owner, 80)}{why}")
     if rendered is not None and rendered.reviewed_on is not None:
-        pieces.append(f"runbook reviewed {max((scene.now.date() - rendered.reviewed_on).days, 0)} d ago")
+        days = (scene.now.date() - rendered.reviewed_on).days
+        pieces += [f"runbook last reviewed {days} d ago"] if days > _REVIEW_LIMIT_DAYS else []
     return " · ".join(pieces)
 
 

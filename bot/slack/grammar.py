@@ -1,4 +1,4 @@
-"""What people type after `/agent` and after the bot's name: one small grammar for both.
+"""What people type after `/agent`, after the bot's name and in its direct messages: one small grammar for all.
 
 request := verb [argument] ["--here"]
 """
@@ -51,6 +51,7 @@ def parse(text: str) -> Request:
     here = "--here" in words
     words = [word for word in words if word != "--here"]
     word = words[0].lower() if words else ""
+    word = word.rstrip(".,!") or word
     verb = _ALIASES.get(word, word)
     argument = " ".join(words[1:])
     if verb in VERBS:

@@ -53,14 +53,26 @@ def actions(block_id: str, buttons: Sequence[Block]) -> Block:
     return {"type": "actions", "block_id": block_id[:255], "elements": list(buttons[:25])}
 
 
-def button(text: str, action_id: str, value: str, style: Literal["primary", "danger"] | None = None) -> Block:
+def button(
+    text: str,
+    action_id: str,
+    value: str,
+    style: Literal["primary", "danger"] | None = None,
+    confirm: Block | None = None,
+) -> Block:
     shape: Block = {
         "type": "button",
         "text": {"type": "plain_text", "text": plain(text, BUTTON_LIMIT), "emoji": True},
         "action_id": action_id,
         "value": value[:2000],
     }
-    return shape | {"style": style} if style else shape
+    return shape | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
+
+
+def confirmation(title: str, text: str, confirm: str, deny: str) -> Block:
+    """Slack's own question before a click counts."""
+    asked = {"title": (title, 100), "text": (text, 300), "confirm": (confirm, 30), "deny": (deny, 30)}
+    return {key: {"type": "plain_text", "text": plain(text, limit)} for key, (text, limit) in asked.items()}
 
 
 def mrkdwn(text: str) -> Block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -11,27 +12,39 @@ from bot.slack.kit import Block, Part, context, fit, header, section
 from bot.slack.text import code, link, moment, mrk, plain
 
 _SIGNS = {Verdict.FAIL: "❌", Verdict.ERROR: "⚠️", Verdict.NO_DATA: "⚪", Verdict.LATE: "⏳", Verdict.PASS: "✅"}
-_WORST_FIRST = list(_SIGNS)
-_SHOWN_CHECKS = 4
+_SHOWN_CHECKS = 3
 _KINDS = {"manual": "", "check": "check", "command": "command", "link": "link"}
 
 
 def evidence(rendered: Rendered, now: datetime) -> list[str]:
-    """What a page says of its runbook: the results that matter, and the step to go to."""
-    checked = [step for step in rendered.steps if step.check is not None]
-    checked.sort(key=lambda step: _WORST_FIRST.index(step.check.verdict) if step.check else 0)
-    title = mrk(rendered.title or rendered.runbook, 120)
-    if checked:
-        lines = [f"*Checked {_when(rendered.rendered_at, now)}* · runbook {title}"]
-        lines += [result_line(step) for step in checked[:_SHOWN_CHECKS]]
-        if more := len(checked) - _SHOWN_CHECKS:
-            lines += [f"+{more} more checks in the runbook"] if more > 0 else []
+    """What a page says of its runbook: the checks that fail, the others counted, and the step to go to."""
+    counts = Counter(step.check.verdict for step in rendered.steps if step.check is not None)
+    if counts:
+        failing = [step for step in rendered.steps if step.check is not None and step.check.verdict is Verdict.FAIL]
+        lines = [result_line(step) for step in failing[:_SHOWN_CHECKS]]
+        lines.append(f"{_counted(counts, len(failing[_SHOWN_CHECKS:]))}checked {_when(rendered.rendered_at, now)}")
     else:
-        lines = [f"*Runbook* {title}", mrk(rendered.summary, 300)]
+        lines = [f"*Runbook* {mrk(rendered.title or rendered.runbook, 120)}", mrk(rendered.summary, 300)]
     step = next((step for step in rendered.steps if step.number == rendered.likely_step), None)
     if step is not None:
         lines.append(f"*Likely step:* {step.number} · {mrk(step.title, 200)}")
     return lines
+
+
+def _counted(counts: Counter[Verdict], failing: int) -> str:
+    """`✅ 2 more checks pass · ⚪ 1 has no data · `; `failing` are those without a line of their own."""
+    found = [
+        (Verdict.FAIL, failing, "fails", "fail"),
+        (Verdict.PASS, counts[Verdict.PASS], "passes", "pass"),
+        (Verdict.LATE, counts[Verdict.LATE], "is still running", "are still running"),
+        (Verdict.ERROR, counts[Verdict.ERROR], "could not be checked", "could not be checked"),
+        (Verdict.NO_DATA, counts[Verdict.NO_DATA], "has no data", "have no data"),
+    ]
+    told = ""
+    for verdict, count, one, many in found:
+        more = "" if told else (" more" if counts[Verdict.FAIL] else "") + (" check" if count == 1 else " checks")
+        told += f"{_SIGNS[verdict]} {count}{more} {one if count == 1 else many} · " if count else ""
+    return told
 
 
 def next_step(rendered: Rendered) -> list[str]:

@@ -19,7 +19,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "views.update": (),
 }
 COMMAND = "/agent"
-EVENTS = {"app_mention": "app_mentions:read"}
+EVENTS = {"app_mention": "app_mentions:read", "message.im": "im:history"}
 
 # Scope → what it is for, as the manifest and the doctor say it.
 REQUIRED = {
@@ -31,17 +31,17 @@ REQUIRED = {
     "users:read": "checking that the people of your oncall files exist and are active",
     "users:read.email": "checking that each of them has the e-mail address you wrote down",
 }
-# Read only after a send whose outcome is unknown (no answer, a crash), to see whether the page landed.
-# Without them such a page is sent again, which may show it twice.
+# History is read only after a send whose outcome is unknown (no answer, a crash), to see whether the page landed.
+# Without these such a page is sent again, which may show it twice. `im:history` goes together with `message.im`.
 OPTIONAL = {
     "channels:history": "confirming unknown sends to public channels",
     "groups:history": "confirming unknown sends to private channels",
-    "im:history": "confirming unknown sends of direct messages",
+    "im:history": "reading what people answer to a page, and confirming unknown sends of direct messages",
 }
 APP_SCOPE = "connections:write"
 
 
 def lost_without(scope: str) -> str:
     if scope in OPTIONAL:
-        return f"no {OPTIONAL[scope]}: such a page may show twice"
+        return f"no {OPTIONAL[scope]}: a page whose outcome is unknown may show twice"
     return f"no {REQUIRED[scope]}"

@@ -20,6 +20,7 @@ _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ˋ"}
 _EDGE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _EDGE_SIGN = "ˍ"
 _HALF_ESCAPE = re.compile(r"&[a-z]{0,4}$")
+_SOON = timedelta(minutes=2)
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()+,;=%-]*)?")
 
 
@@ -92,10 +93,22 @@ def moment(at: datetime, now: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{shape}|{fallback}>"
 
 
-def wall(at: datetime, zone: str = "UTC") -> str:
+def wall(at: datetime, zone: str = "UTC", *, seconds: bool = False) -> str:
     """`02:17 UTC`, for text that Slack does not translate."""
     local = at.astimezone(ZoneInfo(zone))
-    return f"{local:%H:%M} {local.tzname() or zone}"
+    return f"{local:{'%H:%M:%S' if seconds else '%H:%M'}} {local.tzname() or zone}"
+
+
+def soon(at: datetime, now: datetime) -> bool:
+    """So near that the minute alone says nothing."""
+    return at - now < _SOON
+
+
+def due(at: datetime, now: datetime) -> str:
+    """When something will happen: `at 04:09`, or `in 15 s (04:09:27)` where a minute is too coarse."""
+    if not soon(at, now):
+        return f"at {moment(at, now)}"
+    return f"in {span(at - now)} (<!date^{int(at.timestamp())}^{{time_secs}}|{at:%H:%M:%S} UTC>)"
 
 
 def span(length: timedelta) -> str:

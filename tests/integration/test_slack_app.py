@@ -11,7 +11,7 @@ import time
 import aiohttp
 import pytest
 import uvicorn
-from fake_slack import BOT_TOKEN, SIGNING_SECRET, FakeSlack, signed
+from fake_slack import BOT_TOKEN, BOT_USER, SIGNING_SECRET, FakeSlack, signed
 from slack_world import (
     ANA,
     BEN,
@@ -279,6 +279,53 @@ async def test_a_mention_delivered_again_is_not_carried_out_again(world):
     for _ in range(3):
         await world.slack.mention(BEN.slack, "ack INC-7", channel=CHANNEL, event_id="Ev2")
     assert len(world.commands.calls) == 1
+
+
+@pytest.mark.parametrize("thread", ["", "1795.000001"])
+async def test_a_direct_message_is_carried_out_and_answered_where_it_was_written(world, thread):
+    place = world.slack.channel_id(BEN.slack)
+    world.commands.threads[place, "1795.000001"] = "INC-7"
+    answer = await world.slack.write(BEN.slack, "Ack.", thread_ts=thread, event_id="Ev1")
+    assert answer["acked"]
+    assert world.commands.calls == [("ack", "person:ben", "INC-7" if thread else None, "event|Ev1", True)]
+    await until(lambda: world.slack.posted(BEN.slack))
+    said = world.slack.posted(BEN.slack)[0]
+    assert (said["text"], said.get("thread_ts", "")) == ("INC-7 is yours.", thread)
+
+
+async def test_an_unknown_word_in_a_direct_message_is_answered_with_the_help(world):
+    await world.slack.write(BEN.slack, "resolvd INC-7")
+    await until(lambda: world.slack.posted(BEN.slack))
+    said = world.slack.posted(BEN.slack)[0]
+    assert said["text"] == "“resolvd” is no word of mine. Did you mean resolve?"
+    assert "take an incident" in json.dumps(said["blocks"])
+    assert world.commands.calls == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bot_id": "B9"},
+        {"subtype": "message_changed"},
+        {"subtype": "bot_message"},
+        {"subtype": "message_deleted", "hidden": True},
+        {"channel_type": "channel"},
+        {"text": " "},
+        {"user": BOT_USER},
+    ],
+)
+async def test_what_nobody_wrote_to_the_app_is_taken_from_slack_and_ignored(world, more):
+    assert (await world.slack.write(**{"user": BEN.slack, "text": "ack INC-7"} | more))["acked"]
+    await asyncio.sleep(0.05)
+    assert world.commands.calls == []
+    assert world.slack.posted(BEN.slack) == []
+
+
+async def test_a_stranger_who_writes_is_told_and_nothing_happens(world):
+    await world.slack.write("U0STRANGER", "ack INC-7")
+    await until(lambda: world.slack.posted("U0STRANGER"))
+    assert "does not know you yet" in world.slack.posted("U0STRANGER")[0]["text"]
+    assert world.commands.calls == []
 
 
 async def test_a_mention_by_a_bot_is_ignored_in_silence(world):

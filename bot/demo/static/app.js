@@ -280,8 +280,11 @@ function showProblem(body, block, text) {
 // --- writing ---
 
 function composers() {
-  composer(byId("composer"), () => "", () => `c|${view.me}|${view.channel}`, ["/agent status", "/agent oncall", "/agent incidents", "/agent help"]);
-  composer(byId("thread-composer"), () => view.thread, () => `t|${view.me}|${view.thread}`, ["@agentpager ack", "@agentpager resolve"]);
+  const direct = view.state.channels.find((one) => one.id === view.channel).kind === "im";
+  composer(byId("composer"), () => "", () => `c|${view.me}|${view.channel}`,
+    direct ? ["ack", "pass", "status", "help"] : ["/agent status", "/agent oncall", "/agent incidents", "/agent help"]);
+  composer(byId("thread-composer"), () => view.thread, () => `t|${view.me}|${view.thread}`,
+    direct ? ["ack", "pass", "resolve"] : ["@agentpager ack", "@agentpager resolve"]);
 }
 
 function composer(form, thread, key, suggestions) {
@@ -301,7 +304,7 @@ function composer(form, thread, key, suggestions) {
     area.addEventListener("input", () => drafts.set(form.dataset.of, area.value));
     form.addEventListener("submit", (event) => { event.preventDefault(); post(area.value); });
     form.append(
-      element("div", { class: "suggestions" }, ...suggestions.map((text) => element("button", { type: "button", class: "suggestion", onclick: () => post(text) }, text))),
+      element("div", { class: "suggestions" }),
       element("div", { class: "turned-off quiet" }, "Sending messages to this app has been turned off. Its buttons work, and so does /agent in a channel."),
       problem, element("div", { class: "write" }, area, element("button", { class: "button primary", "aria-label": "Send" }, "Send")));
   }
@@ -312,6 +315,9 @@ function composer(form, thread, key, suggestions) {
   area.placeholder = thread() ? "Reply…" : `Message ${here.kind === "im" ? here.name : `#${here.name}`}`;
   if (form.dataset.of !== key()) {
     form.dataset.of = key();
+    form.querySelector(".suggestions").replaceChildren(...suggestions.map((text) => element("button", {
+      type: "button", class: "suggestion", onclick: () => { area.value = text; form.requestSubmit(); },
+    }, text)));
     form.querySelector(".problem").textContent = "";
     area.value = drafts.get(key()) ?? "";
   }

@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from slack_world import ANA, BEN, BOOK, NOW, alert, incident, page, rendered
 
+from bot.demo.blockkit import problems
 from bot.incidents.model import AlertState, Severity, State
 from bot.paging.model import PageKind
 from bot.runbooks.rendered import CheckResult, RenderedLink, RenderedStep, Verdict
@@ -173,6 +174,78 @@ def test_the_push_text_carries_sign_agent_symptom_deadline_and_id():
 def test_the_push_text_of_a_direct_message_has_the_readers_own_time():
     message = draw(page(), incident(), rendered(), BOOK, NOW)
     assert "Ack by 03:22 CET." in message["text"]
+
+
+def test_a_short_wait_is_told_to_the_second():
+    message = draw(page(), incident(next_at=NOW + timedelta(seconds=15)), rendered(), BOOK, NOW)
+    assert "Ack in 15 s, by 03:18:15 CET. INC-7" in message["text"]
+    assert "*If no ack*\nBen Cole in 15 s (<!date^1795141095^{time_secs}|02:18:15 UTC>)" in list(_texts(message))
+
+
+@pytest.mark.parametrize(
+    ("now", "shown"), [("62% fail (limit <5%>)", "62% fail (limit &lt;5%&gt;)"), ("", "0.38"), (" ", "0.38")]
+)
+def test_the_value_now_is_as_its_rule_says_it_or_bare(now, shown):
+    message = draw(page(), incident(alerts=(alert(annotations={"now": now}),)), None, BOOK, NOW)
+    assert f"*Now*\n{shown}" in list(_texts(message))
+
+
+def test_failing_checks_are_shown_and_all_others_counted():
+    verdicts = ["pass", "fail", "no_data", "fail", "error", "pass", "fail", "late", "fail", "fail"]
+    steps = tuple(
+        RenderedStep(
+            number=number, id=f"s{number}", kind="check", title=f"check {number}", check=CheckResult(verdict=verdict)
+        )
+        for number, verdict in enumerate(verdicts, start=1)
+    )
+    message = draw(page(), incident(), rendered(steps=steps, likely_step=None), BOOK, NOW)
+    (shown,) = [text for text in _texts(message) if "check" in text]
+    *failing, others = shown.split("\n")
+    assert [line.partition(":")[0] for line in failing] == ["❌ check 2", "❌ check 4", "❌ check 7"]
+    assert others == (
+        "❌ 2 more checks fail · ✅ 2 pass · ⏳ 1 is still running · ⚠️ 1 could not be checked · "
+        "⚪ 1 has no data · checked just now"
+    )
+
+
+@pytest.mark.parametrize(
+    ("summaries", "shown"),
+    [
+        (["refund-agent: a"], []),
+        (["refund-agent: a", "refund-agent: a"], []),
+        (["refund-agent: a", "refund-agent: b", "refund-agent: b"], ["*Also* 🔴 b"]),
+        (["a", "b", "c"], ["*2 more alerts*\n🔴 b\n🔴 c"]),
+    ],
+)
+def test_alerts_are_listed_only_when_they_say_something_else(summaries, shown):
+    alerts = tuple(alert(f"A{number}", summary) for number, summary in enumerate(summaries))
+    message = draw(page(), incident(alerts=alerts), None, BOOK, NOW)
+    assert [text for text in _texts(message) if text.startswith("*Also*") or "more alert" in text] == shown
+
+
+@pytest.mark.parametrize(
+    ("impact", "shown"),
+    [
+        ("Short. And sweet.", "Short. And sweet."),
+        ("No refunds. " + "Long " * 40, "No refunds."),
+        ("x" * 130 + ". Then more.", "x" * 130 + "."),
+        ("y" * 130, "y" * 130),
+    ],
+)
+def test_of_a_long_impact_the_first_sentences_are_shown(impact, shown):
+    message = draw(page(), incident(), rendered(impact=impact), BOOK, NOW)
+    assert message["blocks"][1]["text"]["text"].endswith(f"*Impact:* {shown}")
+
+
+@pytest.mark.parametrize(
+    ("what", "asked"),
+    [(incident(), True), (incident(**_ACKED), False), (incident(severity=Severity.INFO, next_at=None), False)],
+)
+def test_only_a_page_that_nobody_has_asks_before_it_is_resolved(what, asked):
+    message = draw(page(), what, rendered(), BOOK, NOW)
+    buttons = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
+    assert [each["action_id"] for each in buttons if "confirm" in each] == (["inc.resolve"] if asked else [])
+    assert problems(message["blocks"]) == []
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ def test_the_committed_manifest_is_the_commands_output():
 def test_socket_mode():
     made = yaml.safe_load(manifest())
     assert made["settings"]["socket_mode_enabled"] is True
-    assert made["settings"]["event_subscriptions"] == {"bot_events": ["app_mention"]}
+    assert made["settings"]["event_subscriptions"] == {"bot_events": ["app_mention", "message.im"]}
+    assert made["features"]["app_home"]["messages_tab_read_only_enabled"] is False
     assert made["settings"]["interactivity"] == {"is_enabled": True}
     assert made["features"]["slash_commands"][0]["command"] == "/agent"
     assert "url" not in made["features"]["slash_commands"][0]
@@ -101,7 +102,8 @@ def test_every_event_and_command_the_app_listens_to_is_in_the_manifest():
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
-    assert heard == {("event", event) for event in scopes.EVENTS} | {("command", scopes.COMMAND)}
+    subscribed = {("event", event.partition(".")[0]) for event in scopes.EVENTS}  # message.im arrives as message
+    assert heard == subscribed | {("command", scopes.COMMAND)}
 
 
 def _called() -> set[str]:

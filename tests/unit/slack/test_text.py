@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.text import clean, code, cut_escaped, link, moment, mrk, number, plain, span, wall
+from bot.slack.text import clean, code, cut_escaped, due, link, moment, mrk, number, plain, span, wall
 
 NOW = datetime(2026, 11, 20, 2, 18, tzinfo=UTC)
 
@@ -103,3 +103,16 @@ def test_instants_are_for_each_readers_zone_with_utc_as_fallback():
     assert moment(NOW, NOW) == "<!date^1795141080^{time}|02:18 UTC>"
     assert moment(NOW - timedelta(days=3), NOW).endswith("{date_short_pretty} {time}|2026-11-17 02:18 UTC>")
     assert wall(NOW, "Europe/Madrid") == "03:18 CET"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (15, "in 15 s (<!date^1795141095^{time_secs}|02:18:15 UTC>)"),
+        (119, "in 1 m 59 s (<!date^1795141199^{time_secs}|02:19:59 UTC>)"),
+        (120, "at <!date^1795141200^{time}|02:20 UTC>"),
+        (-3, "in 0 s (<!date^1795141077^{time_secs}|02:17:57 UTC>)"),
+    ],
+)
+def test_a_near_instant_is_told_to_the_second(seconds, shown):
+    assert due(NOW + timedelta(seconds=seconds), NOW) == shown
