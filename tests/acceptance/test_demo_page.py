@@ -168,6 +168,44 @@ async def test_a_thread_takes_a_mention_and_an_unacknowledged_click_says_so(brow
     assert "operation_timeout" in await page.inner_text("#messages .problem")
 
 
+async def test_a_page_is_answered_by_a_word_in_the_direct_message(browser, workspace, app):
+    client, heard = app
+    posted = await client.chat_postMessage(channel=ANA, text="page", blocks=PAGE)
+    page = await opened(browser, workspace, 1280, 800)
+
+    await page.click("#side .row:last-child")
+    await page.click("#composer .suggestion:text-is('ack')")
+    alone = (await asyncio.wait_for(heard.get(), 10)).payload["event"]
+    await page.hover("#messages article")
+    await page.click("#messages .start-thread")
+    await page.click("#thread .suggestion:text-is('ack')")
+    below = (await asyncio.wait_for(heard.get(), 10)).payload["event"]
+
+    assert (alone["type"], alone["channel_type"], alone["user"], alone["text"]) == ("message", "im", ANA, "ack")
+    assert ("thread_ts" in alone, below["thread_ts"]) == (False, posted["ts"])
+    assert page.problems == []
+
+
+async def test_a_button_that_asks_first_counts_only_once_it_is_confirmed(browser, workspace, app):
+    client, heard = app
+    asked = {"title": "Resolve INC-1?", "text": "This closes it.", "confirm": "Resolve", "deny": "Go back"}
+    blocks = json.loads(json.dumps(PAGE))
+    blocks[-1]["elements"][0]["confirm"] = {key: {"type": "plain_text", "text": text} for key, text in asked.items()}
+    await client.chat_postMessage(channel="#agent-pages", text="card", blocks=blocks)
+    page = await opened(browser, workspace, 1280, 800)
+
+    await page.click("#messages button:text-is('Acknowledge')")
+    assert (await page.inner_text("#confirm")).split("\n")[0] == "Resolve INC-1?"
+    await page.click("#confirm button:text-is('Go back')")
+    assert heard.empty()
+    await page.click("#messages button:text-is('Acknowledge')")
+    await page.click("#confirm button:text-is('Resolve')")
+    click = (await asyncio.wait_for(heard.get(), 10)).payload
+
+    assert click["actions"][0]["action_id"] == "inc.ack"
+    assert heard.empty()
+
+
 async def test_everything_is_reachable_on_a_phone(browser, workspace, app, recorder):
     client, heard = app
     await client.chat_postMessage(channel=ANA, text="page", blocks=PAGE)
