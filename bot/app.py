@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from bot.pager import Pager
 from bot.ports import Commands
 from bot.renderings import Renderings
 from bot.scheduler import SystemClock, Ticker
+from bot.settings import Http
 from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.sources import Sources, read_sources
@@ -51,13 +53,24 @@ async def serve(config_path: Path) -> None:
     """Runs until SIGINT or SIGTERM. Raises ConfigError, UsageError and OSError before anything is started."""
     sources, config = read(config_path)
     clock = SystemClock()
-    store = Database(config.settings.store.url, config.base_dir)
-    await store.open()
-    service = Service(config_path, sources, config, store, clock)
+    with _listen(config.settings.http) as listener:
+        store = Database(config.settings.store.url, config.base_dir)
+        await store.open()
+        try:
+            await Service(config_path, sources, config, store, clock).run(listener)
+        finally:
+            await store.close()
+
+
+def _listen(settings: Http) -> socket.socket:
+    """Taken before anything starts: a second server on the same configuration must not page beside the first."""
+    host, _, port = settings.listen.rpartition(":")
     try:
-        await service.run()
-    finally:
-        await store.close()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host.strip("[]"), int(port)), family=family)
+    except OSError as error:
+        why = f'http.listen "{settings.listen}" cannot be used: {error.strerror or error}'
+        raise UsageError(f"{why}; stop what uses it, or choose another port") from None
 
 
 class Service:
@@ -74,6 +87,7 @@ class Service:
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._slack = SlackApp(config.settings.slack, self._desk, clock)
         self._messenger = messenger
+        self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
         self._stopping = asyncio.Event()
 
@@ -93,19 +107,22 @@ class Service:
     async def metrics(self) -> bytes:
         return await self._pager.metrics()
 
-    async def run(self) -> None:
+    async def run(self, listener: socket.socket) -> None:
         server = self._server()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_by_signal()))
+        for channel, slack_channel in (await self._store.addresses()).items():
+            self._messenger.remember(channel, slack_channel)
         self._pager.watcher.start()
         await self._slack.start()
         self._schedule()
         tasks = {
             loop.create_task(self._outbox.run(), name="outbox"),
-            loop.create_task(server.serve(), name="http"),
+            loop.create_task(server.serve([listener]), name="http"),
             loop.create_task(self._stopping.wait(), name="stop"),
+            *self._pager.watcher.tasks,
         }
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await self._stop(server, tasks)
@@ -116,9 +133,8 @@ class Service:
 
     def _server(self) -> uvicorn.Server:
         settings = self._pager.config.settings.http
-        host, _, port = settings.listen.rpartition(":")
         app = api.build(self, settings, self._slack.asgi)
-        config = uvicorn.Config(app, host.strip("[]") or "0.0.0.0", int(port), log_config=None, access_log=False)  # noqa: S104
+        config = uvicorn.Config(app, log_config=None, access_log=False)
         return _Server(config)
 
     def _schedule(self) -> None:

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from bot import pipeline, telemetry
-from bot.errors import UsageError
+from bot.errors import ConflictError, UsageError
 from bot.incidents import people
 from bot.incidents.decision import Decision, World
 from bot.incidents.model import AlertState, Event, Incident, State
 from bot.oncall.duty import on_duty
 from bot.oncall.model import Book
-from bot.oncall.owners import people_of
+from bot.oncall.owners import owner_of, people_of, policy_of
 from bot.ports import Actor, AgentStatus, Clock, Outcome
 from bot.renderings import Renderings
 from bot.runbooks.rendered import Rendered
@@ -65,7 +65,15 @@ class Desk:
         incident = await self._one(actor, reference)
         # Taken once: a reload in between must not let a decision name people whom the pages then look up elsewhere.
         world, now = self._world(), self._clock.now()
-        decision = await pipeline.act(self._store, incident.id, lambda i: decide(i, world, now), world, now, event_key)
+        try:
+            decision = await pipeline.act(
+                self._store, incident.id, lambda i: decide(i, world, now), world, now, event_key
+            )
+        except ConflictError as error:
+            if error.holder is None:
+                raise
+            told = str(error).replace(people.short(error.holder), self.name_of(error.holder))
+            raise ConflictError(told, error.holder) from None
         if decision is None:
             return Outcome(await self._store.incident(incident.id), False, "that click has been recorded already")
         self._changed(decision.incident)
@@ -134,7 +142,7 @@ class Desk:
             raise UsageError(f'there is no incident "{reference}"; `incidents` lists them')
         return found
 
-    async def incidents(self, *, only_open: bool = True, limit: int = 50) -> Sequence[Incident]:
+    async def incidents(self, *, only_open: bool = True, limit: int = 1000) -> Sequence[Incident]:
         if only_open:
             return sorted(await self._store.unresolved(), key=lambda i: int(i.id.removeprefix("INC-")), reverse=True)[
                 :limit
@@ -155,7 +163,9 @@ class Desk:
         rows = []
         for agent in world.agents.values():
             mine = [incident for incident in unresolved if incident.agent == agent.id]
-            reached, _ = people_of(_first_targets(agent.owner, agent.escalation, world.book), world.book, now)
+            labels = {"agent": agent.id}
+            _, policy = policy_of(owner_of(labels, world.agents, world.book), labels, world.agents, world.book)
+            reached, _ = people_of(policy.steps[0].notify, world.book, now)
             rows.append(
                 AgentStatus(
                     agent=agent.id,
@@ -180,11 +190,6 @@ def roster(book: Book, at: datetime) -> dict[str, Any]:
         until = duty.until.isoformat() if duty.until else None
         rows.append({"schedule": schedule.id, "people": [duty.person] if duty.person else [], "until": until})
     return {"at": at.isoformat(), "schedules": rows}
-
-
-def _first_targets(owner: str, escalation: str | None, book: Book) -> tuple[str, ...]:
-    policy = book.escalation_policies.get(escalation or owner.removeprefix("team:"))
-    return policy.steps[0].notify if policy else (owner,)
 
 
 def _health(incidents: Sequence[Incident]) -> str:

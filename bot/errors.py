@@ -72,7 +72,11 @@ class TemplateError(AgentpagerError):
 
 
 class ConflictError(AgentpagerError):
-    """The incident has moved on since the button was drawn."""
+    """The incident has moved on since the button was drawn. `holder` is whoever has it, where that is the reason."""
+
+    def __init__(self, message: str, holder: str | None = None) -> None:
+        self.holder = holder
+        super().__init__(message)
 
 
 class RemoteError(AgentpagerError):

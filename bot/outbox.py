@@ -61,6 +61,7 @@ class Outbox:
         self._hurried: set[str] = set()
         self._edit_failures: dict[str, int] = {}
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
+        self.channel_refused = ""  # why Slack refuses messages to the default channel for good
 
     def wake(self, hurried: str | None = None) -> None:
         """Something has been written; `hurried` is an incident whose messages a person is looking at."""
@@ -183,6 +184,8 @@ class Outbox:
         now = self._clock.now()
         await pipeline.sent(self._store, page, posted, incident.revision if incident else 0, now)
         self.refused_since = None
+        if page.channel == self._world().channel:
+            self.channel_refused = ""
         telemetry.attempts.labels(Verdict.SENT).inc()
         telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
         log.info("page.sent", page=page.id, person=page.person, channel=page.channel, attempt=page.attempt)
@@ -193,6 +196,8 @@ class Outbox:
         verdict = await pipeline.failed(self._store, page, error, self._world(), self._clock.now())
         if verdict is Verdict.CLIENT_REFUSED:
             self.refused_since = self.refused_since or time.monotonic()
+        if verdict is Verdict.REFUSED and page.channel == self._world().channel:
+            self.channel_refused = error.code or str(error)
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.not_sent", page=page.id, verdict=verdict.value, error=str(error), code=error.code)
 

@@ -27,7 +27,7 @@ from bot.joint import Update
 from bot.labels import fingerprint
 from bot.oncall.owners import people_of
 from bot.outbox import Outbox
-from bot.paging.model import Page, PageKind
+from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock
 from bot.renderings import Renderings
 from bot.rules.load import with_builtin
@@ -43,6 +43,7 @@ _UNCHANGED_FOR = 60.0  # a report that says nothing new is worked in this often 
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
+_BUILT_ONCE = ("slack", "store", "http", "heartbeat")  # sections of agentpager.yaml
 _KEEP_CLICKS = timedelta(days=7)
 
 
@@ -211,12 +212,22 @@ class Pager:
             except ConfigError as error:
                 await self._refuse(sources, error.findings)
                 raise
-            self._sources, self.config = sources, config
+            before, self._sources, self.config = self.config, sources, config
             self._seen.clear()
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
             self._note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
             await self.watcher.reconfigure()
+            await self._tell_of_restart(before)
+
+    async def _tell_of_restart(self, before: Config) -> None:
+        """What is built once at start keeps its old settings until then, and somebody should know."""
+        old, new = before.settings, self.config.settings
+        parts = [name for name in _BUILT_ONCE if getattr(old, name) != getattr(new, name)]
+        if parts:
+            log.warning("config.restart_needed", sections=parts)
+            text = f"Changes under {', '.join(parts)} take effect when agentpager is restarted; the rest is running."
+            await self._announce(f"restart.{self.config.digest[:16]}", text, "settings changed that need a restart")
 
     async def poll_files(self) -> None:
         """Reloads when a file has changed since the last look, good or bad."""
@@ -305,6 +316,8 @@ class Pager:
     def _slack_state(self) -> str:
         if self.outbox is not None and self.outbox.refused_since is not None:
             return "Slack refuses the bot token; run agentpager doctor"
+        if self.outbox is not None and self.outbox.channel_refused:
+            return f"{self.config.settings.slack.channel} refuses messages: {self.outbox.channel_refused}"
         if self.slack is not None and not self.slack.healthy():
             return "not connected: clicks and commands cannot arrive"
         return "ok"
@@ -323,7 +336,7 @@ class Pager:
         broken = {name: state for name, state in (await self.checks()).items() if state != "ok"}
         if settings is None or broken or lateness > _LATE_TICK:
             if settings is not None:
-                log.warning("heartbeat.withheld", broken=broken, tick_late_seconds=round(lateness, 1))
+                log.warning("heartbeat.withheld", broken=broken, tick_late_seconds=round(max(lateness, 0), 1))
             return
         try:
             async with (
@@ -338,9 +351,10 @@ class Pager:
 
     async def measure(self, lateness: float) -> None:
         counts = await self._store.counts()
-        for gauge, table in ((telemetry.incidents, "incidents"), (telemetry.pages, "pages")):
-            for state, number in counts[table].items():
-                gauge.labels(state).set(number)
+        tables = ((telemetry.incidents, "incidents", State), (telemetry.pages, "pages", PageState))
+        for gauge, table, states in tables:
+            for state in states:
+                gauge.labels(state.value).set(counts[table].get(state, 0))
         telemetry.tick_lateness.set(max(lateness, 0))
         telemetry.slack_up.set(self._slack_state() == "ok")
         telemetry.watcher_up.set(self.watcher.ready)

@@ -41,19 +41,20 @@ class WatcherProcess:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._heard = time.monotonic()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._updates: asyncio.Queue[Update] = asyncio.Queue()
+        self.tasks: list[asyncio.Task[None]] = []
+        self._updates: dict[str, Update] = {}  # newest of each group: levels, so an older one says nothing more
+        self._news = asyncio.Event()
         self.ready = False
         self.last_error = ""
 
     def start(self) -> None:
-        self._tasks = [
+        self.tasks = [
             asyncio.create_task(self._keep_running(), name="watcher-keeper"),
             asyncio.create_task(self._pass_on(), name="watcher-updates"),
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
@@ -177,11 +178,18 @@ class WatcherProcess:
                 continue
             match message:
                 case Update():
-                    self._updates.put_nowait(message)
+                    self._take(message)
                 case Reply():
                     self._answer(message)
                 case Heartbeat() | Request():
                     pass
+
+    def _take(self, update: Update) -> None:
+        waiting = self._updates.get(update.group)
+        if update.state is None and waiting is not None:
+            update = update.model_copy(update={"state": waiting.state})
+        self._updates[update.group] = update
+        self._news.set()
 
     def _answer(self, reply: Reply) -> None:
         answer = self._waiting.get(reply.id)
@@ -197,7 +205,10 @@ class WatcherProcess:
     async def _pass_on(self) -> None:
         """One update after the other; one that fails is logged and the next level-triggered one repairs it."""
         while True:
-            update = await self._updates.get()
+            while not self._updates:
+                self._news.clear()
+                await self._news.wait()
+            update = self._updates.pop(next(iter(self._updates)))
             try:
                 await self._on_update(update)
             except Exception:

@@ -6,6 +6,9 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from bot.incidents.model import Event
+from bot.paging.attempt import Verdict
+
 registry = CollectorRegistry()
 
 build_info = Gauge("agentpager_build_info", "Always 1; the version is in the label.", ["version"], registry=registry)
@@ -46,6 +49,14 @@ heartbeat_at = Gauge(
     "agentpager_heartbeat_last_success_timestamp_seconds", "Last accepted outgoing heartbeat.", registry=registry
 )
 
+# A counter that does not exist before its first event hides that event from increase().
+for event in Event:
+    decisions.labels(event)
+for verdict in Verdict:
+    attempts.labels(verdict)
+for outcome in ("shown", "failed"):
+    edits.labels(outcome)
+
 # The watcher's own, kept in its process and appended to the pager's page.
 watcher_registry = CollectorRegistry()
 rule_evaluations = Counter(
@@ -62,6 +73,7 @@ rule_seconds = Histogram(
 )
 series = Gauge("agentpager_series", "Series in the sample store.", registry=watcher_registry)
 scrapes = Gauge("agentpager_scrapes", "Scrapes since start, by outcome.", ["outcome"], registry=watcher_registry)
+targets = Gauge("agentpager_targets", "Targets by health.", ["health"], registry=watcher_registry)
 
 
 def page() -> bytes:

@@ -113,8 +113,8 @@ def print_table(headings: list[str], rows: list[list[str]], empty: str) -> None:
         grid.add_column(heading, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))  # Text: data must not be read as markup
-    console = Console(highlight=False)
-    console.print(grid, width=console.width if console.is_terminal else 200)
+    wide = None if sys.stdout.isatty() else 300  # what reads a pipe does not want words broken
+    Console(highlight=False, width=wide).print(grid)
 
 
 def act(config_path: Path, verb: str, incident: str, person: str | None, output: str) -> None:

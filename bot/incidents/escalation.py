@@ -58,7 +58,7 @@ def next_rung(incident: Incident, book: Book, now: datetime) -> Rung:
     return Rung(
         step=len(policy.steps),
         round=max(round_, incident.round + 1),
-        people=tuple(last_resort(incident.fallback, book, now)),
+        people=tuple(last_resort(incident.fallback, book, now, declined)),
         wait=policy.fallback_wait,
         exhausted=True,
         skipped=tuple(skipped),

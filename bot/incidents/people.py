@@ -17,7 +17,7 @@ def ack(incident: Incident, actor: str, now: datetime) -> Decision:
     Of an incident that wakes nobody the ack does not run out: there is nobody to wake then.
     """
     if incident.state is State.ACKED and incident.acked_by != actor:
-        raise ConflictError(f"{incident.id} is taken already: {short(incident.acked_by)} has it")
+        raise ConflictError(f"{incident.id} is taken already: {short(incident.acked_by)} has it", incident.acked_by)
     state = next_state(incident.state, Event.ACKED)
     expires = now + ack_timeout(incident) if incident.severity.wakes else None
     again = incident.state is State.ACKED
@@ -38,7 +38,9 @@ def ack(incident: Incident, actor: str, now: datetime) -> Decision:
 def decline(incident: Incident, actor: str, world: World, now: datetime) -> Decision:
     """Wakes the next level now. The one who acked may decline too; that releases the ack."""
     if incident.state is State.ACKED and incident.acked_by != actor:
-        raise ConflictError(f"{incident.id} is not yours to pass on: {short(incident.acked_by)} has it")
+        raise ConflictError(
+            f"{incident.id} is not yours to pass on: {short(incident.acked_by)} has it", incident.acked_by
+        )
     passed = incident.model_copy(update={"declined": (*incident.declined, short(actor))})
     return climb(passed, Event.DECLINED, f"{short(actor)} can't take it", world, now, actor)
 

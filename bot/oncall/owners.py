@@ -5,7 +5,7 @@ Every answer carries its reason in words: "why was I paged?" is asked at night.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -99,10 +99,11 @@ def _behind(target: str, book: Book, at: datetime) -> tuple[list[str], str]:
     return ([duty.person] if duty.person else []), duty.why
 
 
-def last_resort(fallback: str, book: Book, at: datetime) -> list[Reached]:
+def last_resort(fallback: str, book: Book, at: datetime, declined: Collection[str] = ()) -> list[Reached]:
     """The fallback, else the one that the book names now; were even that empty, everybody in the book: no page is
-    ever without a person."""
+    ever without a person. Those who have just said that they cannot take it come last."""
     for target in (fallback, book.fallback):
-        if reached := people_of([target], book, at)[0]:
+        if reached := [one for one in people_of([target], book, at)[0] if one.person not in declined]:
             return reached
-    return [Reached(person, "nobody else is left") for person in book.people]
+    willing = [person for person in book.people if person not in declined]
+    return [Reached(person, "nobody else is left") for person in willing or book.people]

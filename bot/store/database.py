@@ -64,8 +64,9 @@ class Database:
             yield connection
 
     async def ping(self) -> None:
-        async with self._read() as connection:
-            await connection.execute(sa.text("SELECT 1"))
+        """Writes one row, as every page must. Raises whatever the driver raises when that is not possible."""
+        async with self.transaction() as tx:
+            await tx.prove_writable()
 
     async def unresolved(self) -> list[Incident]:
         return await self._incidents(sa.select(incidents.c.doc).where(incidents.c.state != "resolved"))
@@ -127,6 +128,11 @@ class Database:
         )
         found = await self._pages(query)
         return found[0] if found else None
+
+    async def addresses(self) -> dict[str, str]:
+        """Where messages to a channel have landed lately: the name used for it, and Slack's id."""
+        query = sa.select(pages.c.doc).where(pages.c.state == "sent").order_by(pages.c.due_at.desc()).limit(500)
+        return {page.channel: page.slack_channel for page in await self._pages(query) if page.slack_channel}
 
     async def pages_of(self, incident_id: str) -> list[Page]:
         return await self._pages(sa.select(pages.c.doc).where(pages.c.incident == incident_id))

@@ -94,6 +94,9 @@ class Transaction:
         await self._connection.execute(clicks.insert().values(key=event_key, at=now.timestamp()))
         return True
 
+    async def prove_writable(self) -> None:
+        await self._upsert(clicks, clicks.c.key, {"key": "ping", "at": float(2**40)})
+
     async def forget_clicks(self, before: datetime) -> None:
         await self._connection.execute(clicks.delete().where(clicks.c.at < before.timestamp()))
 

@@ -30,6 +30,8 @@ from bot.settings import Http
 
 _QUERY_SECONDS = 30.0
 _MAX_BODY = 1 << 20
+# A proxy on this machine makes everybody look local.
+_PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -100,11 +102,13 @@ def _refusal(settings: Http, request: Request) -> Response | None:
         if hmac.compare_digest(given.encode(), f"Bearer {settings.token.get_secret_value()}".encode()):
             return None
         return _error(401, "unauthorized", "send Authorization: Bearer <http.token>")
+    if any(header in request.headers for header in _PROXIED):
+        return _error(403, "forbidden", "set http.token in agentpager.yaml to be asked through a proxy")
     if request.client is None or not _is_loopback(request.client.host):
         return _error(403, "forbidden", "set http.token in agentpager.yaml to allow other machines")
     host = _hostname(f"//{request.headers.get('host', '')}")
     if host not in _LOCAL_NAMES | _own_names(settings):
-        return _error(403, "forbidden", f'unknown host name "{host}"; set http.external_url or http.token')
+        return _error(403, "forbidden", f'unknown host name "{host}"; set http.token to be asked under another name')
     origin = request.headers.get("origin")
     if request.method != "GET" and origin is not None and _hostname(origin) != host:
         return _error(403, "forbidden", "requests from other sites are refused")
@@ -121,7 +125,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _own_names(settings: Http) -> set[str]:
-    return {_hostname(settings.external_url), _hostname(f"//{settings.listen}")} - {""}
+    return {_hostname(f"//{settings.listen}")} - {""}
 
 
 def _hostname(url: str) -> str:

@@ -97,7 +97,7 @@ async def test_the_command_line_lists_acknowledges_and_resolves(tmp_path):
         assert (await world.incidents())[0]["acked_by"] == "ben"
         code, output = await world.cli("ack", "INC-1", "--as", "ana")
         assert code == 2
-        assert "ben has it" in output
+        assert "Ben Cole has it" in output
         code, output = await world.cli("resolve", "INC-1")
         assert code == 0, output
         assert (await world.incidents())[0]["state"] == "resolved"

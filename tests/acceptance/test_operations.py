@@ -125,3 +125,36 @@ async def test_closed_by_hand_while_it_fires_it_stays_closed_and_is_watched(tmp_
         await world.until(open_again, "opened again: its alert still fires after the ack timeout", 12)
         await world.until(lambda: len(world.pages_to(ANA)) == 2, "and Ana is paged anew", 5)
         assert len(await world.incidents()) == 1
+
+
+async def test_a_second_server_on_the_same_configuration_does_not_start(tmp_path):
+    async with World(tmp_path) as world:
+        await world.start()
+        code, output = await world.cli("serve")
+        assert code == 2
+        assert f"127.0.0.1:{world.port}" in output
+        assert "choose another port" in output
+
+
+async def test_a_change_that_needs_a_restart_is_told_and_the_rest_is_running(tmp_path):
+    async with World(tmp_path) as world:
+        await world.start()
+        config = tmp_path / "agentpager.yaml"
+        config.write_text(config.read_text().replace("#agent-pages", "#other-pages"))
+        status, body = await world.post("/-/reload")
+        assert status == 200, body
+        told = "take effect when agentpager is restarted"
+        await world.until(lambda: any(told in str(message) for message in world.slack.posted("#other-pages")), "told")
+
+
+async def test_nobody_reading_the_log_stops_nothing(tmp_path):
+    async with World(tmp_path) as world:
+        await world.start(deaf_log=True)
+        world.agents["refund-agent"].values["agent_tool_errors"] = 38
+        await world.until(lambda: world.pages_to(ANA), "page to Ana")
+        world.agents["refund-agent"].values["agent_tool_errors"] = 0
+
+        async def over() -> bool:
+            return [row["state"] for row in await world.incidents()] == ["resolved"]
+
+        await world.until(over, "and it goes on")

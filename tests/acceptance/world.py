@@ -163,12 +163,17 @@ class World:
             ).replace("TARGETS\n", targets)
         )
 
-    async def start(self) -> None:
-        """Starts the bot and waits until it is ready."""
-        with self._log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "serve", "--config", str(self.directory), stderr=log, stdout=log
-            )
+    async def start(self, *, deaf_log: bool = False) -> None:
+        """Starts the bot and waits until it is ready; `deaf_log` gives it a pipe that nobody reads any more."""
+        command = (sys.executable, "-m", "bot", "serve", "--config", str(self.directory))
+        if deaf_log:
+            reader, writer = os.pipe()
+            os.close(reader)
+            self.process = await asyncio.create_subprocess_exec(*command, stderr=writer, stdout=writer)
+            os.close(writer)
+        else:
+            with self._log.open("ab") as log:
+                self.process = await asyncio.create_subprocess_exec(*command, stderr=log, stdout=log)
         await self.until(self.is_ready, "ready")
         await self.until(self._scraped, "first scrape")
 
@@ -231,7 +236,7 @@ class World:
             return connection.execute(query).fetchall()
 
     def log(self) -> str:
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
     async def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
         """Polls until the condition holds; fails with the bot's last lines of log."""

@@ -452,7 +452,7 @@ async def test_a_click_that_came_too_late_may_be_tried_again(still):
     await still.report(alert())
     await still.act("ack", "ben")
     for _ in range(2):
-        with pytest.raises(ConflictError, match="ben has it"):
+        with pytest.raises(ConflictError, match="Ben has it"):
             await still.act("ack", "ana", "click-1")
 
 

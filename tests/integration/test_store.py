@@ -396,3 +396,15 @@ async def test_whoever_forces_a_change_is_found_out(store, tmp_path, statements,
         forger.execute(statement)
     forger.close()
     assert await store.broken_audit_row() == broken
+
+
+async def test_ping_fails_when_nothing_can_be_written_though_everything_can_be_read(store, tmp_path):
+    await store.ping()
+    await store.ping()
+    outsider = raw(tmp_path)
+    outsider.execute("CREATE TRIGGER full BEFORE UPDATE ON clicks BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    outsider.commit()
+    outsider.close()
+    assert await store.unresolved() == []
+    with pytest.raises(Exception, match="disk full"):
+        await store.ping()

@@ -174,7 +174,7 @@ async def test_health_and_metrics_need_no_token(locked, path):
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9095", "127.0.0.1", "[::1]:9095", "pager.example.com"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9095", "127.0.0.1", "[::1]:9095"])
 async def test_without_a_token_this_machines_names_are_answered(site, host):
     assert (await site.get("/api/pager/incidents", host=host))[0] == 200
 
@@ -214,7 +214,7 @@ async def test_another_machine_is_refused_without_a_token():
 
 async def test_what_a_proxy_says_about_the_client_counts(site):
     status, body = await site.get("/api/pager/incidents", x_forwarded_for="203.0.113.7")
-    assert (status, body["error"]) == (403, "set http.token in agentpager.yaml to allow other machines")
+    assert (status, body["error"]) == (403, "set http.token in agentpager.yaml to be asked through a proxy")
 
 
 # Health
