@@ -16,7 +16,7 @@ from bot import pipeline, telemetry
 from bot.errors import RemoteError
 from bot.incidents.decision import World
 from bot.incidents.model import Incident
-from bot.paging.attempt import CLIENT_REFUSALS, Verdict, priority
+from bot.paging.attempt import CLIENT_REFUSALS, UNREACHABLE, Verdict, priority
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock, Messenger, Posted
 from bot.renderings import Renderings
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 _THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
 _AT_ONCE = 16  # requests in flight
 _LONGEST_SLEEP = 5.0
+_LONGEST_QUIET = 8.0  # seconds between two tries while Slack cannot be reached
 _FIRST_SLEEP = 0.05
 _EDIT_LANE = "edit "
 _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
@@ -61,6 +62,8 @@ class Outbox:
         self._hurried: set[str] = set()
         self._edit_failures: dict[str, int] = {}
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
+        self._unreachable = 0  # failed connections in a row
+        self._quiet_until = 0.0
         self.channel_refused = ""  # why Slack refuses messages to the default channel for good
 
     def wake(self, hurried: str | None = None) -> None:
@@ -108,10 +111,12 @@ class Outbox:
         waiting = await self._store.waiting(self._clock.now())
         if not waiting:
             return _LONGEST_SLEEP
+        if (quiet := self._quiet()) > 0:
+            return quiet
         known = {incident.id: incident for incident in await self._store.unresolved()}
         pause = _LONGEST_SLEEP
         for page in sorted(waiting, key=lambda page: priority(page, known.get(page.incident or ""))):
-            if page.id in self._busy or page.channel in self._lanes or len(self._tasks) >= _AT_ONCE:
+            if page.id in self._busy or page.channel in self._lanes or len(self._tasks) >= self._at_once:
                 continue
             if page.state is PageState.UNKNOWN:
                 self._spawn(page.id, page.channel, self._settle(page))
@@ -125,6 +130,22 @@ class Outbox:
             else:
                 self._spawn(page.id, page.channel, self._deliver(page, thread))
         return pause
+
+    def _quiet(self) -> float:
+        """Seconds until Slack may be tried again, after a connection failed."""
+        return self._quiet_until - time.monotonic()
+
+    @property
+    def _at_once(self) -> int:
+        """While Slack cannot be reached one request at a time finds out whether it can."""
+        return 1 if self._unreachable else _AT_ONCE
+
+    def _heard_from(self, error: RemoteError | None) -> None:
+        if error is None or error.code != UNREACHABLE:
+            self._unreachable, self._quiet_until = 0, 0.0
+            return
+        self._unreachable += 1
+        self._quiet_until = time.monotonic() + min(0.5 * 2**self._unreachable, _LONGEST_QUIET)
 
     async def _thread_for(self, page: Page) -> tuple[bool, Posted | None]:
         """Thread replies wait for the card; without a card they stand in the channel."""
@@ -182,6 +203,7 @@ class Outbox:
 
     async def _sent(self, page: Page, posted: Posted, incident: Incident | None) -> None:
         now = self._clock.now()
+        self._heard_from(None)
         await pipeline.sent(self._store, page, posted, incident.revision if incident else 0, now)
         self.refused_since = None
         if page.channel == self._world().channel:
@@ -191,6 +213,7 @@ class Outbox:
         log.info("page.sent", page=page.id, person=page.person, channel=page.channel, attempt=page.attempt)
 
     async def _failed(self, page: Page, error: RemoteError) -> None:
+        self._heard_from(error)
         if error.retry_after_seconds is not None:
             self._pace.told_to_wait("chat.postMessage", page.channel, error.retry_after_seconds, time.monotonic())
         verdict = await pipeline.failed(self._store, page, error, self._world(), self._clock.now())
@@ -218,13 +241,15 @@ class Outbox:
 
     async def _start_edits(self) -> float:
         pause = _LONGEST_SLEEP
+        if (quiet := self._quiet()) > 0:
+            return quiet
         outdated = await self._store.outdated()
         failures = {page.id: self._edit_failures.get(page.id, 0) for page, _ in outdated}
         self._edit_failures = {name: count for name, count in failures.items() if count}
         outdated.sort(key=lambda owed: (owed[1].id not in self._hurried, failures[owed[0].id]))
         for page, incident in outdated:
             channel = page.slack_channel or page.channel
-            if page.id in self._busy or len(self._tasks) >= _AT_ONCE or self._editing >= _EDITS_AT_ONCE:
+            if page.id in self._busy or len(self._tasks) >= self._at_once or self._editing >= _EDITS_AT_ONCE:
                 continue
             wait = self._edit_wait(page, channel, hurried=incident.id in self._hurried)
             if wait > 0:
@@ -249,6 +274,7 @@ class Outbox:
         try:
             await self._messenger.update(page, incident, rendered)
         except RemoteError as error:
+            self._heard_from(error)
             telemetry.edits.labels("failed").inc()
             log.warning("edit.failed", page=page.id, error=str(error), code=error.code)
             if not error.permanent or error.code in CLIENT_REFUSALS:

@@ -185,11 +185,19 @@ def _own(incidents: Sequence[Incident]) -> list[Alert]:
 async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
     for decision in decisions:
         pages = plan.pages_for(decision, world.book, now)
+        if any(page.kind is PageKind.RESOLVED for page in pages) and not await _has_card(tx, decision.incident):
+            pages = [page for page in pages if page.kind is not PageKind.RESOLVED]  # the card will say it by itself
         if decision.cancel or pages:
             await _cancel(tx, decision.incident, pages)
         await tx.save_incident(decision.incident)
         await tx.add_pages(pages)
     await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
+
+
+async def _has_card(tx: Transaction, incident: Incident) -> bool:
+    """Whether the card has been sent, or may have been."""
+    gone = {PageState.DUE, PageState.FAILED, PageState.CANCELLED}
+    return any(page.kind is PageKind.CARD and page.state not in gone for page in await tx.pages_of(incident.id))
 
 
 async def _cancel(tx: Transaction, incident: Incident, new: Sequence[Page]) -> None:

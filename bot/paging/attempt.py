@@ -19,7 +19,9 @@ from bot.paging.model import Page, PageKind, PageState
 
 SETTLE = timedelta(seconds=20)  # after this a request of ours can no longer land
 UNREADABLE = timedelta(seconds=60)  # give up reading history and risk one duplicate
-_BACKOFF_CAP = timedelta(seconds=30)
+_BACKOFF_CAP = timedelta(seconds=10)
+_REFUSED_AGAIN = timedelta(seconds=30)
+UNREACHABLE = "unreachable"  # our own code for: no connection, so nothing was sent
 
 # Refusals of the whole client, not of one message: the page stays due until somebody mends the token.
 CLIENT_REFUSALS = frozenset(
@@ -54,6 +56,8 @@ def wanted(page: Page, incident: Incident | None) -> bool:
         return incident.state is State.OPEN
     if page.kind is PageKind.REMINDER:
         return incident.state is State.ACKED and incident.ack_asked
+    if page.kind is PageKind.RUNBOOK:
+        return incident.state is not State.RESOLVED
     return True
 
 
@@ -73,7 +77,7 @@ def after_failure(page: Page, error: RemoteError, now: datetime) -> tuple[Page, 
         due_at = now + timedelta(seconds=error.retry_after_seconds)
         return page.model_copy(update={"state": PageState.DUE, "due_at": due_at, "error": text}), Verdict.TOLD_TO_WAIT
     if error.code in CLIENT_REFUSALS:
-        return _again(page, _BACKOFF_CAP, text, now), Verdict.CLIENT_REFUSED
+        return _again(page, _REFUSED_AGAIN, text, now), Verdict.CLIENT_REFUSED
     if error.permanent:
         return page.model_copy(update={"state": PageState.FAILED, "error": text}), Verdict.REFUSED
     delay = min(timedelta(seconds=2 ** min(page.attempt - 1, 10)), _BACKOFF_CAP)

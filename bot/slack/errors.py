@@ -10,6 +10,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import RemoteError
+from bot.paging.attempt import UNREACHABLE
 
 # Slack's documentation says that part of the work may have been done when it answers with these.
 MAYBE_DONE = frozenset({"internal_error", "fatal_error", "service_unavailable"})
@@ -38,7 +39,7 @@ async def call(method: str, request: Awaitable[Any]) -> dict[str, Any]:
     except SlackApiError as error:
         raise refused(method, error) from error
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise RemoteError(f"{method}: Slack cannot be reached: {error}") from error
+        raise RemoteError(f"{method}: Slack cannot be reached: {error}", code=UNREACHABLE) from error
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         what = "no answer in time" if isinstance(error, asyncio.TimeoutError) else f"connection lost: {error}"
         raise RemoteError(f"{method}: {what}", unknown=True) from error

@@ -187,3 +187,28 @@ async def test_a_broken_file_keeps_the_old_configuration_and_says_so(tmp_path):
         status, body = await world.post("/-/reload")
         assert (status, body) == (200, "reloaded\n")
         assert (await world.get("/-/ready"))["config"]["ok"] is True
+
+
+async def test_slack_away_and_back_pages_once_and_plays_nothing_back(tmp_path):
+    async with World(tmp_path, wait="3s") as world:
+        await world.start()
+        await world.slack.__aexit__(None, None, None)
+        errors(world)
+
+        async def climbed() -> bool:
+            found = await world.incidents()
+            return bool(found) and found[0]["round"] > 1
+
+        await world.until(climbed, "escalation goes on while Slack is away")
+        errors(world, 0)
+
+        async def over() -> bool:
+            return [row["state"] for row in await world.incidents()] == ["resolved"]
+
+        await world.until(over, "and it clears")
+        errors(world)
+        await world.until(lambda: len(world.rows("select id from incidents")) == 2, "it fires again")
+        await world.slack.__aenter__()
+        await world.until(lambda: len(world.cards()) == 2, "one card for each incident", 25)
+        assert "RESOLVED" in world.cards()[0]["text"].upper() or "RESOLVED" in world.cards()[1]["text"].upper()
+        await world.never(lambda: len(world.pages_to(ANA)) > 2, "no page of the outage is played back", 3)
