@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: install demo test check format bench clean
+.PHONY: install demo test check format bench reliability clean
 
 install: $(BIN)/.runtime
 
@@ -39,6 +39,9 @@ format: $(BIN)/.dev
 bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.memory
+
+reliability: $(BIN)/.dev
+	$(BIN)/python -m pytest -v -n 2 tests/acceptance/test_crash.py tests/acceptance/test_faults.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -2,8 +2,8 @@
 
     python benchmarks/bench_scrape.py --pages 200 --samples 100
 
-Pages look like an agent's: two comment lines and a few labels per metric. Prints nanoseconds of CPU per sample, the best
-of nine rounds, for reading alone and for reading and writing to the series store.
+Pages look like an agent's: two comment lines and a few labels per metric. Prints nanoseconds of CPU per sample, the
+best of nine rounds, for reading alone and for reading and writing to the series store.
 """
 
 from __future__ import annotations

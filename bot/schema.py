@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re  # noqa: TID251 - fixed pattern, never a user's
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any
 
@@ -46,6 +46,16 @@ def format_duration(value: timedelta) -> str:
         if count:
             out += f"{count}{unit}"
     return out or "0s"
+
+
+def parse_instant(text: str) -> float:
+    """Unix seconds from seconds or RFC 3339, as Prometheus' API takes them. Raises ValueError with the way out."""
+    for read in (float, lambda written: datetime.fromisoformat(written).timestamp()):
+        try:
+            return read(text)
+        except (ValueError, OverflowError):
+            continue
+    raise ValueError(f'"{text}" is neither a number of seconds nor an RFC 3339 instant such as 2026-12-24T18:00:00Z')
 
 
 def _read_duration(value: Any) -> Any:

@@ -43,7 +43,7 @@ from bot.rules.view import alerts_json, rules_json
 from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import render_incident
 from bot.scheduler import SystemClock, Ticker
-from bot.schema import parse_duration
+from bot.schema import parse_duration, parse_instant
 from bot.sources import Sources
 
 log = structlog.get_logger()
@@ -320,19 +320,15 @@ def _needed(params: dict[str, Any], name: str) -> str:
 
 
 def _time(text: str) -> float:
-    """Seconds since the epoch, an RFC 3339 instant, or, for steps, a duration: as Prometheus' API takes them."""
+    """An instant, or for steps a duration, as Prometheus' API takes them."""
     try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        pass
+        return parse_instant(text)
+    except ValueError as error:
+        wrong = str(error)
     try:
         return parse_duration(text).total_seconds()
     except ValueError:
-        raise QueryError(f'"{text}" is neither a number of seconds nor an RFC 3339 instant') from None
+        raise QueryError(wrong) from None
 
 
 def _instant(seconds: float) -> datetime:

@@ -37,27 +37,15 @@ def _from_file(expr: str, at: str | None, file: Path) -> dict[str, Any]:
     from bot.promql.engine import Engine
     from bot.promql.parse import parse
     from bot.scheduler import SystemClock
+    from bot.schema import parse_instant
 
     try:
-        t = _instant(at) if at else SystemClock().now().timestamp()
+        t = parse_instant(at) if at else SystemClock().now().timestamp()
         return instant_json(Engine(store_of(file.read_bytes(), t)).instant(parse(expr), t))
     except ExpositionError as error:
         raise click.UsageError(f"{file}: {error}") from None
-    except QueryError as error:
+    except (QueryError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-
-
-def _instant(text: str) -> float:
-    from datetime import datetime
-
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise click.BadParameter(f'"{text}" is neither seconds nor an RFC 3339 instant') from None
 
 
 def _table(answer: dict[str, Any]) -> None:

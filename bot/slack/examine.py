@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import RemoteError
 from bot.oncall.model import Book, Person
+from bot.paging.attempt import UNREACHABLE
 from bot.ports import Clock
 from bot.settings import Slack
 from bot.slack.app import whoami
@@ -84,7 +85,7 @@ async def examine(settings: Slack, book: Book, channels: Sequence[str], clock: C
         try:
             home = await whoami(web)
         except RemoteError as error:
-            return [_refused_token(error, settings)], bool(error.code)
+            return [_refused_token(error, settings)], _answered(error)
         found = [Check("auth.test", "ok", f"workspace {home.team_name} ({home.team}), bot {home.bot_user}")]
         found += _scope_checks(home)
         if settings.mode == "socket":
@@ -97,8 +98,13 @@ async def examine(settings: Slack, book: Book, channels: Sequence[str], clock: C
         await session.close()
 
 
+def _answered(error: RemoteError) -> bool:
+    """Slack said no; otherwise nothing was heard from it."""
+    return error.code not in {"", UNREACHABLE}
+
+
 def _refused_token(error: RemoteError, settings: Slack) -> Check:
-    if not error.code:
+    if not _answered(error):
         hint = f"is the way to {settings.api_url} open? Proxies are taken from HTTPS_PROXY"
         return Check("auth.test", "fail", redact(str(error)), hint)
     return Check(
@@ -153,7 +159,7 @@ async def _person_check(web: AsyncWebClient, person: Person, home: Home) -> Chec
         if error.code in {"user_not_found", "user_not_visible"}:
             hint = "in Slack: profile › ⋮ › Copy member ID, and write it as slack: under people"
             return Check(name, "fail", f"there is no Slack user {person.slack}", hint)
-        return Check(name, "fail" if error.code else "warning", redact(str(error)))
+        return Check(name, "fail" if _answered(error) else "warning", redact(str(error)))
     return _judge(name, person, answer.get("user") or {}, home)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 from world import ANA, BEN, CHANNEL, World
 
@@ -161,7 +162,7 @@ async def test_sigterm_stops_both_processes_and_loses_nothing(tmp_path):
         await world.kill(signal.SIGTERM)
         assert world.process is not None
         assert world.process.returncode == 0, world.log()[-3000:]
-        assert not os.path.exists(f"/proc/{watcher}")
+        assert not Path(f"/proc/{watcher}").exists()
         await world.start()
         await world.never(lambda: len(world.pages_to(ANA)) > 1, "no second page for the same incident", 3)
         assert CHANNEL in str(world.rows("select doc from incidents"))

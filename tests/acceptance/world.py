@@ -1,4 +1,4 @@
-"""A whole installation for one test: agents with real `/metrics`, a Slack that can misbehave, and `agentpager serve`."""
+"""A whole installation for one test: agents with real `/metrics`, a Slack that can misbehave, `agentpager serve`."""
 
 from __future__ import annotations
 
@@ -46,8 +46,18 @@ reviewed_on: 2026-11-08
 summary: A tool fails.
 impact: "{{ agent.title }} cannot finish its tasks."
 steps:
-  - {id: errors, kind: check, title: Tool answers, query: 'agent_tool_errors{agent="{{ agent.id }}"}', expect: "< 5", unit: count, on_fail: rotate}
-  - {id: rotate, kind: command, title: Rotate the token, run_on: your laptop, text: "agentctl rotate --agent {{ agent.id }}"}
+  - id: errors
+    kind: check
+    title: Tool answers
+    query: 'agent_tool_errors{agent="{{ agent.id }}"}'
+    expect: "< 5"
+    unit: count
+    on_fail: rotate
+  - id: rotate
+    kind: command
+    title: Rotate the token
+    run_on: your laptop
+    text: "agentctl rotate --agent {{ agent.id }}"
 """
 ONCALL = """
 people:
@@ -157,7 +167,11 @@ class World:
                     targets:
                 TARGETS
                 rules: {{interval: 1s}}
-                slack: {{bot_token: "{BOT_TOKEN}", app_token: "{APP_TOKEN}", channel: "{CHANNEL}", api_url: "{self.slack.api_url}"}}
+                slack:
+                  bot_token: "{BOT_TOKEN}"
+                  app_token: "{APP_TOKEN}"
+                  channel: "{CHANNEL}"
+                  api_url: "{self.slack.api_url}"
                 http: {{listen: "127.0.0.1:{self.port}"}}
                 """
             ).replace("TARGETS\n", targets)

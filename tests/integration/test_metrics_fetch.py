@@ -57,7 +57,11 @@ async def test_a_plain_body(server, client):
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(b"a 1\n" * 1000, mtime=0), gzip.compress(b"a 1\n" * 400, mtime=0) + gzip.compress(b"a 1\n" * 600, mtime=0)]
+    "packed",
+    [
+        gzip.compress(b"a 1\n" * 1000, mtime=0),
+        gzip.compress(b"a 1\n" * 400, mtime=0) + gzip.compress(b"a 1\n" * 600, mtime=0),
+    ],
 )
 async def test_a_gzip_body(server, client, packed):
     server.pages["/metrics"] = answer(packed, Content_Encoding="gzip")
@@ -126,7 +130,10 @@ def raw(text):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n", "payload is not completed"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na 1\n\r\n", "payload is not completed"),
         (b"HTTP/1.0 200 OK\r\n\r\na 1\nb 12", "in the middle of a line"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"a 1\n" * 99, mtime=0)[:-9], "ends too early"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"a 1\n" * 99, mtime=0)[:-9],
+            "ends too early",
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\na 1\n", "not gzip"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\na 1\n", "'br' was not asked for"),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "server returned HTTP status 503 Busy"),

@@ -51,9 +51,7 @@ def test_every_verdict(error, verdict, state, due_at):
     assert changed.error
 
 
-@pytest.mark.parametrize(
-    ("attempt", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (6, 10), (5000, 10)]
-)
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (6, 10), (5000, 10)])
 def test_retries_come_slower_and_slower_but_never_slower_than_ten_seconds(attempt, seconds):
     changed, _ = after_failure(page(attempt=attempt), RemoteError("cannot connect"), NOW)
     assert changed.due_at == after(seconds=seconds)
