@@ -88,6 +88,11 @@ def test_the_tokens_a_mode_needs_are_named(mode, missing):
     assert [finding.message.split(" ")[0] for finding in config.missing_secrets(loaded)] == missing
 
 
+def test_the_secret_of_the_other_mode_need_not_be_set():
+    main = 'slack: {bot_token: xoxb-1, app_token: xapp-1, signing_secret: "${NOT_SET}"}\n'
+    assert config.missing_secrets(config.load(sources_of({**MINIMAL, "agentpager.yaml": main}))) == []
+
+
 def test_a_variable_outside_of_secrets_has_to_be_set():
     files = {**MINIMAL, "agentpager.yaml": 'http: {external_url: "${URL}"}\n'}
     assert told(files) == [
