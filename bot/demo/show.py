@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -60,8 +62,15 @@ class Show:
         self.workspace: Workspace | None = None
 
     async def start(self) -> str:
-        began = time.monotonic()
         self._directory.enter_context(claimed(self._options.directory))
+        turn = await asyncio.to_thread(_take_turn)
+        try:
+            return await self._start()
+        finally:
+            turn.close()
+
+    async def _start(self) -> str:
+        began = time.monotonic()
         ports = free_ports(
             [FIRST_AGENT_PORT + index for index in range(len(ROSTER))] + [PAGER_PORT, self._options.port]
         )
@@ -185,6 +194,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+
+
+def _take_turn() -> contextlib.ExitStack:
+    """Waits while another demo on this machine starts: between choosing a free port and taking it, it may be gone."""
+    turn = contextlib.ExitStack()
+    with contextlib.suppress(OSError):  # somebody else's lock file: the race is unlikely enough
+        file = turn.enter_context((Path(tempfile.gettempdir()) / "agentpager-demo.lock").open("a"))
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return turn
 
 
 def free_ports(wanted: Iterable[int]) -> list[int]:

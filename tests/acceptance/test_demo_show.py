@@ -61,8 +61,12 @@ async def demo(directory, *more):
         yield process, printed[-1].split()[1], printed
     finally:
         with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)  # as a visitor ends it: only then the bot ends with it
+        try:
+            await asyncio.wait_for(process.communicate(), 30)
+        except TimeoutError:
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+            raise
 
 
 def button(message, label):
