@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,13 +77,13 @@ class SlackMessenger:
         """The message that carries this page's id, if it landed. Thread replies are looked for under the card."""
         channel = await self._history_channel(page, thread)
         since = (page.claimed_at or page.due_at) - _SKEW
-        if page.kind not in _THREADED:
-            return await self._search(self._history(channel, since), channel, "page_id", page.id)
-        parent = thread or await self._card(channel, page)
-        if parent is None:
-            # Without a card the reply went into the channel itself.
-            return await self._search(self._history(channel, since), channel, "page_id", page.id)
-        return await self._search(self._replies(channel, parent.ts, since), channel, "page_id", page.id)
+        parent = (thread or await self._card(channel, page)) if page.kind in _THREADED else None
+        # Without a card a reply went into the channel itself.
+        messages = self._replies(channel, parent.ts, since) if parent else self._history(channel, since)
+        async for message in messages:
+            if _payload(message).get("page_id") == page.id:
+                return Posted(channel, str(message.get("ts")))
+        return None
 
     def remember(self, channel: str, slack_channel: str) -> None:
         """Slack's id of a channel known by name; history can only be read by id."""
@@ -179,48 +179,37 @@ class SlackMessenger:
                 return Posted(channel, str(message.get("ts")))
         return None
 
-    async def _search(
-        self, messages: AsyncIterator[dict[str, Any]], channel: str, key: str, wanted: str
-    ) -> Posted | None:
-        async for message in messages:
-            if _payload(message).get(key) == wanted:
-                return Posted(channel, str(message.get("ts")))
-        return None
+    def _history(self, channel: str, since: datetime) -> AsyncIterator[dict[str, Any]]:
+        return _paged(
+            "conversations.history",
+            lambda cursor: self._web.conversations_history(
+                channel=channel, oldest=_oldest(since), include_all_metadata=True, limit=200, cursor=cursor
+            ),
+        )
 
-    async def _history(self, channel: str, since: datetime) -> AsyncIterator[dict[str, Any]]:
-        cursor = ""
-        for _ in range(_HISTORY_PAGES):
-            request = self._web.conversations_history(
-                channel=channel,
-                oldest=f"{since.timestamp():.6f}",
-                include_all_metadata=True,
-                limit=200,
-                cursor=cursor or None,
-            )
-            answer = await call("conversations.history", request)
-            for message in answer.get("messages") or []:
-                yield message
-            cursor = _cursor(answer)
-            if not cursor:
-                return
+    def _replies(self, channel: str, ts: str, since: datetime) -> AsyncIterator[dict[str, Any]]:
+        return _paged(
+            "conversations.replies",
+            lambda cursor: self._web.conversations_replies(
+                channel=channel, ts=ts, oldest=_oldest(since), include_all_metadata=True, limit=200, cursor=cursor
+            ),
+        )
 
-    async def _replies(self, channel: str, ts: str, since: datetime) -> AsyncIterator[dict[str, Any]]:
-        cursor = ""
-        for _ in range(_HISTORY_PAGES):
-            request = self._web.conversations_replies(
-                channel=channel,
-                ts=ts,
-                oldest=f"{since.timestamp():.6f}",
-                include_all_metadata=True,
-                limit=200,
-                cursor=cursor or None,
-            )
-            answer = await call("conversations.replies", request)
-            for message in answer.get("messages") or []:
-                yield message
-            cursor = _cursor(answer)
-            if not cursor:
-                return
+
+async def _paged(method: str, ask: Callable[[str | None], Awaitable[Any]]) -> AsyncIterator[dict[str, Any]]:
+    """The messages of a paged answer, `_HISTORY_PAGES` pages at the most."""
+    cursor = ""
+    for _ in range(_HISTORY_PAGES):
+        answer = await call(method, ask(cursor or None))
+        for message in answer.get("messages") or []:
+            yield message
+        cursor = _cursor(answer)
+        if not cursor:
+            return
+
+
+def _oldest(since: datetime) -> str:
+    return f"{since.timestamp():.6f}"
 
 
 def _cursor(answer: dict[str, Any]) -> str:
