@@ -130,9 +130,10 @@ class Database:
         return found[0] if found else None
 
     async def addresses(self) -> dict[str, str]:
-        """Where messages to a channel have landed lately: the name used for it, and Slack's id."""
+        """Where messages to a channel have landed lately: the name used for it, and Slack's id. The newest counts."""
         query = sa.select(pages.c.doc).where(pages.c.state == "sent").order_by(pages.c.due_at.desc()).limit(500)
-        return {page.channel: page.slack_channel for page in await self._pages(query) if page.slack_channel}
+        newest_first = await self._pages(query)
+        return {page.channel: page.slack_channel for page in reversed(newest_first) if page.slack_channel}
 
     async def pages_of(self, incident_id: str) -> list[Page]:
         return await self._pages(sa.select(pages.c.doc).where(pages.c.incident == incident_id))

@@ -408,3 +408,10 @@ async def test_ping_fails_when_nothing_can_be_written_though_everything_can_be_r
     assert await store.unresolved() == []
     with pytest.raises(Exception, match="disk full"):
         await store.ping()
+
+
+async def test_a_channel_made_anew_is_known_by_where_its_newest_message_landed(store):
+    landed = {"state": PageState.SENT, "channel": "#pages"}
+    await save(store, page(1, **landed, slack_channel="C0NEW", due_at=after(seconds=9)))
+    await save(store, page(2, **landed, slack_channel="C0OLD", due_at=NOW))
+    assert await store.addresses() == {"#pages": "C0NEW"}
