@@ -34,11 +34,17 @@ class Querier(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What templates may know beside the sample, and how much history recorded names need."""
+    """What templates may know beside the sample, how much history recorded names need, and what else is agreed.
+
+    With `hold_without_data` False an alert whose series vanish ends, exactly as in Prometheus. `experimental` lets
+    expressions use experimental functions.
+    """
 
     external_labels: Mapping[str, str] = field(default_factory=dict)
     external_url: str = ""
     recorded_seconds: Mapping[str, float] = field(default_factory=dict)
+    hold_without_data: bool = True
+    experimental: bool = False
 
 
 def samples_of(value: Value) -> Iterable[Sample]:
@@ -210,7 +216,7 @@ class AlertingRule:
         return frozenset(querier.presence(self.compiled.expr, active.source, t)) & self._selectors
 
     def _data(self, old: Active, querier: Querier, now: datetime, t: float) -> Data:
-        if old.phase is Phase.PENDING and not old.restored:
+        if not self._around.hold_without_data or (old.phase is Phase.PENDING and not old.restored):
             return Data.THERE
         here = self._present(old, querier, t) if self._selectors else frozenset()
         complete = here >= old.seen

@@ -575,3 +575,14 @@ def test_an_edited_expression_is_not_believed_before_it_has_its_data(group_of, a
     fresh.adopt(group, after(10))
     assert states(fresh.evaluate(after(20))) == [("a", "firing")]
     assert states(fresh.evaluate(after(310))) == [("a", "resolved")]
+
+
+# As Prometheus does it
+
+
+def test_without_our_hold_an_alert_whose_series_vanish_ends(answers, written):
+    group = GroupState(make_group(HOT), answers, written, Surroundings(hold_without_data=False))
+    answers.result["heat > 5"] = ROOM
+    group.evaluate(NOW)
+    answers.result["heat > 5"], answers.here["heat > 5"] = [], ()
+    assert states(group.evaluate(after(15))) == [("a", "resolved")]
