@@ -33,17 +33,16 @@ from bot.incidents.model import Incident
 from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
 from bot.labels import Labels
 from bot.metrics.scrape import Scraper
-from bot.promql.api import instant_json, range_json
 from bot.promql.engine import Engine
-from bot.promql.parse import parse as parse_query
 from bot.promql.store import SeriesStore
+from bot.promql.value import Value
+from bot.queries import Queries
 from bot.rules.evaluate import Evaluation, GroupState, Surroundings
 from bot.rules.load import required_metrics, warm_seconds, with_builtin
 from bot.rules.view import alerts_json, rules_json
 from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import render_incident
 from bot.scheduler import SystemClock, Ticker
-from bot.schema import parse_duration, parse_instant
 from bot.sources import Sources
 
 log = structlog.get_logger()
@@ -62,11 +61,8 @@ class Watcher:
         self._clock = SystemClock()
         self._store = SeriesStore(_BASE_RETENTION, RLock())
         self._engine = Engine(self._store)
-        self._asked = Engine(
-            self._store
-        )  # for people's questions and runbooks: an engine is used by one thread at a time
+        self._queries = Queries(self._store, self._clock.now)
         self._rules_thread = ThreadPoolExecutor(1, "rules")
-        self._query_threads = ThreadPoolExecutor(1, "queries")
         self._ticker = Ticker(on_error=lambda _: None)
         self._groups: dict[str, GroupState] = {}
         self._config: Config | None = None
@@ -103,8 +99,8 @@ class Watcher:
     async def answer(self, request: Request) -> None:
         methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "configure": self._configure,
-            "query": self._query,
-            "query_range": self._query_range,
+            "query": self._queries.query,
+            "query_range": self._queries.query_range,
             "targets": self._targets,
             "rules": self._rules,
             "alerts": self._alerts,
@@ -166,16 +162,6 @@ class Watcher:
         else:
             await self._scraper.reconfigure(config.settings.metrics)
 
-    async def _query(self, params: dict[str, Any]) -> Any:
-        expr = parse_query(_needed(params, "query"))
-        at = _time(params["time"]) if params.get("time") else self._clock.now().timestamp()
-        return instant_json(await self._in_query_thread(self._asked.instant, expr, at))
-
-    async def _query_range(self, params: dict[str, Any]) -> Any:
-        expr = parse_query(_needed(params, "query"))
-        start, end, step = (_time(_needed(params, name)) for name in ("start", "end", "step"))
-        return range_json(await self._in_query_thread(self._asked.range, expr, start, end, step))
-
     async def _targets(self, _params: dict[str, Any]) -> Any:
         return self._scraper.targets() if self._scraper else {"activeTargets": [], "droppedTargets": []}
 
@@ -196,7 +182,7 @@ class Watcher:
         now = self._clock.now()
         deadline = time.monotonic() + params["budget"]
 
-        def run() -> Any:
+        def run(ask: Callable[[str], Value]) -> Any:
             return render_incident(
                 config.runbooks,
                 incident.going_on or incident.alerts,
@@ -209,12 +195,12 @@ class Watcher:
                 config.agents.get(incident.agent or ""),
                 incident.owner,
                 params["facts"],
-                lambda text: self._asked.instant(parse_query(text), now.timestamp()),
+                ask,
                 now,
                 lambda: deadline - time.monotonic(),
             )
 
-        return (await self._in_query_thread(run)).model_dump(mode="json")
+        return (await self._queries.checking(run, now)).model_dump(mode="json")
 
     async def _release(self, params: dict[str, Any]) -> bool:
         """A human resolved an alert that is held without data."""
@@ -293,9 +279,6 @@ class Watcher:
 
         return await asyncio.get_running_loop().run_in_executor(self._rules_thread, run)
 
-    async def _in_query_thread(self, call: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._query_threads, lambda: call(*args))
-
     def _record(self, t: float, samples: Sequence[tuple[Labels, float]], stale: Sequence[Labels]) -> None:
         """What rules write: recorded series, ALERTS, and the ends of those that are no more."""
         at = np.full(len(samples), t)
@@ -310,25 +293,6 @@ class Watcher:
     def _write_registry(self) -> None:
         if self._config is not None:
             self._record(self._clock.now().timestamp(), registry_series(self._config.agents), [])
-
-
-def _needed(params: dict[str, Any], name: str) -> str:
-    value = params.get(name)
-    if not value:
-        raise QueryError(f'the parameter "{name}" is missing')
-    return str(value)
-
-
-def _time(text: str) -> float:
-    """An instant, or for steps a duration, as Prometheus' API takes them."""
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        wrong = str(error)
-    try:
-        return parse_duration(text).total_seconds()
-    except ValueError:
-        raise QueryError(wrong) from None
 
 
 def _instant(seconds: float) -> datetime:
