@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re  # noqa: TID251 - fixed patterns with possessive loops, never a user's
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.errors import RemoteError
@@ -60,10 +60,12 @@ class SeriesLine:
 
 @dataclass(frozen=True)
 class Page:
-    """A body read in full. `types` are the TYPE lines: family name to type."""
+    """A body read in full. `types`, `helps` and `units` are its TYPE, HELP and UNIT lines, by family name."""
 
     samples: tuple[SeriesLine, ...]
     types: dict[str, str]
+    helps: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
 
 def parse(body: bytes, content_type: str, limits: ScrapeLimits) -> list[Sample]:
@@ -101,10 +103,9 @@ def split_lines(body: bytes, dialect: Dialect, limits: ScrapeLimits) -> list[str
 
 def read_page(lines: list[str], dialect: Dialect) -> Page:
     """The slow path: every line by its grammar."""
-    types: dict[str, str] = {}
-    if dialect is Dialect.OPENMETRICS:
-        return Page(tuple(_openmetrics(lines, types)), types)
-    return Page(tuple(_text(lines, types)), types)
+    said: dict[str, dict[str, str]] = {"TYPE": {}, "HELP": {}, "UNIT": {}}
+    samples = _openmetrics(lines, said) if dialect is Dialect.OPENMETRICS else _text(lines, said)
+    return Page(tuple(samples), said["TYPE"], said["HELP"], said["UNIT"])
 
 
 def read_sample(line: str, number: int, dialect: Dialect) -> SeriesLine:
@@ -120,6 +121,9 @@ def plain_numbers(texts: list[str]) -> bool:
 
 _SIGNS_AWAY = {ord(sign): None for sign in "+-."}
 
+# What the comments say, by kind (TYPE, HELP, UNIT) and family name.
+_Said = dict[str, dict[str, str]]
+
 # --- the text format
 
 
@@ -132,18 +136,18 @@ _TEXT_NAME = re.compile(r"[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)?+[ \t]*+(\{)?+")
 _TEXT_VALUE = re.compile(r"[ \t]*+([^{ \t]++)(?:[ \t]++([+-]?[0-9]{1,18}))?+[ \t\r]*+")
 
 
-def _text(lines: list[str], types: dict[str, str]) -> Iterator[SeriesLine]:
+def _text(lines: list[str], said: _Said) -> Iterator[SeriesLine]:
     for number, line in enumerate(lines, 1):
         bare = line.strip(" \t\r")
         if not bare:
             continue
         if bare[0] == "#":
-            _text_meta(bare, number, types)
+            _text_meta(bare, number, said)
         else:
             yield _text_sample(line, number)
 
 
-def _text_meta(line: str, number: int, types: dict[str, str]) -> None:
+def _text_meta(line: str, number: int, said: _Said) -> None:
     match = _META.fullmatch(line)
     if match is None:
         if _META_BEGUN.match(line):
@@ -152,14 +156,10 @@ def _text_meta(line: str, number: int, types: dict[str, str]) -> None:
     kind, bare, quoted, rest = match.groups()
     if rest and rest[0] not in " \t":
         raise ExpositionError(f"bad metric name in {_cut(line)}", number)
-    if kind == "TYPE":
-        _note_type(types, bare if bare is not None else _unescape(quoted), rest.strip(" \t"), number)
-
-
-def _note_type(types: dict[str, str], name: str, kind: str, number: int) -> None:
-    if kind not in _TEXT_TYPES:
-        raise ExpositionError(f"unknown metric type {_cut(kind)} of {_cut(name)}", number)
-    types[name] = kind
+    name, rest = bare if bare is not None else _unescape(quoted), rest.strip(" \t")
+    if kind == "TYPE" and rest not in _TEXT_TYPES:
+        raise ExpositionError(f"unknown metric type {_cut(rest)} of {_cut(name)}", number)
+    said[kind][name] = rest if kind == "TYPE" else _unescape_help(rest)
 
 
 def _text_sample(line: str, number: int) -> SeriesLine:
@@ -181,7 +181,7 @@ _OM_VALUE = re.compile(r" ([^ ]++)(?: ([^ #][^ ]*+))?+(?: # \{)?+")
 _OM_EXEMPLAR_VALUE = re.compile(r" ([^ ]++)(?: ([^ ]++))?+")
 
 
-def _openmetrics(lines: list[str], types: dict[str, str]) -> Iterator[SeriesLine]:
+def _openmetrics(lines: list[str], said: _Said) -> Iterator[SeriesLine]:
     last = len(lines)
     for number, line in enumerate(lines, 1):
         if not line:
@@ -190,12 +190,12 @@ def _openmetrics(lines: list[str], types: dict[str, str]) -> Iterator[SeriesLine
             if number != last:
                 raise ExpositionError('data after "# EOF"', number + 1)
         elif line[0] == "#":
-            _openmetrics_meta(line, number, types)
+            _openmetrics_meta(line, number, said)
         else:
             yield _openmetrics_sample(line, number)
 
 
-def _openmetrics_meta(line: str, number: int, types: dict[str, str]) -> None:
+def _openmetrics_meta(line: str, number: int, said: _Said) -> None:
     match = _OM_META.fullmatch(line)
     if match is None:
         raise ExpositionError(f"OpenMetrics has only HELP, TYPE, UNIT and EOF after #, got {_cut(line)}", number)
@@ -204,9 +204,9 @@ def _openmetrics_meta(line: str, number: int, types: dict[str, str]) -> None:
     if kind == "TYPE":
         if rest not in _OM_TYPES:
             raise ExpositionError(f"unknown metric type {_cut(rest or '')} of {_cut(name)}", number)
-        types[name] = rest
     elif kind == "UNIT" and rest and not name.endswith(f"_{rest}"):
         raise ExpositionError(f"the unit {_cut(rest)} is not the end of the name {_cut(name)}", number)
+    said[kind][name] = _unescape(rest or "") if kind == "HELP" else rest or ""
 
 
 def _openmetrics_sample(line: str, number: int) -> SeriesLine:
@@ -251,6 +251,7 @@ _LABEL = re.compile(
 )
 _LABELS_END = re.compile(r"[ \t]*+\}")
 _ESCAPE = re.compile(r'\\([\\n"])')
+_HELP_ESCAPE = re.compile(r"\\([\\n])")
 
 
 def _series(line: str, number: int, name_pattern: re.Pattern[str]) -> tuple[str, dict[str, str], int]:
@@ -308,6 +309,13 @@ def _unescape(text: str) -> str:
     if "\\" not in text:
         return text
     return _ESCAPE.sub(lambda match: "\n" if match[1] == "n" else match[1], text)
+
+
+def _unescape_help(text: str) -> str:
+    """The text format escapes no quotes in HELP."""
+    if "\\" not in text:
+        return text
+    return _HELP_ESCAPE.sub(lambda match: "\n" if match[1] == "n" else "\\", text)
 
 
 def _cut(text: str) -> str:

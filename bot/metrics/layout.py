@@ -23,6 +23,7 @@ from bot.metrics.exposition import (
     read_sample,
     split_lines,
 )
+from bot.metrics.metadata import Family, families
 from bot.metrics.naming import Naming, check_limits
 
 Ids = NDArray[np.int64]
@@ -73,6 +74,7 @@ class Layout:
 
     naming: Naming
     intern: Intern
+    families: tuple[Family, ...] = ()  # of the last body read in full
     _memory: _Memory | None = field(default=None, repr=False)
 
     def read(self, body: bytes, content_type: str) -> Reading:
@@ -116,6 +118,7 @@ class Layout:
 
     def _in_full(self, lines: list[str], dialect: Dialect) -> Reading:
         page = read_page(lines, dialect)
+        self.families = families(page.types, page.helps, page.units)
         _refuse_duplicates(page.samples, self.naming.honor_timestamps)
         kept = [entry for entry in page.samples if self.naming.wanted(entry.sample, page)]
         if len(kept) > self.naming.limits.samples:
