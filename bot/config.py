@@ -114,13 +114,15 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
     main, settings = _read_main(sources, findings, unset)
     agents = list(_documents(sources.files["agents"], findings))
     oncall = list(_documents(sources.files["oncall"], findings))
-    groups, rules = _read_rules(list(_documents(sources.files["rules"], findings, traps="warning")), findings)
+    experimental = settings is not None and settings.query.experimental_functions
+    rule_files = list(_documents(sources.files["rules"], findings, traps="warning"))
+    groups, rules = _read_rules(rule_files, findings, experimental)
     runbooks = list(_documents(sources.files["runbooks"], findings))
     for document in runbooks:
         runbook, refused = document.read(Runbook)
         findings += refused
         if runbook is not None:
-            problems = runbook_lint.problems(runbook, PurePath(document.file).stem)
+            problems = runbook_lint.problems(runbook, PurePath(document.file).stem, experimental=experimental)
             findings += [document.finding(found.path, found.code, found.message, found.hint) for found in problems]
     for document in agents:
         findings += document.read(AgentsFile)[1]
@@ -169,7 +171,9 @@ def _entries(
             yield Entry(name, value.model_copy(update={"id": name}) if value else None, document, path)
 
 
-def _read_rules(documents: list[Document], findings: list[Finding]) -> tuple[tuple[Group, ...], list[Entry[Rule]]]:
+def _read_rules(
+    documents: list[Document], findings: list[Finding], experimental: bool
+) -> tuple[tuple[Group, ...], list[Entry[Rule]]]:
     groups: list[Group] = []
     entries: list[Entry[Rule]] = []
     sound_files = True
@@ -178,7 +182,7 @@ def _read_rules(documents: list[Document], findings: list[Finding]) -> tuple[tup
         findings += refused
         sound_files = sound_files and file is not None
         file, places = (file, None) if file is not None else _salvage(document)
-        for problem in rules_load.problems(file):
+        for problem in rules_load.problems(file, experimental=experimental):
             path = _original(problem.path, places)
             findings.append(document.finding(path, problem.code, problem.message, problem.hint))
         for number, group in enumerate(rules_load.parse_groups(file, document.file)):

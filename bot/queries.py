@@ -7,6 +7,7 @@ checks do not wait behind somebody's slow dashboard.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -14,11 +15,12 @@ from typing import Any, TypeVar
 
 from bot.errors import QueryError
 from bot.promql.api import instant_json, range_json
-from bot.promql.engine import Engine
-from bot.promql.parse import parse
+from bot.promql.engine import Engine, Limits
+from bot.promql.parse import Expr, parse
 from bot.promql.store import SeriesStore
 from bot.promql.value import Value
 from bot.schema import parse_duration, parse_instant
+from bot.settings import Query
 
 T = TypeVar("T")
 
@@ -26,25 +28,44 @@ T = TypeVar("T")
 class Queries:
     def __init__(self, store: SeriesStore, now: Callable[[], datetime]) -> None:
         self._now = now
+        self._settings = Query()
         self._engine = Engine(store)
         self._checks = Engine(store)  # an engine is used by one thread at a time
         self._thread = ThreadPoolExecutor(1, "queries")
         self._checks_thread = ThreadPoolExecutor(1, "checks")
 
+    def adjust(self, settings: Query) -> None:
+        """From the next question on."""
+        self._settings = settings
+        for engine in (self._engine, self._checks):
+            engine.adjust(settings.lookback_delta.total_seconds(), engine.limits)
+
+    def _parsed(self, text: str) -> Expr:
+        return parse(text, experimental=self._settings.experimental_functions)
+
+    def _limits(self) -> Limits:
+        """Those of a question that is asked now."""
+        end = time.monotonic() + self._settings.timeout.total_seconds()
+        return Limits(self._settings.max_samples, self._settings.max_series, deadline=lambda: time.monotonic() > end)
+
     async def query(self, params: dict[str, Any]) -> Any:
-        expr = parse(_needed(params, "query"))
+        expr = self._parsed(_needed(params, "query"))
         at = _time(params["time"]) if params.get("time") else self._now().timestamp()
-        return instant_json(await _run(self._thread, lambda: self._engine.instant(expr, at)))
+        return instant_json(await _run(self._thread, lambda: self._engine.instant(expr, at, self._limits())))
 
     async def query_range(self, params: dict[str, Any]) -> Any:
-        expr = parse(_needed(params, "query"))
+        expr = self._parsed(_needed(params, "query"))
         start, end, step = (_time(_needed(params, name)) for name in ("start", "end", "step"))
-        return range_json(await _run(self._thread, lambda: self._engine.range(expr, start, end, step)))
+        return range_json(await _run(self._thread, lambda: self._engine.range(expr, start, end, step, self._limits())))
 
     async def checking(self, work: Callable[[Callable[[str], Value]], T], now: datetime) -> T:
         """What `work` makes of the answers at `now`, off the event loop."""
         at = now.timestamp()
-        return await _run(self._checks_thread, lambda: work(lambda text: self._checks.instant(parse(text), at)))
+
+        def ask(text: str) -> Value:
+            return self._checks.instant(self._parsed(text), at, self._limits())
+
+        return await _run(self._checks_thread, lambda: work(ask))
 
 
 async def _run(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -88,6 +88,16 @@ class Rules(Model):
     interval: Positive = timedelta(seconds=15)
 
 
+class Query(Model):
+    """What one query may use, and what PromQL means beyond its stable core."""
+
+    lookback_delta: Positive = timedelta(minutes=5)
+    timeout: Positive = timedelta(seconds=30)
+    max_samples: int = Field(50_000_000, gt=0)
+    max_series: int = Field(1_000_000, gt=0)
+    experimental_functions: bool = False
+
+
 class Runbooks(Model):
     files: Files = ("runbooks/*.yaml",)
 
@@ -131,6 +141,7 @@ class Heartbeat(Model):
 class Settings(Model):
     metrics: Metrics = Metrics()
     rules: Rules = Rules()
+    query: Query = Query()
     runbooks: Runbooks = Runbooks()
     agents: Agents = Agents()
     oncall: Oncall = Oncall()

@@ -33,7 +33,7 @@ from bot.incidents.model import Incident
 from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
 from bot.labels import Labels
 from bot.metrics.scrape import Scraper
-from bot.promql.engine import Engine
+from bot.promql.engine import Engine, Limits
 from bot.promql.store import SeriesStore
 from bot.promql.value import Value
 from bot.queries import Queries
@@ -122,11 +122,20 @@ class Watcher:
         before, self._config = self._config, config
         groups = with_builtin(config.groups)
         queries = check_queries(config.runbooks)
-        needs = required_metrics(groups, queries)
+        asked = config.settings.query
+        needs = required_metrics(groups, queries, asked.lookback_delta)
         self._store.set_retention(
             max(_BASE_RETENTION, needs.lookback_seconds if needs.names is None else 0), needs.names
         )
-        around = Surroundings(external_url=config.settings.http.external_url, recorded_seconds=warm_seconds(groups))
+        around = Surroundings(
+            external_url=config.settings.http.external_url,
+            recorded_seconds=warm_seconds(groups),
+            experimental=asked.experimental_functions,
+            lookback=asked.lookback_delta,
+        )
+        limits = Limits(asked.max_samples, asked.max_series)
+        await self._in_rules_thread(self._engine.adjust, asked.lookback_delta.total_seconds(), limits)
+        self._queries.adjust(asked)
         fresh = {group.id: GroupState(group, self._engine, self._record, around) for group in groups}
         await self._in_rules_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
         await self._scrape(config)

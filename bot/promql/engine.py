@@ -15,6 +15,7 @@ from bot.errors import QueryError
 from bot.promql.block import Floats, Mask
 from bot.promql.evaluation import Evaluation, Limits, Memo
 from bot.promql.nodes import NAME, Node
+from bot.promql.notes import Notes
 from bot.promql.parse import Expr
 from bot.promql.pinned import Wide, selectors, widened
 from bot.promql.select import Selector
@@ -45,10 +46,15 @@ class Engine:
         # How many expressions of the last round could have been answered from this one.
         self._popular: dict[str, int] = {}
 
-    def instant(self, expr: Expr, t: float, limits: Limits | None = None) -> Value:
-        """The value at t (unix seconds). Raises QueryError."""
+    def adjust(self, lookback_seconds: float, limits: Limits) -> None:
+        """From the next evaluation on; call it from the thread that evaluates."""
+        self.lookback_ms = round(lookback_seconds * 1000)
+        self.limits = limits
+
+    def instant(self, expr: Expr, t: float, limits: Limits | None = None, notes: Notes | None = None) -> Value:
+        """The value at t (unix seconds). Raises QueryError. `notes` collects warnings and infos."""
         t_ms = _millis(t)
-        evaluation = self._at(t_ms, limits)
+        evaluation = self._at(t_ms, limits, notes)
         with np.errstate(all="ignore"):
             return evaluation.value(expr.node, t_ms)
 
@@ -65,12 +71,21 @@ class Engine:
                 self._popular.clear()
             self._popular.update(memo.asked)
 
-    def _at(self, t_ms: int, limits: Limits | None = None) -> Evaluation:
-        memo = self._rounds.get(t_ms) or Memo(self.store, t_ms)
+    def _at(self, t_ms: int, limits: Limits | None = None, notes: Notes | None = None) -> Evaluation:
+        # A remembered answer has lost what there was to remark, so a collector means a memo of its own.
+        memo = (self._rounds.get(t_ms) if notes is None else None) or Memo(self.store, t_ms)
         self.store.evaluating(t_ms)
-        return Evaluation(self, limits or self.limits, t_ms, t_ms, memo)
+        return Evaluation(self, limits or self.limits, t_ms, t_ms, memo, notes)
 
-    def range(self, expr: Expr, start: float, end: float, step: float, limits: Limits | None = None) -> Matrix:
+    def range(
+        self,
+        expr: Expr,
+        start: float,
+        end: float,
+        step: float,
+        limits: Limits | None = None,
+        notes: Notes | None = None,
+    ) -> Matrix:
         """The value at every step from start to end (unix seconds, end included). Raises QueryError."""
         used = limits or self.limits
         start_ms, end_ms, step_ms = _millis(start), _millis(end), _millis(step)
@@ -83,7 +98,7 @@ class Engine:
         if expr.kind not in {"scalar", "vector"}:
             raise QueryError(f"invalid expression type {expr.kind} for range query, must be scalar or instant vector")
         self.store.evaluating(end_ms)
-        evaluation = Evaluation(self, used, start_ms, end_ms, None)
+        evaluation = Evaluation(self, used, start_ms, end_ms, None, notes)
         with np.errstate(all="ignore"):
             return _matrix(evaluation.step(expr.node, t_ms) for t_ms in range(start_ms, end_ms + 1, step_ms))
 

@@ -14,6 +14,7 @@ from bot.promql import aggregate, binary, histogram, maths, nodes, over_time, ra
 from bot.promql import select as selecting
 from bot.promql.block import Block, Floats, Mask
 from bot.promql.nodes import NAME, Aggregate, Anchor, At, Binary, Call, Instant, Negate, Node, Number, Range, Subquery
+from bot.promql.notes import Notes
 from bot.promql.parse import DEFAULT_STEP_MS
 from bot.promql.pinned import Wide
 from bot.promql.select import Selector, Span, Window
@@ -73,12 +74,21 @@ class Surroundings(Protocol):
 class Evaluation:
     """One query on its way: its times, its limits, what it has used so far."""
 
-    def __init__(self, engine: Surroundings, limits: Limits, start_ms: int, end_ms: int, memo: Memo | None) -> None:
+    def __init__(
+        self,
+        engine: Surroundings,
+        limits: Limits,
+        start_ms: int,
+        end_ms: int,
+        memo: Memo | None,
+        notes: Notes | None = None,
+    ) -> None:
         self._engine = engine
         self._limits = limits
         self._start_ms = start_ms
         self._end_ms = end_ms
         self._memo = memo
+        self._notes = notes
         self._touched = 0
 
     # Results ------------------------------------------------------------

@@ -19,7 +19,6 @@ from bot.promql import guard, nodes
 from bot.promql.nodes import Anchor, At, Card, Instant, Kind, Matching, Node
 from bot.promql.signatures import AGGREGATIONS, FUNCTIONS
 
-LOOKBACK_MS = 300_000
 DEFAULT_STEP_MS = 60_000
 # A chain of binary operators is walked in a loop; everything else costs Python frames.
 MAX_DEPTH = 110
@@ -27,7 +26,7 @@ MAX_DEPTH = 110
 
 @dataclass(frozen=True)
 class Selector:
-    """One selector of an expression. `depth_seconds`: how far before the evaluation time it reads."""
+    """One selector of an expression. `depth_seconds`: how far before the evaluation time it reads, lookback aside."""
 
     matchers: tuple[Matcher, ...]
     range_seconds: float
@@ -40,31 +39,37 @@ class Selector:
 
 @dataclass(frozen=True)
 class Expr:
-    """A parsed expression. `text` is what was written, `canonical` is equal for equal meanings."""
+    """A parsed expression. `text` is what was written, `canonical` is equal for equal meanings.
+
+    `depth_seconds` is the deepest selector's; the lookback of instant selectors is the engine's and comes on top.
+    """
 
     text: str
     canonical: str
     kind: Kind
     selectors: tuple[Selector, ...]
-    lookback_seconds: float
+    depth_seconds: float
     node: Node = field(repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
 
 
-def parse(text: str) -> Expr:
-    """Raises QueryError on anything that is not PromQL, UnsupportedQueryError on what this engine does not answer."""
-    return _parse(text.strip() if isinstance(text, str) else text)
+def parse(text: str, *, experimental: bool = False) -> Expr:
+    """Raises QueryError on anything that is not PromQL, UnsupportedQueryError on what this engine does not answer.
+
+    Functions that Prometheus calls experimental are answered with `experimental` only.
+    """
+    return _parse(text.strip() if isinstance(text, str) else text, experimental)
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str) -> Expr:
+def _parse(text: str, experimental: bool) -> Expr:
     plain = guard.checked(text)
     node = _shielded(lambda: _convert(pp.parse(plain), 0))
     selectors = tuple(_selectors(node, 0, 0, under_absent=False))
-    lookback = max((selector.depth_seconds for selector in selectors), default=0.0)
-    return Expr(text, node.key, nodes.kind_of(node), selectors, lookback, node)
+    depth = max((selector.depth_seconds for selector in selectors), default=0.0)
+    return Expr(text, node.key, nodes.kind_of(node), selectors, depth, node)
 
 
 def _shielded(work: Callable[[], Node]) -> Node:
@@ -205,7 +210,7 @@ def _at(modifier: Any) -> At:
 def _selectors(node: Node, range_ms: int, above_ms: int, *, under_absent: bool) -> Iterator[Selector]:
     match node:
         case Instant():
-            depth = above_ms + max(0, node.offset_ms) + max(range_ms, 0) + LOOKBACK_MS
+            depth = above_ms + max(0, node.offset_ms) + max(range_ms, 0)
             yield Selector(
                 node.matchers, range_ms / 1000, node.offset_ms / 1000, under_absent, depth / 1000, node.name, node
             )

@@ -10,14 +10,13 @@ from typing import Any, Protocol
 from bot.errors import QueryError, TemplateError
 from bot.incidents.model import Alert, AlertState
 from bot.labels import Labels, fingerprint
-from bot.promql.parse import LOOKBACK_MS, Expr
+from bot.promql.parse import Expr
 from bot.promql.value import Scalar, Value, Vector
-from bot.rules.load import Compiled, span_seconds
+from bot.rules.load import DEFAULT_LOOKBACK, Compiled, span_seconds
 from bot.rules.state import RESOLVED_RETENTION, Active, Data, Key, Phase, Timing, absent, dump, parse, present, resumed
 from bot.rules.template import Scope
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_LOOKBACK = timedelta(milliseconds=LOOKBACK_MS)
 _STATES = {Phase.FIRING: AlertState.FIRING, Phase.NO_DATA: AlertState.NO_DATA, Phase.RESOLVED: AlertState.RESOLVED}
 
 Sample = tuple[Labels, float]
@@ -45,6 +44,7 @@ class Surroundings:
     recorded_seconds: Mapping[str, float] = field(default_factory=dict)
     hold_without_data: bool = True
     experimental: bool = False
+    lookback: timedelta = DEFAULT_LOOKBACK
 
 
 def samples_of(value: Value) -> Iterable[Sample]:
@@ -223,7 +223,7 @@ class AlertingRule:
         if old.restored and self._distrust_since is not None:
             age = now - self._distrust_since
             some = bool(here) or not self._selectors
-            if age < self._span or (age < self._span + _LOOKBACK and not (complete and some)):
+            if age < self._span or (age < self._span + self._around.lookback and not (complete and some)):
                 return Data.TOO_EARLY
         return Data.THERE if complete else Data.GONE
 

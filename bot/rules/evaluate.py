@@ -80,7 +80,7 @@ class GroupState:
         around = around or Surroundings()
         self._slots = [
             _Slot(compiled, AlertingRule(compiled, group.id, around) if compiled.rule.is_alert else None)
-            for compiled in compile_group(group)
+            for compiled in compile_group(group, experimental=around.experimental)
         ]
         self._orphans: list[Alert] = []
         self._failing_written: dict[Key, Labels] = {}

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re  # noqa: TID251 - fixed patterns, never a user's
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
 from bot.errors import QueryError, TemplateError
-from bot.promql.parse import LOOKBACK_MS, Expr
+from bot.promql.parse import Expr
 from bot.promql.parse import parse as parse_query
 from bot.rules.model import Group, Rule, RuleFile
 from bot.rules.template import Scope, Template
@@ -21,6 +22,8 @@ from bot.rules.template import parse as parse_template
 from bot.yamldoc import parse as parse_yaml
 
 Path = tuple[str | int, ...]
+
+DEFAULT_LOOKBACK = timedelta(minutes=5)
 
 SEVERITIES = ("critical", "warning", "info", "none")
 BUILTIN = "builtin"  # the file name that built-in groups carry
@@ -76,7 +79,7 @@ def with_builtin(groups: Sequence[Group]) -> tuple[Group, ...]:
     return (*groups, *rest)
 
 
-def compile_group(group: Group) -> tuple[Compiled, ...]:
+def compile_group(group: Group, *, experimental: bool = False) -> tuple[Compiled, ...]:
     """Raises QueryError or TemplateError; a group without problems raises nothing."""
     compiled: list[Compiled] = []
     counts: dict[str, int] = {}
@@ -89,7 +92,7 @@ def compile_group(group: Group) -> tuple[Compiled, ...]:
             Compiled(
                 rule,
                 key if counts[key] == 1 else f"{key}#{counts[key]}",
-                parse_query(rule.expr),
+                parse_query(rule.expr, experimental=experimental),
                 templates,
                 {name: parse_template(text) for name, text in rule.annotations.items()},
             )
@@ -97,7 +100,7 @@ def compile_group(group: Group) -> tuple[Compiled, ...]:
     return tuple(compiled)
 
 
-def problems(file: RuleFile) -> list[Problem]:
+def problems(file: RuleFile, *, experimental: bool = False) -> list[Problem]:
     """Everything wrong with one file that is well-formed."""
     found: list[Problem] = []
     names: set[str] = set()
@@ -111,7 +114,7 @@ def problems(file: RuleFile) -> list[Problem]:
             found.append(
                 Problem((*path, "file"), "unknown-key", f'unknown key "file" in group "{group.name}"', "remove it")
             )
-        found += _group_problems(group, path)
+        found += _group_problems(group, path, experimental)
     return found
 
 
@@ -138,7 +141,7 @@ def _identity(rule: Rule, labels: dict[str, str]) -> str:
     return rule.name + "{" + ",".join(f"{name}={labels[name]!r}" for name in sorted(labels)) + "}"
 
 
-def _group_problems(group: Group, path: Path) -> Iterator[Problem]:
+def _group_problems(group: Group, path: Path, experimental: bool) -> Iterator[Problem]:
     yield from _label_names(group.labels, (*path, "labels"))
     seen: set[tuple[bool, str]] = set()
     for index, rule in enumerate(group.rules):
@@ -149,11 +152,11 @@ def _group_problems(group: Group, path: Path) -> Iterator[Problem]:
             place = (*here, "alert" if rule.is_alert else "record")
             yield Problem(place, "duplicate-rule", text, "give one another name or label: their alerts would be one")
         seen.add(key)
-        yield from _rule_problems(rule, here)
+        yield from _rule_problems(rule, here, experimental)
 
 
-def _rule_problems(rule: Rule, path: Path) -> Iterator[Problem]:
-    yield from _expr_problems(rule, (*path, "expr"))
+def _rule_problems(rule: Rule, path: Path, experimental: bool) -> Iterator[Problem]:
+    yield from _expr_problems(rule, (*path, "expr"), experimental)
     yield from _label_names(rule.labels, (*path, "labels"))
     if rule.is_alert:
         yield from _alert_problems(rule, path)
@@ -161,9 +164,9 @@ def _rule_problems(rule: Rule, path: Path) -> Iterator[Problem]:
         yield from _record_problems(rule, path)
 
 
-def _expr_problems(rule: Rule, path: Path) -> Iterator[Problem]:
+def _expr_problems(rule: Rule, path: Path, experimental: bool) -> Iterator[Problem]:
     try:
-        expr = parse_query(rule.expr)
+        expr = parse_query(rule.expr, experimental=experimental)
     except QueryError as error:
         yield Problem(path, "promql", f"{rule.name}: {error}")
         return
@@ -244,31 +247,39 @@ class Needs(NamedTuple):
     lookback_seconds: float
 
 
-def required_metrics(groups: Iterable[Group], queries: Iterable[str] = ()) -> Needs:
+def required_metrics(
+    groups: Iterable[Group], queries: Iterable[str] = (), lookback: timedelta = DEFAULT_LOOKBACK
+) -> Needs:
     """Metric names that rules and further queries read, and how far back, `queries` being runbook checks.
 
     A selector without a fixed name asks for everything. Text that does not parse needs nothing.
     """
+    own = lookback.total_seconds()
     names: dict[str, float] = {}
     longest, everything = 0.0, False
     texts = [rule.expr for group in groups for rule in group.rules]
     for text in (*texts, *queries):
         try:
-            expr = parse_query(text)
+            expr = parse_query(text, experimental=True)
         except QueryError:
             continue
-        longest = max(longest, expr.lookback_seconds)
+        longest = max(longest, expr.depth_seconds + own)
         for selector in expr.selectors:
             if selector.name is None:
                 everything = True
             else:
-                names[selector.name] = max(names.get(selector.name, 0.0), selector.depth_seconds)
+                names[selector.name] = max(names.get(selector.name, 0.0), selector.depth_seconds + own)
     return Needs(None if everything else names, longest)
 
 
 def warm_seconds(groups: Iterable[Group]) -> dict[str, float]:
     """Recorded name → seconds of data it needs before its value means anything, through rules that build on rules."""
-    recorded = {rule.record: parse_query(rule.expr) for group in groups for rule in group.rules if rule.record}
+    recorded = {
+        rule.record: parse_query(rule.expr, experimental=True)
+        for group in groups
+        for rule in group.rules
+        if rule.record
+    }
     memo: dict[str, float] = {}
 
     def of(name: str, above: frozenset[str]) -> float:
@@ -283,5 +294,4 @@ def warm_seconds(groups: Iterable[Group]) -> dict[str, float]:
 
 def span_seconds(expr: Expr, recorded: dict[str, float]) -> float:
     """How much history one expression looks at: ranges, offsets and subqueries, without the engine's own lookback."""
-    own = LOOKBACK_MS / 1000
-    return max((s.depth_seconds - own + recorded.get(s.name or "", 0.0) for s in expr.selectors), default=0.0)
+    return max((s.depth_seconds + recorded.get(s.name or "", 0.0) for s in expr.selectors), default=0.0)

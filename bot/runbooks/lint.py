@@ -45,7 +45,7 @@ class Problem(NamedTuple):
     hint: str = ""
 
 
-def problems(runbook: Runbook, file_stem: str | None = None) -> list[Problem]:
+def problems(runbook: Runbook, file_stem: str | None = None, *, experimental: bool = False) -> list[Problem]:
     """`file_stem` is the file's name without its ending, where there is a file."""
     found: list[Problem] = []
     if file_stem is not None and runbook.id != file_stem:
@@ -58,7 +58,7 @@ def problems(runbook: Runbook, file_stem: str | None = None) -> list[Problem]:
     for severity, text in runbook.severity_hint.items():
         found += _template(text, ("severity_hint", severity), context)
     for index, step in enumerate(runbook.steps):
-        found += _step(runbook, index, step, context)
+        found += _step(runbook, index, step, context, experimental)
     for index, link in enumerate(runbook.links):
         found += _template(link.title, ("links", index, "title"), context)
         found += _address(link.url, ("links", index, "url"), context)
@@ -115,7 +115,7 @@ def _matchers(runbook: Runbook) -> Iterator[Problem]:
             yield Problem(("applies_to", index), "matcher", str(error), 'write for example alertname="AgentDown"')
 
 
-def _step(runbook: Runbook, index: int, step: Step, context: dict[str, Any]) -> Iterator[Problem]:
+def _step(runbook: Runbook, index: int, step: Step, context: dict[str, Any], experimental: bool) -> Iterator[Problem]:
     path: Path = ("steps", index)
     if any(other.id == step.id for other in runbook.steps[:index]):
         yield Problem((*path, "id"), "duplicate-step", f'step "{step.id}" is in this runbook twice', "rename one")
@@ -131,7 +131,7 @@ def _step(runbook: Runbook, index: int, step: Step, context: dict[str, Any]) -> 
     if step.url:
         yield from _address(step.url, (*path, "url"), context)
     if step.kind == "check":
-        yield from _check(step, path, context)
+        yield from _check(step, path, context, experimental)
 
 
 def _keys(step: Step, path: Path) -> Iterator[Problem]:
@@ -180,7 +180,7 @@ def _command(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Proble
         yield Problem((*path, "text"), "command-quotes", text, "remove the quotes: values are quoted for the shell")
 
 
-def _check(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+def _check(step: Step, path: Path, context: dict[str, Any], experimental: bool) -> Iterator[Problem]:
     if step.expect:
         try:
             parse_expect(step.expect)
@@ -192,7 +192,7 @@ def _check(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]
         if "checks" in template.names:
             yield Problem(place, "template", f'the query of "{step.id}" cannot use results of checks', _TEMPLATE_HINT)
         text = template.check(context)
-        kind = parse_query(text).kind if step.query else "vector"
+        kind = parse_query(text, experimental=experimental).kind if step.query else "vector"
     except TemplateError as error:
         yield Problem(place, "template", f'the query of "{step.id}" does not render: {error}', _TEMPLATE_HINT)
     except QueryError as error:

@@ -71,11 +71,11 @@ def test_selectors_stand_in_reading_order_with_how_far_back_they_read():
     expr = parse("rate(a[5m] offset 1m) > on (x) max_over_time(b[1h:2m] offset 3m) or absent(c)")
     found = [(s.name, s.range_seconds, s.offset_seconds, s.under_absent, s.depth_seconds) for s in expr.selectors]
     assert found == [
-        ("a", 300.0, 60.0, False, 300.0 + 60 + 300),
-        ("b", 0.0, 0.0, False, 3600.0 + 180 + 120 + 300),
-        ("c", 0.0, 0.0, True, 300.0),
+        ("a", 300.0, 60.0, False, 300.0 + 60),
+        ("b", 0.0, 0.0, False, 3600.0 + 180 + 120),
+        ("c", 0.0, 0.0, True, 0.0),
     ]
-    assert expr.lookback_seconds == 4200.0
+    assert expr.depth_seconds == 3900.0
 
 
 def test_a_selector_without_a_pinned_name_has_none():
