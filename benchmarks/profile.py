@@ -1,0 +1,134 @@
+"""Where the processor time of a round goes, by part of the product.
+
+    python -m benchmarks.profile [--agents 1000] [--rules 1000] [--rounds 10] [--files]
+
+A timer stops the round every millisecond of processor time and looks at what is being executed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import statistics
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from benchmarks.fleet import rules
+from benchmarks.inside import Inside, quiet
+from benchmarks.machine import describe
+
+EVERY_SECONDS = 0.001
+# The innermost file of ours on the stack decides, save that all below a function of OUTER belongs to its part.
+OUTER = {"watcher.py:_record": "writing series", "watcher.py:_report": "the update for the pager"}
+PARTS = {
+    "reading samples": ("promql/select.py", "promql/block.py", "promql/store.py"),
+    "windows: rate, increase, *_over_time": ("promql/rate.py", "promql/over_time.py", "promql/summing.py"),
+    "aggregations": ("promql/aggregate.py",),
+    "operators and vector matching": ("promql/binary.py", "promql/signatures.py", "promql/maths.py"),
+    "quantiles of histograms": ("promql/histogram.py",),
+    "other evaluation": ("promql/",),
+    "templates": ("rules/template.py", "rules/gofuncs.py", "humanize.py", "templating.py"),
+    "alert state": ("rules/", "incidents/", "labels.py"),
+    "the update for the pager": ("joint.py", "inside.py"),
+    "the round itself": ("watcher.py",),
+}
+
+
+class Inline(Executor):
+    """Runs what it is given at once, so that everything happens in the thread that the timer stops."""
+
+    def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(call(*args, **options))
+        except BaseException as error:  # noqa: BLE001 - as an executor does
+            done.set_exception(error)
+        return done
+
+
+class Sampler:
+    def __init__(self) -> None:
+        self.parts: Counter[str] = Counter()
+        self.places: Counter[str] = Counter()
+
+    def __enter__(self) -> Sampler:
+        signal.signal(signal.SIGPROF, self._look)
+        signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _look(self, _signal: int, frame: FrameType | None) -> None:
+        stack = []
+        while frame is not None:
+            stack.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
+            frame = frame.f_back
+        ours = [place for place in stack if "/bot/" in place or "/benchmarks/inside" in place]
+        self.parts[part_of(ours)] += 1
+        self.places[ours[0].rpartition("/bot/")[2] if ours else "elsewhere"] += 1
+
+
+def part_of(stack: list[str]) -> str:
+    """Innermost first."""
+    for place in stack:
+        for name, part in OUTER.items():
+            if place.endswith(name):
+                return part
+    for place in stack:
+        for part, names in PARTS.items():
+            if any(name in place for name in names):
+                return part
+    return "elsewhere"
+
+
+async def run(agents: int, count: int, rounds: int, *, files: bool) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        inside = Inside(Path(directory), agents, Inline())
+        await inside.configure(rules(count, agents))
+        now = time.time()
+        inside.fill(now - 330, now, 5)
+        for _ in range(3):
+            inside.scrape(time.time())
+            await inside.round()
+        took, sampler = [], Sampler()
+        for _ in range(rounds):
+            inside.scrape(time.time())
+            with sampler:
+                took.append(await inside.round())
+    report(sampler, took, inside, count, files=files)
+
+
+def report(sampler: Sampler, took: list[float], inside: Inside, count: int, *, files: bool) -> None:
+    total = sum(sampler.parts.values()) or 1
+    median = statistics.median(took)
+    print(f"\n{inside.series} series, {count} rules, {inside.alerts} alerts told: {median * 1000:.0f} ms a round\n")
+    print("| part | share | ms |\n| --- | --- | --- |")
+    for part, found in sampler.parts.most_common():
+        print(f"| {part} | {100 * found / total:.0f} % | {1000 * median * found / total:.1f} |")
+    if files:
+        print("\n| function | share |\n| --- | --- |")
+        for place, found in sampler.places.most_common(40):
+            print(f"| {place} | {100 * found / total:.1f} % |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Where the time of a round goes.")
+    parser.add_argument("--agents", type=int, default=1000, help="of a hundred series each (default 1000)")
+    parser.add_argument("--rules", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--files", action="store_true", help="also by function")
+    options = parser.parse_args()
+    quiet()
+    print(describe("python3"))
+    asyncio.run(run(options.agents, options.rules, options.rounds, files=options.files))
+
+
+if __name__ == "__main__":
+    main()
