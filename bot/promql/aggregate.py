@@ -11,6 +11,7 @@ from bot.promql.floats import format_value
 from bot.promql.nodes import Aggregate
 from bot.promql.over_time import quantile
 from bot.promql.space import Groups, Index, Space
+from bot.promql.summing import Members
 from bot.promql.value import Vector
 
 
@@ -38,34 +39,22 @@ def _present(vector: Vector, groups: Groups) -> tuple[Index, Floats]:
 def _reduced(op: str, values: Floats, ids: Index, groups: Groups, sizes: Index, param: float | str | None) -> Floats:
     match op:
         case "sum":
-            return summing.by_group(values, ids, groups.count)
+            return summing.by_group(Members(values, ids, groups.count))
         case "count":
             return sizes.astype(np.float64)
         case "group":
             return np.ones(groups.count)
         case "avg":
-            return _mean(values, ids, groups.count, sizes)
+            return summing.mean_by_group(Members(values, ids, groups.count))
         case "min" | "max":
             return _extreme(values, ids, groups.count, largest=op == "max")
         case "stddev" | "stdvar":
-            mean = _mean(values, ids, groups.count, sizes)
-            off = values - mean[ids]
-            variance = np.bincount(ids, off * off, groups.count) / sizes
+            variance = summing.variance_by_group(Members(values, ids, groups.count))
             return np.sqrt(variance) if op == "stddev" else variance
         case "quantile":
             assert isinstance(param, float)
             return _quantile(param, values, ids, sizes)
     raise QueryError(f"unsupported aggregation: {op}()")
-
-
-def _mean(values: Floats, ids: Index, count: int, sizes: Index) -> Floats:
-    total = summing.by_group(values, ids, count)
-    mean: Floats = total / sizes
-    if np.isinf(total).any():
-        # A sum beyond the largest float may still have a mean.
-        gentle = np.bincount(ids, values / sizes[ids], count)
-        mean = np.where(np.isinf(total), gentle, mean)
-    return mean
 
 
 def _extreme(values: Floats, ids: Index, count: int, *, largest: bool) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bot.promql.block import Floats, Mask
 from bot.promql.select import Window
-from bot.promql.summing import compensated
+from bot.promql.summing import compensated, means, variances
 
 Answer = tuple[Floats, Mask]
 
@@ -27,16 +27,9 @@ def sum_over_time(seen: Window) -> Answer:
 
 
 def avg_over_time(seen: Window) -> Answer:
-    values = _filled(seen, 0.0)
-    total = compensated(values)
-    mean = total / seen.counts
-    # A sum beyond the largest float may still have a mean.
-    over = np.flatnonzero(np.isinf(total))
-    if len(over):
-        some = values[:, over]
-        finite = np.isfinite(some).all(axis=0)
-        mean[over[finite]] = (some[:, finite] / seen.counts[over[finite]]).sum(axis=0)
-    return mean, _some(seen)
+    if not len(seen.values):
+        return np.zeros(len(seen.counts)), _some(seen)
+    return means(_filled(seen, 0.0), seen.counts), _some(seen)
 
 
 def min_over_time(seen: Window) -> Answer:
@@ -73,10 +66,7 @@ def first_over_time(seen: Window) -> Answer:
 
 
 def stdvar_over_time(seen: Window) -> Answer:
-    values = _filled(seen, 0.0)
-    mean = compensated(values) / seen.counts
-    off = values - mean
-    return (np.where(seen.inside, off * off, 0.0)).sum(axis=0) / seen.counts, _some(seen)
+    return variances(seen.values, seen.counts), _some(seen)
 
 
 def stddev_over_time(seen: Window) -> Answer:

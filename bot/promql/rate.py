@@ -46,7 +46,9 @@ def over_window(kind: Kind, seen: Window) -> tuple[Floats, Mask]:
     rise = seen.value_at(last) - seen.values[0]
     if kind.counter and len(seen.values) > 1:
         fell = (seen.values[1:] < seen.values[:-1]) & seen.inside[1:]
-        rise = rise + np.where(fell, seen.values[:-1], 0.0).sum(axis=0)
+        # One reset after the other: the order of additions shows in the last bit.
+        for number in np.flatnonzero(fell.any(axis=1)).tolist():
+            rise = rise + np.where(fell[number], seen.values[number], 0.0)
     width = len(seen.counts)
     first_ms = np.broadcast_to(seen.times[0], width)
     edges = Ends(
