@@ -38,6 +38,7 @@ _WATCHER_LOOK = timedelta(seconds=5)
 _FILE_POLL = timedelta(seconds=10)
 _MEASURE = timedelta(seconds=5)
 _HOUSEKEEPING = timedelta(hours=6)
+_QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 
 
 def read(config_path: Path) -> tuple[Sources, Config]:
@@ -95,8 +96,12 @@ class Service:
     def commands(self) -> Commands:
         return self._desk
 
-    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any:
-        return await self._pager.watcher.ask(method, params, seconds)
+    async def ask_prometheus(self, path: str, fields: list[tuple[str, str]], *, pack: bool) -> tuple[Any, bytes]:
+        """The watcher keeps to the time of `query.timeout`; only one that hangs is given up from here."""
+        seconds = self._pager.config.settings.query.timeout.total_seconds() + _QUERY_GRACE
+        params = {"path": path, "fields": fields, "pack": pack}
+        about, body = await self._pager.watcher.ask("api", params, seconds)
+        return about, body
 
     async def readiness(self) -> dict[str, Any]:
         return await self._pager.readiness()

@@ -34,7 +34,7 @@ class Heartbeat(Model):
 
 
 class Request(Model):
-    """`method` is one of configure, query, query_range, targets, rules, alerts, render, metrics."""
+    """`method` is one of configure, api, cancel, render, release, metrics."""
 
     kind: Literal["request"] = "request"
     id: int
@@ -43,13 +43,17 @@ class Request(Model):
 
 
 class Reply(Model):
-    """Exactly one of `result` and `error` is meant; `error_kind` tells a bad query from a fault."""
+    """Exactly one of `result` and `error` is meant; `error_kind` tells a bad query from a fault.
+
+    `size` bytes of body follow the line as they are: a large answer is handed on without being read.
+    """
 
     kind: Literal["reply"] = "reply"
     id: int
     result: Any = None
     error: str | None = None
     error_kind: str = ""
+    size: int = 0
 
 
 Message = Annotated[Update | Heartbeat | Request | Reply, Field(discriminator="kind")]

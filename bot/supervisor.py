@@ -82,7 +82,11 @@ class WatcherProcess:
         try:
             process.stdin.write(encode(Request(id=number, method=method, params=params)))
             return await asyncio.wait_for(answer, seconds)
+        except asyncio.CancelledError:
+            self._forget(process, number)
+            raise
         except TimeoutError:
+            self._forget(process, number)
             raise RemoteError(
                 f"the watcher did not answer {method} within {seconds:g} s", code="watcher_late"
             ) from None
@@ -90,6 +94,12 @@ class WatcherProcess:
             raise RemoteError("the watcher has just ended", code="watcher_down") from None
         finally:
             self._waiting.pop(number, None)
+
+    @staticmethod
+    def _forget(process: asyncio.subprocess.Process, number: int) -> None:
+        """Nobody waits for the answer any more: the watcher need not work it out."""
+        if process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(encode(Request(id=0, method="cancel", params={"id": number})))
 
     async def configure(self) -> None:
         """Hands over the running configuration. Raises RemoteError when the watcher refuses or is not there."""
@@ -179,8 +189,10 @@ class WatcherProcess:
             match message:
                 case Update():
                     self._take(message)
+                case Reply(size=0):
+                    self._answer(message, None)
                 case Reply():
-                    self._answer(message)
+                    self._answer(message, await process.stdout.readexactly(message.size))
                 case Heartbeat() | Request():
                     pass
 
@@ -191,12 +203,12 @@ class WatcherProcess:
         self._updates[update.group] = update
         self._news.set()
 
-    def _answer(self, reply: Reply) -> None:
+    def _answer(self, reply: Reply, body: bytes | None) -> None:
         answer = self._waiting.get(reply.id)
         if answer is None or answer.done():
             return
         if reply.error is None:
-            answer.set_result(reply.result)
+            answer.set_result(reply.result if body is None else (reply.result, body))
         elif reply.error_kind in {"bad_data", "execution", "timeout"}:
             answer.set_exception(QueryError(reply.error, reply.error_kind))  # type: ignore[arg-type]
         else:

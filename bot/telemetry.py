@@ -71,6 +71,15 @@ rule_seconds = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
     registry=watcher_registry,
 )
+queries = Counter(
+    "agentpager_queries_total", "Questions to the query API.", ["path", "status"], registry=watcher_registry
+)
+query_seconds = Histogram(
+    "agentpager_query_duration_seconds",
+    "Time of one question to the query API, waiting included.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+    registry=watcher_registry,
+)
 series = Gauge("agentpager_series", "Series in the sample store.", registry=watcher_registry)
 scrapes = Gauge("agentpager_scrapes", "Scrapes since start, by outcome.", ["outcome"], registry=watcher_registry)
 targets = Gauge("agentpager_targets", "Targets by health.", ["health"], registry=watcher_registry)

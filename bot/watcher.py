@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -32,6 +32,7 @@ from bot.errors import AgentpagerError, QueryError
 from bot.incidents.model import Incident
 from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
 from bot.labels import Labels
+from bot.metrics.metadata import Family
 from bot.metrics.scrape import Scraper
 from bot.promql.engine import Engine, Limits
 from bot.promql.store import SeriesStore
@@ -39,15 +40,17 @@ from bot.promql.value import Value
 from bot.queries import Queries
 from bot.rules.evaluate import Evaluation, GroupState, Surroundings
 from bot.rules.load import required_metrics, warm_seconds, with_builtin
-from bot.rules.view import alerts_json, rules_json
+from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
 from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import render_incident
 from bot.scheduler import SystemClock, Ticker
+from bot.schema import format_duration
 from bot.sources import Sources
 
 log = structlog.get_logger()
 
 MEMORY_BYTES = 8 << 30  # address space of this process: the child dies, never the pager
+_PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has read
 _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
 _STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
@@ -55,17 +58,25 @@ _EARLY_SHARE = 0.1  # how much of the time may go into evaluations between the r
 _EARLY_GAP = 0.05
 
 
+class Send(Protocol):
+    """Hands a message to the pager; `body` is what follows it."""
+
+    async def __call__(self, message: Update | Heartbeat | Reply, body: bytes = b"") -> None: ...
+
+
 class Watcher:
-    def __init__(self, send: Callable[[Update | Heartbeat | Reply], Awaitable[None]]) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
         self._clock = SystemClock()
         self._store = SeriesStore(_BASE_RETENTION, RLock())
         self._engine = Engine(self._store)
-        self._queries = Queries(self._store, self._clock.now)
+        self._queries = Queries(self._store, self._clock.now, self)
         self._rules_thread = ThreadPoolExecutor(1, "rules")
         self._ticker = Ticker(on_error=lambda _: None)
         self._groups: dict[str, GroupState] = {}
         self._config: Config | None = None
+        self._started = self._clock.now()
+        self._configured: datetime | None = None
         self._scraper: Scraper | None = None
         self._scraped = asyncio.Event()
         self._busy_since: float | None = None
@@ -99,15 +110,14 @@ class Watcher:
     async def answer(self, request: Request) -> None:
         methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "configure": self._configure,
-            "query": self._queries.query,
-            "query_range": self._queries.query_range,
-            "targets": self._targets,
-            "rules": self._rules,
-            "alerts": self._alerts,
+            "cancel": self._cancel,
             "render": self._render,
             "release": self._release,
             "metrics": self._metrics,
         }
+        if request.method == "api":
+            await self._answer_api(request)
+            return
         try:
             reply = Reply(id=request.id, result=await methods[request.method](request.params))
         except QueryError as error:
@@ -117,9 +127,21 @@ class Watcher:
             reply = Reply(id=request.id, error=f"{type(error).__name__}: {error}", error_kind="internal")
         await self._send(reply)
 
+    async def _answer_api(self, request: Request) -> None:
+        """The answer is ready for the wire; the pager hands its bytes on."""
+        params = request.params
+        fields = [(name, value) for name, value in params["fields"]]
+        found = await self._queries.answer(request.id, params["path"], fields, pack=params["pack"])
+        about = {"status": found.status, "packed": found.packed}
+        await self._send(Reply(id=request.id, result=about, size=len(found.body)), found.body)
+
+    async def _cancel(self, params: dict[str, Any]) -> None:
+        self._queries.cancel(params["id"])
+
     async def _configure(self, params: dict[str, Any]) -> None:
         config = await asyncio.to_thread(load, Sources.from_json(params["sources"]))
         before, self._config = self._config, config
+        self._configured = self._clock.now()
         groups = with_builtin(config.groups)
         queries = check_queries(config.runbooks)
         asked = config.settings.query
@@ -171,14 +193,29 @@ class Watcher:
         else:
             await self._scraper.reconfigure(config.settings.metrics)
 
-    async def _targets(self, _params: dict[str, Any]) -> Any:
-        return self._scraper.targets() if self._scraper else {"activeTargets": [], "droppedTargets": []}
+    # Implements queries.Known.
 
-    async def _rules(self, _params: dict[str, Any]) -> Any:
-        return await self._in_rules_thread(rules_json, list(self._groups.values()), self._interval())
+    async def rules(self, wanted: Wanted) -> dict[str, Any]:
+        groups = list(self._groups.values())
+        return dict(await self._in_rules_thread(rules_json, groups, self._interval(), wanted))
 
-    async def _alerts(self, _params: dict[str, Any]) -> Any:
-        return await self._in_rules_thread(alerts_json, list(self._groups.values()))
+    async def alerts(self) -> dict[str, Any]:
+        return dict(await self._in_rules_thread(alerts_json, list(self._groups.values())))
+
+    def targets(self) -> list[dict[str, Any]]:
+        return self._scraper.targets() if self._scraper else []
+
+    def metadata(self) -> list[tuple[Labels, tuple[Family, ...]]]:
+        return self._scraper.metadata() if self._scraper else []
+
+    def runtime(self) -> dict[str, Any]:
+        return {
+            "startTime": shown_instant(self._started),
+            "lastConfigTime": shown_instant(self._configured),
+            "reloadConfigSuccess": self._config is not None,
+            "GOMEMLIMIT": MEMORY_BYTES,
+            "storageRetention": format_duration(timedelta(seconds=_BASE_RETENTION)),
+        }
 
     def _interval(self) -> timedelta:
         return self._config.settings.rules.interval if self._config else timedelta(seconds=15)
@@ -319,9 +356,12 @@ async def run(joint_out: int) -> None:
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     turn = asyncio.Lock()
 
-    async def send(message: Update | Heartbeat | Reply) -> None:
+    async def send(message: Update | Heartbeat | Reply, body: bytes = b"") -> None:
         async with turn:
             writer.write(encode(message))
+            for begin in range(0, len(body), _PIECE):
+                writer.write(body[begin : begin + _PIECE])
+                await writer.drain()
             await writer.drain()
 
     watcher = Watcher(send)

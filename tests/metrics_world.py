@@ -105,10 +105,10 @@ class Watch:
         return found[0][1]
 
     def reasons(self):
-        return {each["scrapeUrl"]: each["lastError"] for each in self.scraper.targets()["activeTargets"]}
+        return {each["scrapeUrl"]: each["lastError"] for each in self.scraper.targets()}
 
     def health(self):
-        return {each["scrapeUrl"]: each["health"] for each in self.scraper.targets()["activeTargets"]}
+        return {each["scrapeUrl"]: each["health"] for each in self.scraper.targets()}
 
     async def until(self, true, seconds=10):
         async with asyncio.timeout(seconds):

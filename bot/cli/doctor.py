@@ -116,7 +116,7 @@ async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(2 * longest.total_seconds() + 1):
             await _until_tried(scraper)
-    active, problems = scraper.targets()["activeTargets"], scraper.problems()
+    active, problems = scraper.targets(), scraper.problems()
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -126,7 +126,7 @@ async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
 
 async def _until_tried(scraper: Any) -> None:
     while True:
-        active = scraper.targets()["activeTargets"]
+        active = scraper.targets()
         if (active or scraper.problems()) and not any(target["health"] == "unknown" for target in active):
             return
         await asyncio.sleep(0.05)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.labels import Labels
 from bot.metrics.discovery import Discovery
 from bot.metrics.fetch import Client
+from bot.metrics.metadata import Family
 from bot.metrics.spec import discovered_specs, distinct, static_specs
 from bot.metrics.target import ScrapedTarget, Store
 from bot.metrics.view import target_json
@@ -77,10 +79,14 @@ class Scraper:
             await self._discovery.follow(settings.scrape)
             self._apply()
 
-    def targets(self) -> dict[str, Any]:
-        """The body of Prometheus' `/api/v1/targets`, without its envelope."""
-        active = [target_json(running.target) for running in self._running.values()]
-        return {"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}
+    def targets(self) -> list[dict[str, Any]]:
+        """The `activeTargets` of Prometheus' `/api/v1/targets`."""
+        return [target_json(running.target) for running in self._running.values()]
+
+    def metadata(self) -> list[tuple[Labels, tuple[Family, ...]]]:
+        """Every target's labels, and what its last page said about its metrics."""
+        targets = [running.target for running in self._running.values()]
+        return [(target.spec.naming.labels, target.layout.families) for target in targets]
 
     def problems(self) -> list[str]:
         """Lists that cannot be read and entries that cannot be scraped, one line each."""

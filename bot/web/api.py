@@ -7,29 +7,31 @@ be able to acknowledge anything.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.errors import AgentpagerError, ConfigError, ConflictError, QueryError, RemoteError, UsageError
+from bot.errors import AgentpagerError, ConfigError, ConflictError, RemoteError, UsageError
 from bot.incidents.model import Incident
 from bot.incidents.people import short
 from bot.ports import Actor, Commands
 from bot.settings import Http
 
-_QUERY_SECONDS = 30.0
 _MAX_BODY = 1 << 20
+_MAX_FIELDS = 1000
+_PIECE = 1 << 20  # of a large answer, between looks at how far the client has read
 # A proxy on this machine makes everybody look local.
 _PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
@@ -42,7 +44,8 @@ class Backend(Protocol):
     @property
     def commands(self) -> Commands: ...
 
-    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
+    async def ask_prometheus(self, path: str, fields: Fields, *, pack: bool) -> tuple[dict[str, Any], bytes]:
+        """`{"status": 200, "packed": false}` and the body of the answer. Raises RemoteError."""
 
     async def readiness(self) -> dict[str, Any]:
         """`{"ready": bool, "checks": {name: "ok" or what is wrong}, "config": {...}}`."""
@@ -62,10 +65,10 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     ]
     if slack_events is not None:
         routes.append(Route("/slack/events", slack_events, methods=["POST"]))
-    prometheus = _Prometheus(backend)
-    ask = _guarded(settings, prometheus.ask)
-    routes += [Route(f"/api/v1/{path}", ask, methods=["GET", "POST"]) for path in ("query", "query_range")]
-    routes += [Route(f"/api/v1/{path}", ask, methods=["GET"]) for path in ("rules", "alerts", "targets")]
+    prometheus = _guarded(settings, _Prometheus(backend).ask)
+    routes += [Route(f"/api/v1/{path}", prometheus, methods=["GET", "POST"]) for path in _ASKED_BY_FORM]
+    routes += [Route(f"/api/v1/{path}", prometheus, methods=["GET"]) for path in _ASKED]
+    routes.append(Route("/api/v1/{path:path}", _guarded(settings, _rest), methods=["GET", "OPTIONS"]))
     pager = _Pager(backend)
     routes += [
         Route("/api/pager/incidents", _guarded(settings, pager.incidents)),
@@ -76,6 +79,24 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     ]
     return Starlette(routes=routes)
 
+
+Fields = list[tuple[str, str]]
+# Prometheus' paths. A form in the body may stand for long queries where Prometheus allows it.
+_ASKED_BY_FORM = ("query", "query_range", "query_exemplars", "format_query", "series", "labels")
+_ASKED = (
+    "label/{name:path}/values",
+    "rules",
+    "alerts",
+    "alertmanagers",
+    "targets",
+    "targets/metadata",
+    "scrape_pools",
+    "metadata",
+    "status/buildinfo",
+    "status/runtimeinfo",
+    "status/flags",
+    "status/tsdb",
+)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -175,33 +196,83 @@ class _Metrics:
 
 
 class _Prometheus:
-    """Prometheus' query API, answered by the watcher."""
+    """Prometheus' HTTP API, answered by the watcher: its bytes are handed on as they come."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     async def ask(self, request: Request) -> Response:
-        method = request.scope["path"].rpartition("/")[2]
+        path = request.scope["path"].removeprefix("/api/v1/")
+        fields = await _fields(request)
+        pack = "gzip" in request.headers.get("accept-encoding", "")
         try:
-            data = await self._backend.ask(method, await _parameters(request), _QUERY_SECONDS)
-        except QueryError as error:
-            status = {"bad_data": 400, "execution": 422, "timeout": 503}[error.kind]
-            return _error(status, error.kind, str(error))
+            answer = await _unless_gone(request, self._backend.ask_prometheus(path, fields, pack=pack))
         except RemoteError as error:
             return _error(503, "unavailable", str(error))
-        return JSONResponse({"status": "success", "data": data})
+        if answer is None:
+            return Response(status_code=499)  # nobody reads it
+        about, body = answer
+        return _Bytes(body, about["status"], {"Content-Encoding": "gzip"} if about["packed"] else {})
 
 
-async def _parameters(request: Request) -> dict[str, Any]:
-    """Of the URL and, as Prometheus does, of a form body."""
-    parameters: dict[str, Any] = dict(request.query_params)
+class _Bytes(Response):
+    """JSON made elsewhere, sent in pieces: uvicorn waits for a slow client between them."""
+
+    def __init__(self, body: bytes, status: int, headers: dict[str, str]) -> None:
+        super().__init__(None, status, {**headers, **_PLAIN_JSON}, "application/json")
+        self._bytes = memoryview(body)
+        self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
+        self.raw_headers.append((b"content-length", str(len(body)).encode()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for begin in range(0, len(self._bytes), _PIECE):
+            piece = bytes(self._bytes[begin : begin + _PIECE])
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+# Labels are somebody else's text: no browser may take an answer for a page.
+_PLAIN_JSON = {"X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding"}
+
+T = TypeVar("T")
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` returns, or None when the client went away before: then the work is given up."""
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, watching):
+            task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _rest(request: Request) -> Response:
+    if request.method == "OPTIONS":
+        return Response(status_code=204)
+    return _error(404, "not_found", f"there is no {request.scope['path']} here; docs/api.md lists what there is")
+
+
+async def _fields(request: Request) -> Fields:
+    """Of a form body and, behind them, of the URL: the first of a name counts, as in Prometheus."""
+    texts = [request.scope["query_string"].decode("latin-1")]
     if request.method == "POST":
-        text = (await _body(request)).decode(errors="replace")
+        texts.insert(0, (await _body(request)).decode(errors="replace"))
+    fields: Fields = []
+    for text in texts:
         try:
-            parameters |= parse_qsl(text, keep_blank_values=True, max_num_fields=100)
+            fields += parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
         except ValueError:
-            raise _BadRequestError(400, "the form has more than 100 fields") from None
-    return parameters
+            raise _BadRequestError(400, f"the form has more than {_MAX_FIELDS} fields") from None
+    return fields
 
 
 async def _body(request: Request) -> bytes:

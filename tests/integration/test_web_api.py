@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from datetime import date
@@ -15,7 +16,7 @@ from core_world import BOOK, NOW, WORLD, alert, no_data, opened
 from pydantic import SecretStr
 
 from bot.commands import roster
-from bot.errors import ConfigError, ConflictError, Finding, QueryError, RemoteError, UsageError
+from bot.errors import ConfigError, ConflictError, Finding, RemoteError, UsageError
 from bot.incidents import people
 from bot.incidents.model import Incident
 from bot.oncall.model import Layer, Schedule
@@ -23,6 +24,7 @@ from bot.ports import Actor, AgentStatus, Outcome
 from bot.settings import Http
 from bot.web import api
 
+LARGE = b'{"data": "' + b"x" * (5 << 20) + b'"}'
 ROTA = Schedule(id="primary", timezone="Europe/Madrid", layers=(Layer(people=("ana", "ben"), start=date(2026, 11, 2)),))
 
 
@@ -75,22 +77,26 @@ class Desk:
 class Backend:
     def __init__(self) -> None:
         self.commands = Desk()
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[str, api.Fields]] = []
+        self.given_up = asyncio.Event()
         self.ready: dict[str, Any] = {"ready": True, "checks": {"store": "ok"}, "config": {"ok": True}}
         self.reload_error: Exception | None = None
 
-    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any:
-        self.asked.append((method, params))
-        match params.get("query"):
-            case "bad":
-                raise QueryError("unexpected end of input")
-            case "slow":
-                raise QueryError("took too long", "timeout")
-            case "broken":
-                raise QueryError("many-to-many matching not allowed", "execution")
-            case "dead":
-                raise RemoteError("the watcher is not running", code="watcher_down")
-        return {"resultType": "scalar", "result": [1.5, "2"]}
+    async def ask_prometheus(self, path: str, fields: api.Fields, *, pack: bool) -> tuple[dict[str, Any], bytes]:
+        self.asked.append((path, fields))
+        query = dict(fields).get("query")
+        if query == "dead":
+            raise RemoteError("the watcher is not running", code="watcher_down")
+        if query == "large":
+            return {"status": 200, "packed": False}, LARGE
+        if query == "packed":
+            return {"status": 200, "packed": True}, gzip.compress(LARGE)
+        if query == "forever":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.given_up.set()
+        return {"status": 422 if query == "broken" else 200, "packed": False}, b'{"data": "as it came"}'
 
     async def readiness(self) -> dict[str, Any]:
         return self.ready
@@ -252,29 +258,77 @@ async def test_a_reload_says_what_came_of_it(site, error, status, text):
 
 
 async def test_a_query_by_url_or_by_form_as_grafana_sends_it(site):
-    expected = {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "2"]}}
-    assert await site.get("/api/v1/query?query=up%2B1&time=5") == (200, expected)
-    assert await site.post("/api/v1/query?time=4", {"query": "up+1", "time": "5", "stats": ""}) == (200, expected)
+    assert await site.get("/api/v1/query?query=up%2B1&time=5") == (200, {"data": "as it came"})
+    form = {"query": "up+1", "time": "5", "stats": ""}
+    assert await site.post("/api/v1/query?time=4", form) == (200, {"data": "as it came"})
     assert site.backend.asked == [
-        ("query", {"query": "up+1", "time": "5"}),
-        ("query", {"query": "up+1", "time": "5", "stats": ""}),
+        ("query", [("query", "up+1"), ("time", "5")]),
+        ("query", [("query", "up+1"), ("time", "5"), ("stats", ""), ("time", "4")]),
     ]
 
 
-@pytest.mark.parametrize("method", ["query_range", "rules", "alerts", "targets"])
-async def test_the_other_paths(site, method):
-    assert (await site.get(f"/api/v1/{method}"))[0] == 200
-    assert site.backend.asked == [(method, {})]
+async def test_repeated_fields_are_all_handed_on(site):
+    await site.get("/api/v1/series?match[]=up&match%5B%5D=down")
+    assert site.backend.asked == [("series", [("match[]", "up"), ("match[]", "down")])]
 
 
-@pytest.mark.parametrize(
-    ("query", "status", "kind"),
-    [("bad", 400, "bad_data"), ("broken", 422, "execution"), ("slow", 503, "timeout"), ("dead", 503, "unavailable")],
-)
-async def test_errors_have_prometheus_shape_and_status(site, query, status, kind):
-    given, body = await site.get(f"/api/v1/query?query={query}")
-    assert (given, body["status"], body["errorType"]) == (status, "error", kind)
-    assert body["error"]
+FORMS = ["query", "query_range", "query_exemplars", "format_query", "series", "labels"]
+PLAIN = [
+    "label/job/values", "label/a%2Fb/values", "rules", "alerts", "alertmanagers", "targets", "targets/metadata",
+    "scrape_pools", "metadata", "status/buildinfo", "status/runtimeinfo", "status/flags", "status/tsdb",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FORMS + PLAIN)
+async def test_the_paths_of_prometheus(site, path):
+    assert (await site.get(f"/api/v1/{path}"))[0] == 200
+    assert site.backend.asked == [(path.replace("%2F", "/"), [])]
+    async with site.session.post(f"/api/v1/{path}") as answer:
+        assert answer.status == (200 if path in FORMS else 405)
+
+
+@pytest.mark.parametrize("path", FORMS + PLAIN)
+async def test_no_path_of_prometheus_escapes_the_token(locked, path):
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        async with locked.session.request(method, f"/api/v1/{path}") as answer:
+            assert answer.status in {401, 405}
+    assert locked.backend.asked == []
+
+
+async def test_a_path_that_is_not_there(site):
+    assert (await site.get("/api/v1/admin/tsdb/snapshot"))[0] == 404
+    async with site.session.options("/api/v1/query") as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+
+
+async def test_an_answer_is_handed_on_with_its_status_and_never_taken_for_a_page(site):
+    async with site.session.get("/api/v1/query?query=broken") as answer:
+        assert (answer.status, await answer.read()) == (422, b'{"data": "as it came"}')
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    async with site.session.head("/api/v1/query?query=up") as answer:
+        assert (answer.status, await answer.read()) == (200, b"")
+
+
+@pytest.mark.parametrize("query", ["large", "packed"])
+async def test_a_large_answer_arrives_whole(site, query):
+    async with site.session.get(f"/api/v1/query?query={query}") as answer:
+        assert await answer.read() == LARGE
+
+
+async def test_a_watcher_that_is_down_is_unavailable(site):
+    status, body = await site.get("/api/v1/query?query=dead")
+    assert (status, body["errorType"], body["error"]) == (503, "unavailable", "the watcher is not running")
+
+
+async def test_a_question_ends_when_whoever_asked_has_gone(site):
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET /api/v1/query?query=forever HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await writer.drain()
+    while not site.backend.asked:
+        await asyncio.sleep(0)
+    writer.close()
+    await asyncio.wait_for(site.backend.given_up.wait(), 10)
 
 
 # Incidents
@@ -394,7 +448,7 @@ async def test_a_body_over_one_mebibyte_is_refused_however_it_is_sent(site, path
 
 
 async def test_a_form_of_very_many_fields_is_refused(site):
-    status, answer = await site.post("/api/v1/query", "a=1&" * 101)
+    status, answer = await site.post("/api/v1/query", "a=1&" * 1001)
     assert (status, answer["errorType"]) == (400, "bad_data")
 
 
