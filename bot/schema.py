@@ -21,7 +21,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-def parse_duration(text: str) -> timedelta:
+def parse_duration(text: str, longest_seconds: float = _LONGEST) -> timedelta:
     """Prometheus' durations: `90s`, `5m`, `1h30m`, `1w`, `0`. Raises ValueError with the way out."""
     if text == "0":
         return timedelta()
@@ -30,8 +30,8 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f'"{text}" is not a duration; write for example 30s, 5m, 1h30m or 1w')
     numbers = match.groups()
     seconds = sum(int(number) * unit for number, unit in zip(numbers, _UNITS.values(), strict=True) if number)
-    if seconds > _LONGEST:
-        raise ValueError(f'"{text}" is too long; the longest duration is 100y')
+    if seconds > longest_seconds:
+        raise ValueError(f'"{text}" is too long; the longest duration is {longest_seconds / _UNITS["y"]:.0f}y')
     return timedelta(seconds=seconds)
 
 

@@ -25,6 +25,16 @@ MAX_DEPTH = 64
 MAX_ALIASES = 32
 MAX_NODES = 250_000  # counted after aliases are expanded, so that 32 aliases cannot multiply a large list
 
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a file may hold. `merges`: merge keys (`<<: *name`) are taken, as other YAML readers do."""
+
+    size: int = MAX_BYTES
+    aliases: int = MAX_ALIASES
+    nodes: int = MAX_NODES
+    merges: bool = False
+
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
@@ -155,11 +165,13 @@ def parse(text: str, file: str, *, traps: Severity = "error") -> Document:
     return document
 
 
-def scan(text: str, file: str, *, traps: Severity = "error") -> tuple[Document | None, list[Finding]]:
+def scan(
+    text: str, file: str, *, traps: Severity = "error", limits: Limits = Limits()
+) -> tuple[Document | None, list[Finding]]:
     """As `parse`, but a document that can still be looked at (a key twice, say) is given back with its findings."""
-    builder = _Builder(file, text, traps)
+    builder = _Builder(file, text, traps, limits)
     try:
-        _refuse_unreadable(text, file)
+        _refuse_unreadable(text, file, limits.size)
         root = builder.build(text.removeprefix("\ufeff"))
     except ConfigError as error:
         return None, [*builder.findings, *error.findings]
@@ -171,9 +183,10 @@ def scan(text: str, file: str, *, traps: Severity = "error") -> tuple[Document |
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def _refuse_unreadable(text: str, file: str) -> None:
-    if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise ConfigError([Finding(file, 0, 0, "yaml-limit", "file is larger than 1 MiB", hint="split it")])
+def _refuse_unreadable(text: str, file: str, size: int) -> None:
+    if len(text) > size or len(text.encode("utf-8", "replace")) > size:
+        message = f"file is larger than {size >> 20} MiB"
+        raise ConfigError([Finding(file, 0, 0, "yaml-limit", message, hint="split it")])
     bad = _UNREADABLE.search(text)
     if bad is not None:
         line = text.count("\n", 0, bad.start()) + 1
@@ -185,8 +198,9 @@ def _refuse_unreadable(text: str, file: str) -> None:
 class _Builder:
     """Turns PyYAML's events into nodes; stops at the first thing that is over a limit or not ours to read."""
 
-    def __init__(self, file: str, text: str, traps: Severity) -> None:
+    def __init__(self, file: str, text: str, traps: Severity, limits: Limits) -> None:
         self.file = file
+        self._limits = limits
         self._lines = text.split("\n")
         self._traps = traps
         self.findings: list[Finding] = []
@@ -237,8 +251,8 @@ class _Builder:
             hint = "quote the value if the * belongs to it"
             raise self._stop(event, "yaml-syntax", f"nothing is called &{event.anchor} above this line", hint)
         self._aliases += 1
-        if self._aliases > MAX_ALIASES:
-            raise self._stop(event, "yaml-limit", f"more than {MAX_ALIASES} aliases")
+        if self._aliases > self._limits.aliases:
+            raise self._stop(event, "yaml-limit", f"more than {self._limits.aliases} aliases")
         node, size = known
         self._count(event, size)
         return node
@@ -271,7 +285,11 @@ class _Builder:
     def _mapping(self, start: Any) -> Mapping:
         entries: dict[str, Node] = {}
         keys: dict[str, Scalar] = {}
+        merged: list[Node] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            if self._limits.merges and _is_merge(event):
+                merged.append(self._node(next(self._events)))
+                continue
             key = self._key(event)
             name = key.text if key.text is not None else str(event.value)
             value = self._node(next(self._events))
@@ -284,13 +302,24 @@ class _Builder:
                     raise self._stop(event, "yaml-limit", f"more than {MAX_COMPLAINTS} mistakes")
                 continue
             entries[name], keys[name] = value, key
+        for node in merged:
+            self._merge(start, node, entries, keys)
         return Mapping(entries, keys, _mark(start.start_mark))
+
+    def _merge(self, start: Any, node: Node, entries: dict[str, Node], keys: dict[str, Scalar]) -> None:
+        """What is written out wins over what is merged in, and of several merged in the first."""
+        for part in node.items if isinstance(node, Sequence) else (node,):
+            if not isinstance(part, Mapping):
+                raise self._stop(start, "yaml-syntax", "a merge key (<<) takes a mapping", "name one with *")
+            for name, value in part.entries.items():
+                if name not in entries:
+                    entries[name], keys[name] = value, part.keys[name]
 
     def _key(self, event: Any) -> Scalar:
         if not isinstance(event, yaml.ScalarEvent):
             hint = "quote it if it is text, for example a template in {{ }}"
             raise self._stop(event, "yaml-syntax", "a key must be a word, not a list or mapping", hint)
-        if not event.style and event.value == "<<":
+        if _is_merge(event):
             raise self._stop(event, "yaml-syntax", "merge keys (<<) are not allowed", "write the keys out")
         node = self._node(event)
         assert isinstance(node, Scalar)
@@ -298,8 +327,9 @@ class _Builder:
 
     def _count(self, event: Any, nodes: int) -> None:
         self._nodes += nodes
-        if self._nodes > MAX_NODES:
-            raise self._stop(event, "yaml-limit", f"more than {MAX_NODES} values", "split the file, use fewer aliases")
+        if self._nodes > self._limits.nodes:
+            message = f"more than {self._limits.nodes} values"
+            raise self._stop(event, "yaml-limit", message, "split the file, use fewer aliases")
 
     def _stop(self, event: Any, code: str, message: str, hint: str = "") -> ConfigError:
         mark = _mark(event.start_mark)
@@ -308,6 +338,10 @@ class _Builder:
 
 _STANDARD = "tag:yaml.org,2002:"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _is_merge(event: Any) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and not event.style and event.value == "<<"
 
 
 def _mark(mark: Any) -> Mark:

@@ -16,7 +16,7 @@ from bot.promql.block import Floats, Mask
 from bot.promql.evaluation import Evaluation, Limits, Memo
 from bot.promql.nodes import NAME, Node
 from bot.promql.notes import Notes
-from bot.promql.parse import Expr
+from bot.promql.parse import DEFAULT_STEP_MS, Expr
 from bot.promql.pinned import Wide, selectors, widened
 from bot.promql.select import Selector
 from bot.promql.space import Space
@@ -32,11 +32,22 @@ _POPULAR = 20_000
 
 
 class Engine:
-    """`lookback_seconds`: how old the newest sample of a series may be for an instant selector to see it."""
+    """`lookback_seconds`: how old the newest sample of a series may be for an instant selector to see it.
 
-    def __init__(self, store: SeriesStore, lookback_seconds: float = 300, limits: Limits | None = None) -> None:
+    `subquery_step_seconds` is the step of subqueries that name none.
+    """
+
+    def __init__(
+        self,
+        store: SeriesStore,
+        lookback_seconds: float = 300,
+        limits: Limits | None = None,
+        *,
+        subquery_step_seconds: float = DEFAULT_STEP_MS / 1000,
+    ) -> None:
         self.store = store
         self.lookback_ms = round(lookback_seconds * 1000)
+        self.subquery_step_ms = max(1, round(subquery_step_seconds * 1000))
         self.limits = limits or Limits()
         self.selector = Selector(store)
         # Rounds under way, by their time. Evaluations outside of a round share nothing with others.

@@ -15,7 +15,6 @@ from bot.promql import select as selecting
 from bot.promql.block import Block, Floats, Mask
 from bot.promql.nodes import NAME, Aggregate, Anchor, At, Binary, Call, Instant, Negate, Node, Number, Range, Subquery
 from bot.promql.notes import Notes
-from bot.promql.parse import DEFAULT_STEP_MS
 from bot.promql.pinned import Wide
 from bot.promql.select import Selector, Span, Window
 from bot.promql.space import Index, Space
@@ -62,6 +61,7 @@ class Surroundings(Protocol):
 
     store: SeriesStore
     lookback_ms: int
+    subquery_step_ms: int
     selector: Selector
 
     def unlabelled(self) -> Space: ...
@@ -361,7 +361,7 @@ class Evaluation:
     def _subquery(self, node: Subquery, t_ms: int) -> tuple[Space, Window]:
         end_ms = self._pinned(t_ms, node.at, node.offset_ms)
         start_ms = end_ms - node.range_ms
-        step_ms = node.step_ms or DEFAULT_STEP_MS
+        step_ms = node.step_ms or self._engine.subquery_step_ms
         first = (start_ms // step_ms + 1) * step_ms
         times = range(first, end_ms + 1, step_ms)
         if len(times) > self._limits.steps:
