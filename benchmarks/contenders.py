@@ -6,22 +6,19 @@ A contender is started with a list of agents and then only asked when a message 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import web
 
 from benchmarks.agents import THRESHOLD, Agent
+from benchmarks.processes import end, fetch, free_port, spawn, until
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
-READY_SECONDS = 60.0
 EXPRESSION = f"agent_tool_errors > {THRESHOLD}"
 BINARIES = ("prometheus", "prometheus-alertmanager")
 
@@ -251,50 +248,8 @@ def _channel(agent: Agent) -> str:
     return f"#{agent.name}"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def write(directory: Path, files: dict[str, Any]) -> None:
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-async def spawn(command: tuple[str, ...], log: Path) -> asyncio.subprocess.Process:
-    with log.open("wb") as file:
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
-        )
-
-
-async def end(process: asyncio.subprocess.Process | None) -> None:
-    if process is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), 15)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-async def fetch(url: str) -> Any:
-    """The JSON there, or None while nobody answers."""
-    try:
-        async with ClientSession() as session, session.get(url) as answer:
-            return await answer.json(content_type=None)
-    except (ClientError, OSError, ValueError):
-        return None
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not await condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited {READY_SECONDS:.0f} s in vain until {what}")
-        await asyncio.sleep(0.2)

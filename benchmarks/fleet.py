@@ -191,7 +191,7 @@ def _rule(index: int, agents: int) -> dict[str, Any]:
         "labels": {
             "severity": "info" if turn % 2 else "warning",
             "kind": name,
-            "team": "team of {{ $labels.job }}",
+            "team": "team of {{ $labels.agent }}",
         },
         "annotations": {
             "summary": f"{name} of {{{{ $labels.agent }}}} is {{{{ $value | humanize }}}}",

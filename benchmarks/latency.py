@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.agents import Agent, Agents
 from benchmarks.contenders import BINARIES, Contender, Ours, Reference
-from benchmarks.machine import describe
+from benchmarks.machine import describe, load
 
 TRIAL_SECONDS = 10.0
 SETTLE_SECONDS = 5.0
@@ -141,7 +141,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         directory = (options.keep or Path(scratch)).resolve()
         code = asyncio.run(run(directory, options.trials, options.answer_ms / 1000))
-    print(describe())
+    print(load())
     return code
 
 

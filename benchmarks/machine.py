@@ -9,13 +9,15 @@ from pathlib import Path
 
 
 def describe(*binaries: str) -> str:
-    """With programs named: cores, Python and their versions. Always the load, which says how quiet the machine was."""
-    load = f"load average over 1 min {os.getloadavg()[0]:.1f}"
-    if not binaries:
-        return load
+    """Cores, Python, the versions of the programs named, and how busy the machine was before."""
     found = [f"{os.cpu_count()} cores ({_processor()})", f"{platform.system()} {platform.release()}"]
     found += [f"Python {platform.python_version()}", *(_version(name) for name in binaries)]
-    return ", ".join([*found, load])
+    return ", ".join([*found, load()])
+
+
+def load() -> str:
+    """Says how quiet the machine was."""
+    return f"load average over 1 min {os.getloadavg()[0]:.1f}"
 
 
 def _processor() -> str:

@@ -16,45 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.machine import describe
+from benchmarks.processes import Usage, children, usage
 
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Usage:
-    """In KiB. PSS counts a page that two processes share half for each, so sums of it are true."""
-
-    command: str
-    rss: int
-    pss: int
-    peak: int
-    cpu_seconds: float
-    threads: int
-
-
-def usage(pid: int) -> Usage:
-    process = Path(f"/proc/{pid}")
-    status = _fields((process / "status").read_text())
-    rollup = _fields((process / "smaps_rollup").read_text().partition("\n")[2])
-    after_name = (process / "stat").read_text().rpartition(")")[2].split()
-    cpu = (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
-    words = (process / "cmdline").read_bytes().rstrip(b"\0").decode().split("\0")
-    command = " ".join([Path(words[0]).name, *words[1:]])
-    return Usage(command, status["VmRSS"], rollup["Pss"], status["VmHWM"], cpu, status["Threads"])
-
-
-def _fields(text: str) -> dict[str, int]:
-    pairs = (line.split() for line in text.splitlines())
-    return {pair[0].rstrip(":"): int(pair[1]) for pair in pairs if len(pair) > 1 and pair[1].isdigit()}
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def idle(directory: Path, seconds: float) -> list[tuple[Usage, Usage]]:
