@@ -53,7 +53,7 @@ class Reply(Model):
     result: Any = None
     error: str | None = None
     error_kind: str = ""
-    size: int = 0
+    size: int | None = None
 
 
 Message = Annotated[Update | Heartbeat | Request | Reply, Field(discriminator="kind")]

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
@@ -34,6 +35,7 @@ from bot.promql.lookup import Found, Period
 from bot.promql.notes import Notes
 from bot.promql.parameters import Form, selector_of, unescaped, wrong
 from bot.promql.parse import Expr, parse
+from bot.promql.pretty import pretty
 from bot.promql.store import SeriesStore
 from bot.promql.value import Value
 from bot.rules.view import Wanted, first_page
@@ -82,7 +84,7 @@ class Answer:
 
 @dataclass
 class Result:
-    """What an endpoint found: its `data` in pieces of JSON, and remarks."""
+    """What an endpoint found: its `data` in pieces of JSON, none when there is nothing to say, and remarks."""
 
     data: Iterable[str]
     notes: Notes = field(default_factory=Notes)
@@ -286,15 +288,16 @@ class Queries:
         start, end = form.optional_instant("start"), form.optional_instant("end")
         if start is not None and end is not None and end < start:
             raise QueryError("end timestamp must not be before start timestamp")
-        self._parsed(form.first("query"))
-        return _plain([])
+        expr = self._parsed(form.first("query"))
+        return _plain([]) if expr.selectors else lambda _engine, _patience: Result(())
 
     async def _format(self, form: Form) -> Work:
-        return _plain(str(form.expression(experimental=True)))
+        return _plain(pretty(form.expression(experimental=True)))
 
     # Series and labels
 
-    def _found(self, form: Form, period: Period) -> Callable[[Engine], Iterator[Found]]:
+    def _found(self, form: Form) -> Callable[[Engine], Iterator[Found]]:
+        period = _period(form)
         sets = form.matcher_sets()
         if not sets:
             return lambda _: lookup.everything(self._store, period)
@@ -304,11 +307,15 @@ class Queries:
         if not form.every("match[]"):
             raise QueryError("no match[] parameter provided")
         limit = form.limit()
-        found = self._found(form, _period(form))
+        period = _period(form)
+        try:
+            sets = form.matcher_sets()
+        except QueryError as error:
+            raise wrong("match[]", str(error)) from None
 
         def work(engine: Engine, patience: Patience) -> Result:
-            sets = [_label_sets(one, patience) for one in found(engine)]
-            texts = [text for one in sets for text in one]
+            found = lookup.series(engine.selector, sets, period)
+            texts = [text for one in found for text in _label_sets(one, patience)]
             if len(sets) > 1:
                 texts = list(dict.fromkeys(texts))
             return _cut_list(texts, limit)
@@ -317,14 +324,14 @@ class Queries:
 
     async def _labels(self, form: Form) -> Work:
         limit = form.limit()
-        found = self._found(form, _period(form))
+        found = self._found(form)
         return lambda engine, _: _cut_list(list(map(quoted, lookup.label_names(found(engine)))), limit)
 
     def _label_values(self, name: str, form: Form) -> Work:
         if not name:
             raise QueryError('invalid label name: ""')
         limit = form.limit()
-        found = self._found(form, _period(form))
+        found = self._found(form)
         return lambda engine, _: _cut_list(list(map(quoted, lookup.label_values(found(engine), name))), limit)
 
     # Rules and targets
@@ -357,12 +364,14 @@ class Queries:
 
     async def _targets(self, form: Form) -> Work:
         pool, state = form.first("scrapePool"), form.first("state").lower()
-        found = [target for target in self._known.targets() if not pool or target["scrapePool"] == pool]
+        known = self._known.targets()
+        pools = dict.fromkeys(sorted({target["scrapePool"] for target in known}), 0)
+        found = [target for target in known if not pool or target["scrapePool"] == pool]
         active = sorted(found, key=lambda target: str(target["scrapePool"]))
         shown: dict[str, Any] = {
             "activeTargets": active if state in {"", "any", "active"} else [],
             "droppedTargets": [],
-            "droppedTargetCounts": {} if state in {"", "any", "dropped"} else None,
+            "droppedTargetCounts": pools if state in {"", "any", "dropped"} else None,
         }
         return _plain(shown)
 
@@ -418,6 +427,8 @@ class Queries:
         return _plain(
             {
                 **self._known.runtime(),
+                "CWD": str(Path.cwd()),
+                "hostname": platform.node(),
                 "serverTime": self._now().isoformat().replace("+00:00", "Z"),
                 "corruptionCount": 0,
                 "goroutineCount": threading.active_count(),
@@ -533,7 +544,7 @@ def _late(where: str) -> QueryError:
 
 
 def _success(result: Result, patience: Patience, pack: bool) -> Answer:
-    parts = [b'{"status":"success","data":']
+    parts: list[bytes] = [b'{"status":"success","data":']
     size = 0
     for piece in result.data:
         part = piece.encode(errors="replace")
@@ -546,6 +557,8 @@ def _success(result: Result, patience: Patience, pack: bool) -> Answer:
                 "execution",
             )
         _check(patience)
+    if not size:
+        return Answer(204, b"")
     for name, remarks in (("warnings", result.notes.warnings), ("infos", result.notes.infos)):
         if remarks:
             parts.append(f',"{name}":{json.dumps(_few(list(remarks), name))}'.encode())

@@ -189,10 +189,14 @@ class WatcherProcess:
             match message:
                 case Update():
                     self._take(message)
-                case Reply(size=0):
+                case Reply(size=None):
                     self._answer(message, None)
                 case Reply():
-                    self._answer(message, await process.stdout.readexactly(message.size))
+                    try:
+                        body = await process.stdout.readexactly(message.size or 0)
+                    except asyncio.IncompleteReadError:
+                        return  # it has just ended
+                    self._answer(message, body)
                 case Heartbeat() | Request():
                     pass
 

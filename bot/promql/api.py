@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bot.promql.floats import format_json
+from bot.promql.floats import format_json, format_value
 from bot.promql.space import Index, Space
 from bot.promql.value import Floats, Matrix, Scalar, Series, String, Value, Vector
 
@@ -20,7 +20,7 @@ _SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e16
 
 
 def instant_json(value: Value) -> dict[str, Any]:
-    """The `data` object of /api/v1/query."""
+    """The `data` object of /api/v1/query and query_range."""
     data: dict[str, Any] = json.loads("".join(value_text(value)))
     return data
 
@@ -29,7 +29,7 @@ def value_text(value: Value, limit: int = 0) -> Iterator[str]:
     """The `data` object of /api/v1/query and query_range; a `limit` above 0 cuts off further series."""
     match value:
         case Scalar():
-            yield f'{{"resultType":"scalar","result":[{instant_text(value.t)},"{format_json(value.value)}"]}}'
+            yield f'{{"resultType":"scalar","result":[{instant_text(value.t)},"{format_value(value.value)}"]}}'
         case String():
             yield f'{{"resultType":"string","result":[{instant_text(value.t)},{quoted(value.value)}]}}'
         case Vector():
@@ -40,11 +40,6 @@ def value_text(value: Value, limit: int = 0) -> Iterator[str]:
             yield '{"resultType":"matrix","result":['
             yield from _matrix(value.series[:limit] if limit else value.series)
             yield "]}"
-
-
-def range_json(matrix: Matrix) -> dict[str, Any]:
-    """The `data` object of /api/v1/query_range."""
-    return instant_json(matrix)
 
 
 def size_of(value: Value) -> int:

@@ -84,7 +84,7 @@ Fields = list[tuple[str, str]]
 # Prometheus' paths. A form in the body may stand for long queries where Prometheus allows it.
 _ASKED_BY_FORM = ("query", "query_range", "query_exemplars", "format_query", "series", "labels")
 _ASKED = (
-    "label/{name:path}/values",
+    "label/{name}/values",
     "rules",
     "alerts",
     "alertmanagers",
@@ -225,6 +225,7 @@ class _Bytes(Response):
         self.raw_headers.append((b"content-length", str(len(body)).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`receive` is not asked: the client is there or the pieces go nowhere."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for begin in range(0, len(self._bytes), _PIECE):
             piece = bytes(self._bytes[begin : begin + _PIECE])

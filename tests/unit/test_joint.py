@@ -16,6 +16,7 @@ MESSAGES = [
     Request(id=1, method="query", params={"query": "up", "time": 1.5}),
     Reply(id=1, result={"resultType": "scalar", "result": [1.5, "2"]}),
     Reply(id=2, error="no such metric", error_kind="bad_data"),
+    Reply(id=3, result={"status": 200, "packed": False}, size=10_000_000),
 ]
 
 
