@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ import yaml
 
 from benchmarks.fleet import groups
 from benchmarks.inside import write_configuration
-from benchmarks.processes import binary, die_with_parent, end, fetch, free_port, spawn, text, until
+from benchmarks.processes import binary, cpu_seconds, die_with_parent, end, fetch, free_port, spawn, text, until
 from bot.joint import Update
 from bot.sources import read_sources
 from bot.supervisor import WatcherProcess
@@ -29,7 +30,7 @@ Alerts = frozenset[tuple[frozenset[tuple[str, str]], str]]  # labels and state
 
 
 class Engine(Protocol):
-    """`scraping` are the ids of the processes that scrape, `working` those and the ones that evaluate rules."""
+    """`last_round` is the number of rounds so far and what the last one took; `processes` are ids."""
 
     name: str
     version: str
@@ -271,6 +272,24 @@ class Ours:
 
     async def _ready(self) -> bool:
         return self._watcher.ready
+
+
+def made(names: Sequence[str], directory: Path, notifier_port: int) -> list[Engine]:
+    """Each with a directory of its own."""
+    engines: dict[str, Callable[[Path], Engine]] = {
+        "prometheus": Prometheus,
+        "victoria": lambda own: VictoriaMetrics(own, notifier_port),
+        "ours": Ours,
+    }
+    places = [directory / name for name in names]
+    for place in places:
+        place.mkdir()
+    return [engines[place.name](place) for place in places]
+
+
+def used(engine: Engine) -> float:
+    """Processor seconds of its processes."""
+    return sum(cpu_seconds(pid) for pid in engine.processes)
 
 
 def prometheus_config(targets: Path, scrape_seconds: float) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import logging
 import sys
 import time
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,34 @@ from bot.sources import read_sources
 from bot.watcher import Watcher
 
 SLEEPY = 86_400.0  # no round comes by itself while one is measured
+START = 1_700_000_000.0
+SCRAPE_SECONDS = 5.0
+ROUND_SECONDS = 15.0
+
+
+class Clock:
+    """Goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.t = START
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.t, UTC)
 
 
 class Inside:
+    """`fill` and `round` move the time."""
+
     def __init__(self, directory: Path, agents: int, thread: Executor | None = None) -> None:
         self.fleet = Fleet(agents)
+        self.clock = Clock()
         self.update: Update | None = None
         self.sent_bytes = 0
         self._directory = directory
         self._watcher = Watcher(self._send)
         if thread is not None:
             self._watcher._rules_thread = thread  # type: ignore[assignment]
+        self._watcher._clock = self.clock  # type: ignore[assignment]
         self._store = self._watcher._store
         self._ids: list[Any] = []
 
@@ -42,28 +61,34 @@ class Inside:
         sources = read_sources(self._directory, {}).for_watcher().to_json()
         await self._watcher.answer(Request(id=1, method="configure", params={"sources": sources, "states": {}}))
 
-    def fill(self, begin: float, end: float, interval: float) -> None:
-        """Scrapes of the whole fleet, the last one at `end`."""
-        scrapes = int((end - begin) / interval)
-        for number in range(scrapes, -1, -1):
-            self.scrape(end - number * interval)
+    def keep_all(self, seconds: float) -> None:
+        """As if some rule looked so far back at every metric."""
+        self._store.set_retention(seconds)
 
-    def scrape(self, t: float) -> None:
-        """Every agent at a moment of its own, within a second before t."""
+    def fill(self, seconds: float, every: float = SCRAPE_SECONDS) -> None:
+        """So much time goes by, with a scrape of the whole fleet every so often."""
+        for _ in range(round(seconds / every)):
+            self.clock.t += every
+            self._scrape()
+
+    def _scrape(self) -> None:
+        """Every agent at a moment of its own, within the second before now."""
         if not self._ids:
             self._ids = [self._interned(number) for number in range(len(self.fleet.names))]
-        count = len(self._ids)
+        count, t = len(self._ids), self.clock.t
         for number, (ids, values) in enumerate(zip(self._ids, self.fleet.values(t), strict=True)):
             self._store.append(self.fleet.names[number], round(t - 1 + number / count, 3), ids, values)
 
     def _interned(self, number: int) -> Any:
         return np.array([self._store.intern(labels) for labels in self.fleet.series(number)])
 
-    async def round(self) -> float:
-        """Processor seconds of one regular round; what it told the pager is in `update`."""
+    async def round(self, around: AbstractContextManager[object] = nullcontext()) -> float:  # noqa: B008
+        """Processor seconds of the next regular round; what it told the pager is in `update`."""
+        self.fill(ROUND_SECONDS)
         (name,) = (name for name in self._watcher._groups if name.endswith(";bench"))
         begun = time.process_time()
-        await self._watcher._evaluate(name, early=False)
+        with around:
+            await self._watcher._evaluate(name, early=False)
         return time.process_time() - begun
 
     @property

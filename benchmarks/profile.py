@@ -12,7 +12,6 @@ import asyncio
 import signal
 import statistics
 import tempfile
-import time
 from collections import Counter
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -92,16 +91,11 @@ async def run(agents: int, count: int, rounds: int, *, files: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         inside = Inside(Path(directory), agents, Inline())
         await inside.configure(rules(count, agents))
-        now = time.time()
-        inside.fill(now - 330, now, 5)
-        for _ in range(3):
-            inside.scrape(time.time())
+        inside.fill(330)
+        for _ in range(4):
             await inside.round()
-        took, sampler = [], Sampler()
-        for _ in range(rounds):
-            inside.scrape(time.time())
-            with sampler:
-                took.append(await inside.round())
+        sampler = Sampler()
+        took = [await inside.round(sampler) for _ in range(rounds)]
     report(sampler, took, inside, count, files=files)
 
 

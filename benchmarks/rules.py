@@ -19,11 +19,11 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.engines import Alerts, Engine, FleetProcess, Ours, Prometheus, VictoriaMetrics, metric
+from benchmarks.engines import Alerts, Engine, FleetProcess, Ours, Prometheus, made, metric, used
 from benchmarks.fleet import rules
 from benchmarks.inside import quiet
 from benchmarks.machine import describe, load
-from benchmarks.processes import cpu_seconds, forget_peak, peak_mib, together
+from benchmarks.processes import forget_peak, peak_mib, together
 
 POLL_SECONDS = 0.25
 LONGEST_FOR = 30.0
@@ -83,7 +83,7 @@ class Result:
 async def run(plan: Plan, directory: Path) -> list[Result]:
     fleet = FleetProcess(directory, plan.agents)
     await fleet.start()
-    engines = made(plan, directory, fleet.port)
+    engines = made(plan.only, directory, fleet.port)
     found: list[Result] = []
     try:
         for engine in engines:
@@ -99,21 +99,6 @@ async def run(plan: Plan, directory: Path) -> list[Result]:
     return found
 
 
-def made(plan: Plan, directory: Path, port: int) -> list[Engine]:
-    every: dict[str, Engine] = {}
-    for name in plan.only:
-        own = directory / name
-        own.mkdir()
-        match name:
-            case "prometheus":
-                every[name] = Prometheus(own)
-            case "victoria":
-                every[name] = VictoriaMetrics(own, port)
-            case _:
-                every[name] = Ours(own)
-    return list(every.values())
-
-
 async def filled(plan: Plan, engines: list[Engine]) -> dict[str, float]:
     """Waits until the windows hold samples. Cores that each engine takes for scraping, at the end of that time."""
     begun = time.monotonic()
@@ -127,10 +112,6 @@ async def filled(plan: Plan, engines: list[Engine]) -> dict[str, float]:
     before = {engine.name: used(engine) for engine in engines}
     await asyncio.sleep(idle)
     return {engine.name: (used(engine) - before[engine.name]) / idle for engine in engines}
-
-
-def used(engine: Engine) -> float:
-    return sum(cpu_seconds(pid) for pid in engine.processes)
 
 
 async def measure(plan: Plan, engine: Engine, count: int, idle_cores: float) -> tuple[Result, Alerts]:
