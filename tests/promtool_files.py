@@ -100,7 +100,7 @@ def expected(case):
 
 def firing(states, name):
     found = [
-        (active.labels, active.annotations)
+        (active.labels, rule.annotations_of(active))
         for state in states
         for compiled, rule, _ in state.rules
         if rule is not None and compiled.rule.name == name

@@ -36,9 +36,9 @@ class Answers:
         rows = [labels for labels, _ in answer]
         return Vector(Space.of(Pool(), rows), np.array([value for _, value in answer], dtype=float), None, t)
 
-    def presence(self, expr, labels, t):
+    def presences(self, expr, labels, t):
         everything = tuple(i for i, s in enumerate(expr.selectors) if not s.under_absent)
-        return self.here.get(expr.text, everything)
+        return [self.here.get(expr.text, everything)] * len(labels)
 
 
 class Written:

@@ -6,7 +6,7 @@ arrives that could change them. Reading clocks is the caller's business: `Limits
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,10 +14,11 @@ import numpy as np
 from bot.errors import QueryError
 from bot.promql.block import Floats, Mask
 from bot.promql.evaluation import Evaluation, Limits, Memo
-from bot.promql.nodes import NAME, Node
+from bot.promql.nodes import Node
 from bot.promql.notes import Notes
 from bot.promql.parse import DEFAULT_STEP_MS, Expr
 from bot.promql.pinned import Wide, selectors, widened
+from bot.promql.presence import agreeing
 from bot.promql.select import Selector
 from bot.promql.space import Space
 from bot.promql.store import SeriesStore
@@ -137,13 +138,18 @@ class Engine:
 
     def presence(self, expr: Expr, labels: Mapping[str, str], t: float) -> tuple[int, ...]:
         """Which of `expr.selectors` see a live series at t that disagrees with `labels` on no label name both have."""
+        return self.presences(expr, [labels], t)[0]
+
+    def presences(self, expr: Expr, labels: Sequence[Mapping[str, str]], t: float) -> list[tuple[int, ...]]:
+        """The same for each of many label sets."""
         t_ms = round(t * 1000)
         evaluation = self._at(t_ms)
-        return tuple(
-            index
-            for index, selector in enumerate(expr.selectors)
-            if not selector.under_absent and _agrees(evaluation.vector(selector.node, t_ms), labels)
-        )
+        found: list[list[int]] = [[] for _ in labels]
+        for index, selector in enumerate(expr.selectors):
+            if not selector.under_absent:
+                for row in agreeing(evaluation.vector(selector.node, t_ms), labels):
+                    found[row].append(index)
+        return [tuple(indexes) for indexes in found]
 
 
 def _millis(seconds: float) -> int:
@@ -151,15 +157,6 @@ def _millis(seconds: float) -> int:
     if not abs(seconds) < 1e12:
         raise QueryError(f"time or duration out of range: {seconds}")
     return round(seconds * 1000)
-
-
-def _agrees(vector: Vector, labels: Mapping[str, str]) -> bool:
-    space = vector.space
-    alive: Mask = np.ones(space.size, np.bool_) if vector.present is None else vector.present.copy()
-    for name, codes in space.columns.items():
-        if name in labels and name not in {NAME, "alertname"}:
-            alive &= (codes == 0) | (codes == space.pool.find(labels[name]))
-    return bool(alive.any())
 
 
 def _matrix(steps: Iterator[Vector]) -> Matrix:

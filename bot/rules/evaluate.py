@@ -5,31 +5,41 @@ Holds state between evaluations and nothing else: time is an argument, data come
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
 
 from bot.errors import QueryError
 from bot.incidents.model import Alert, Severity
 from bot.labels import Labels
-from bot.rules.alerting import AlertingRule, Querier, Sample, Surroundings, orphans, samples_of
+from bot.rules.alerting import AlertingRule, Querier, Surroundings, orphans
 from bot.rules.load import Compiled, compile_group
 from bot.rules.model import Group
-from bot.rules.state import RESOLVED_RETENTION, Key
+from bot.rules.record import NO_LINES, Line, Lines, Recorder, Samples
+from bot.rules.recording import RecordingRule
+from bot.rules.state import RESOLVED_RETENTION
 
-__all__ = ["Evaluation", "GroupState", "Querier", "Recorder", "RuleFailure", "RuleHealth", "Surroundings"]
+__all__ = ["Evaluation", "GroupState", "Querier", "Recorder", "RuleFailure", "RuleHealth", "Surroundings", "Tell"]
 
 FAILING = "agentpager_rule_failing"
 PENDING_SAVE_EVERY = timedelta(seconds=5)  # how much pending time a crash may cost at most
+TOLD_ANEW = timedelta(seconds=60)  # an alert that goes on is told again this long after the last time, at the soonest
+TOLD_AT_ONCE = 1000  # most alerts that are told anew in one round, so that no round is much longer than another
 
 VERSION = 1
 
 
-class Recorder(Protocol):
-    """Takes series into the store. `stale` are series that end here."""
+class Tell(StrEnum):
+    """How much of its alerts a round tells."""
 
-    def __call__(self, t: float, samples: Sequence[Sample], stale: Sequence[Labels]) -> None: ...
+    EVERYTHING = "everything"
+    CHANGES = "changes"  # what began, changed or ended
+    SUMMARY = "summary"  # changes, the names of all that goes on, and some of it with the values of now
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,17 @@ class RuleFailure:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`alerts` is everything of this group that the pager has to know now; `state` is None when nothing changed."""
+    """What the pager has to know of this group now; `state` is None when nothing changed.
+
+    `still` names what goes on beside `alerts` by fingerprint; None: this is not all there is, only what changed.
+    """
 
     group: str
     evaluated_at: datetime
     alerts: tuple[Alert, ...]
     failures: tuple[RuleFailure, ...] = ()
     state: dict[str, Any] | None = None
+    still: tuple[str, ...] | None = ()
 
 
 @dataclass
@@ -58,6 +72,7 @@ class RuleHealth:
 
     evaluated_at: datetime | None = None
     error: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
@@ -65,44 +80,72 @@ class _Slot:
     """One rule of the group with what it remembers."""
 
     compiled: Compiled
-    alerting: AlertingRule | None
+    rule: AlertingRule | RecordingRule
     health: RuleHealth = field(default_factory=RuleHealth)
-    written: dict[Key, Labels] = field(default_factory=dict)
+    texts: tuple[int, str] | None = None  # the rule's changes when it was last written down, and what was written
+    saved: int = 0
+
+    @property
+    def alerting(self) -> AlertingRule | None:
+        return self.rule if isinstance(self.rule, AlertingRule) else None
+
+    def written_down(self) -> str:
+        assert isinstance(self.rule, AlertingRule)
+        if self.texts is None or self.texts[0] != self.rule.changes:
+            self.texts = (self.rule.changes, json.dumps(self.rule.dump()))
+        return self.texts[1]
 
 
 class GroupState:
-    """A group between evaluations. Raises QueryError or TemplateError when a rule does not parse."""
+    """A group between evaluations. Raises QueryError or TemplateError when a rule does not parse.
 
-    def __init__(self, group: Group, querier: Querier, record: Recorder, around: Surroundings | None = None) -> None:
+    `stopwatch` gives seconds, for how long each rule takes.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        querier: Querier,
+        record: Recorder,
+        around: Surroundings | None = None,
+        stopwatch: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.group = group
         self._querier = querier
         self._record = record
+        self._stopwatch = stopwatch
         around = around or Surroundings()
-        self._slots = [
-            _Slot(compiled, AlertingRule(compiled, group.id, around) if compiled.rule.is_alert else None)
-            for compiled in compile_group(group, experimental=around.experimental)
-        ]
+        compiled = compile_group(group, experimental=around.experimental)
+        self._slots = [_slot(one, group, around) for one in compiled]
         self._orphans: list[Alert] = []
-        self._failing_written: dict[Key, Labels] = {}
-        self._leftover: dict[Key, Labels] = {}
-        self._saved_marks: frozenset[object] | None = frozenset()
+        self._leftover: list[Labels] = []
+        names = dict.fromkeys(slot.compiled.rule.name for slot in self._slots)
+        shown = [{"__name__": FAILING, "rule": name, "group": group.name, "file": group.file} for name in names]
+        self._failing = Lines(f"health {group.id}", [Line(labels) for labels in shown])
+        self._failing_at = [list(names).index(slot.compiled.rule.name) for slot in self._slots]
+        self._failing_written = NO_LINES
+        self._save = False  # what was saved may name rules that are gone: the next round saves anew
         self._saved_at: datetime | None = None
+        self._next_told = 0
         self.evaluated_at: datetime | None = None
+        self.seconds = 0.0
 
     @property
     def rules(self) -> list[tuple[Compiled, AlertingRule | None, RuleHealth]]:
         return [(slot.compiled, slot.alerting, slot.health) for slot in self._slots]
 
-    def evaluate(self, now: datetime, *, early: bool = False) -> Evaluation:
+    def evaluate(self, now: datetime, *, early: bool = False, tell: Tell = Tell.EVERYTHING) -> Evaluation:
         """One round. `early` looks at the alerting rules only and writes nothing: a scrape came in between rounds."""
+        began = self._stopwatch()
         t = (now - self.group.query_offset).timestamp()
         for slot in self._slots:
             if slot.alerting is not None or not early:
                 self._evaluate_one(slot, now, t, early=early)
         if not early:
             self._write_failing(t)
+            self.seconds = self._stopwatch() - began
         self.evaluated_at = now
-        return self._evaluation(now)
+        return self._evaluation(now, tell)
 
     def restore(self, state: Mapping[str, Any], now: datetime, evaluated_at: datetime | None = None) -> None:
         """Takes up what `Evaluation.state` said before a restart; `evaluated_at` if a later round is known of.
@@ -120,12 +163,12 @@ class GroupState:
             for slot in self._slots:
                 saved = rest.pop(slot.compiled.key, None)
                 if saved is not None and slot.alerting is not None:
-                    slot.alerting.restore(saved, now, gap)
+                    slot.alerting.restore(_read(saved), now, gap)
             for saved in rest.values():
-                self._orphans += orphans(saved["alerts"], self.group.id, now)
+                self._orphans += orphans(_read(saved)["alerts"], self.group.id, now)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"saved state of group {self.group.id} cannot be read: {error!r}") from None
-        self._saved_marks = None  # what was saved may name rules that are gone: the next round saves anew
+        self._save = True
 
     def adopt(self, other: GroupState, now: datetime) -> None:
         """Takes over from the same group before a reload; alerts of rules that are gone end."""
@@ -134,127 +177,141 @@ class GroupState:
             before = old.pop(slot.compiled.key, None)
             if before is None:
                 continue
-            slot.written = before.written
-            if slot.alerting is not None and before.alerting is not None:
-                slot.alerting.adopt(before.alerting, now)
+            if isinstance(slot.rule, AlertingRule) and isinstance(before.rule, AlertingRule):
+                slot.rule.adopt(before.rule, now)
+            elif isinstance(slot.rule, RecordingRule) and isinstance(before.rule, RecordingRule):
+                slot.rule.adopt(before.rule)
         self._orphans = list(other._orphans)
         for slot in old.values():
-            self._leftover.update(slot.written)
+            self._leftover += slot.rule.written.all_labels()
             if slot.alerting is not None:
                 slot.alerting.resolve_all(now)
                 self._orphans += slot.alerting.alerts()
-        self._leftover.update(other._leftover)
-        self._failing_written = other._failing_written
+        self._leftover += [*other._leftover, *other._failing_written.all_labels()]
+        self._save = True
 
     def retire(self, now: datetime) -> Evaluation:
         """The group is gone: its alerts and series end."""
         for slot in self._slots:
             if slot.alerting is not None:
                 slot.alerting.resolve_all(now)
-            self._leftover.update(slot.written)
-            slot.written = {}
-        self._leftover.update(self._failing_written)
-        self._failing_written = {}
-        self._end_leftover(now.timestamp(), frozenset())
-        return self._evaluation(now)
+            self._leftover += slot.rule.written.all_labels()
+            slot.rule.written = NO_LINES
+        self._leftover += self._failing_written.all_labels()
+        self._failing_written = NO_LINES
+        self._end_leftover(now.timestamp())
+        return self._evaluation(now, Tell.EVERYTHING)
 
     def release(self, fingerprint: str, now: datetime) -> bool:
         """A human resolved an alert that is held without data: it ends. True if it was held here."""
         return any(slot.alerting.release(fingerprint, now) for slot in self._slots if slot.alerting is not None)
 
     def _evaluate_one(self, slot: _Slot, now: datetime, t: float, *, early: bool) -> None:
-        slot.health.evaluated_at = now
+        health, began = slot.health, self._stopwatch()
+        health.evaluated_at = now
         try:
-            if slot.alerting is not None:
-                slot.alerting.evaluate(self._querier, now, self.group.query_offset, self.group.limit)
-                if early:
-                    slot.health.error = ""
-                    return
-                samples = slot.alerting.series(now)
+            if isinstance(slot.rule, AlertingRule):
+                slot.rule.evaluate(self._querier, now, self.group.query_offset, self.group.limit)
             else:
-                samples = self._recorded(slot.compiled, t)
+                slot.rule.evaluate(self._querier, t, self.group.limit)
         except QueryError as error:
-            slot.health.error = str(error)
+            health.error = str(error)
         except Exception as error:  # noqa: BLE001 - one bad rule never stops the round; it is shown as failing
-            slot.health.error = f"{type(error).__name__}: {error}"
+            health.error = f"{type(error).__name__}: {error}"
         else:
-            slot.health.error = ""
-            slot.written = self._write(t, samples, slot.written)
+            health.error = ""
+            if not early:
+                self._write(t, slot.rule)
+        health.seconds = self._stopwatch() - began
 
-    def _recorded(self, compiled: Compiled, t: float) -> list[Sample]:
-        found: list[Sample] = []
-        seen: set[Key] = set()
-        labels = self.group.labels_of(compiled.rule)
-        for sample, value in samples_of(self._querier.instant(compiled.expr, t)):
-            series = {**sample, **labels, "__name__": compiled.rule.name}
-            series = {name: text for name, text in series.items() if text}
-            key = frozenset(series.items())
-            if key in seen:
-                raise QueryError(
-                    "vector contains metrics with the same labelset after applying rule labels", "execution"
-                )
-            seen.add(key)
-            found.append((series, value))
-        if 0 < self.group.limit < len(found):
-            raise QueryError(f"exceeded limit of {self.group.limit} with {len(found)} series", "execution")
-        return found
-
-    def _write(self, t: float, samples: Sequence[Sample], before: Mapping[Key, Labels]) -> dict[Key, Labels]:
-        written = {frozenset(labels.items()): labels for labels, _ in samples}
-        stale = [labels for key, labels in before.items() if key not in written]
+    def _write(self, t: float, rule: AlertingRule | RecordingRule) -> None:
+        samples = rule.series()
+        stale = rule.written.without(samples.lines)
         if samples or stale:
             self._record(t, samples, stale)
-        return written
+        rule.written = samples.lines
 
     def _write_failing(self, t: float) -> None:
-        failing: dict[str, float] = {}
-        for slot in self._slots:
-            name = slot.compiled.rule.name
-            failing[name] = max(failing.get(name, 0.0), float(bool(slot.health.error)))
-        samples = [
-            ({"__name__": FAILING, "rule": name, "group": self.group.name, "file": self.group.file}, value)
-            for name, value in failing.items()
-        ]
-        self._failing_written = self._write(t, samples, self._failing_written)
-        self._end_leftover(t, frozenset(key for slot in self._slots for key in slot.written))
+        values = np.zeros(len(self._failing.lines))
+        for slot, number in zip(self._slots, self._failing_at, strict=True):
+            if slot.health.error:
+                values[number] = 1.0
+        if len(values):
+            self._record(t, Samples(self._failing, values), [])
+        self._failing_written = self._failing
+        self._end_leftover(t)
 
-    def _end_leftover(self, t: float, still: frozenset[Key]) -> None:
+    def _end_leftover(self, t: float) -> None:
         """Series of rules that are gone end, unless another rule writes them now."""
-        stale = [labels for key, labels in self._leftover.items() if key not in still]
-        self._leftover = {}
+        if not self._leftover:
+            return
+        written = [*(slot.rule.written for slot in self._slots), self._failing_written]
+        still = {frozenset(labels.items()) for lines in written for labels in lines.all_labels()}
+        stale = [labels for labels in self._leftover if frozenset(labels.items()) not in still]
+        self._leftover = []
         if stale:
             self._record(t, [], stale)
 
-    def _evaluation(self, now: datetime) -> Evaluation:
-        alerts = [alert for slot in self._slots if slot.alerting is not None for alert in slot.alerting.alerts()]
+    def _evaluation(self, now: datetime, tell: Tell) -> Evaluation:
         self._orphans = [alert for alert in self._orphans if _recent(alert, now)]
-        told = {alert.fingerprint: alert for alert in (*self._orphans, *alerts)}
-        return Evaluation(
-            self.group.id,
-            now,
-            tuple(alert for alert in told.values() if alert.severity is not Severity.NONE),
-            tuple(
-                RuleFailure(index, slot.compiled.rule.name, slot.health.error)
-                for index, slot in enumerate(self._slots)
-                if slot.health.error
-            ),
-            self._state(now),
+        told, still = self._told(now, tell)
+        alerts = {alert.fingerprint: alert for alert in told if alert.severity is not Severity.NONE}
+        failures = tuple(
+            RuleFailure(index, slot.compiled.rule.name, slot.health.error)
+            for index, slot in enumerate(self._slots)
+            if slot.health.error
         )
+        return Evaluation(self.group.id, now, tuple(alerts.values()), failures, self._state(now), still)
+
+    def _told(self, now: datetime, tell: Tell) -> tuple[list[Alert], tuple[str, ...] | None]:
+        rules = [slot.rule for slot in self._slots if isinstance(slot.rule, AlertingRule)]
+        news = [alert for rule in rules for alert in rule.news(now)]
+        match tell:
+            case Tell.EVERYTHING:
+                return [*self._orphans, *(alert for rule in rules for alert in rule.alerts())], ()
+            case Tell.CHANGES:
+                return news, None
+            case Tell.SUMMARY:
+                ended = [alert for rule in rules for alert in rule.resolved()]
+                still = tuple(print_ for rule in rules for print_ in rule.going_on)
+                return [*self._orphans, *ended, *news, *self._anew(rules, now)], still
+
+    def _anew(self, rules: list[AlertingRule], now: datetime) -> list[Alert]:
+        """Some of what goes on with its values of now; where this stopped last time, it continues."""
+        found: list[Alert] = []
+        for _ in rules:
+            rule = rules[self._next_told % len(rules)]
+            found += rule.longest_untold(now - TOLD_ANEW, TOLD_AT_ONCE - len(found), now)
+            if len(found) >= TOLD_AT_ONCE:
+                break
+            self._next_told += 1
+        return found
 
     def _state(self, now: datetime) -> dict[str, Any] | None:
-        """What a restart needs, when it differs from what was given out last."""
-        alerting = {slot.compiled.key: slot.alerting for slot in self._slots if slot.alerting is not None}
-        marks = frozenset((key, rule.marks()) for key, rule in alerting.items() if rule.marks())
-        pending = any(rule.pending for rule in alerting.values())
-        overdue = pending and self._saved_at is not None and now - self._saved_at >= PENDING_SAVE_EVERY
-        if marks == self._saved_marks and not overdue:
+        """What a restart needs, when it differs from what was given out last. Each rule's part is JSON of its own, so
+        that only the parts that changed are written anew."""
+        rules = [(slot, slot.rule) for slot in self._slots if isinstance(slot.rule, AlertingRule)]
+        changed = self._save or any(rule.changes != slot.saved for slot, rule in rules)
+        overdue = self._saved_at is not None and now - self._saved_at >= PENDING_SAVE_EVERY
+        if not changed and not (overdue and any(rule.pending for _, rule in rules)):
             return None
-        self._saved_marks, self._saved_at = marks, now
-        return {
-            "version": VERSION,
-            "evaluated_at": now.timestamp(),
-            "rules": {key: rule.dump() for key, rule in alerting.items() if rule.marks()},
-        }
+        self._save, self._saved_at = False, now
+        for slot, rule in rules:
+            slot.saved = rule.changes
+        parts = {slot.compiled.key: slot.written_down() for slot, rule in rules if not rule.empty}
+        return {"version": VERSION, "evaluated_at": now.timestamp(), "rules": parts}
+
+
+def _slot(compiled: Compiled, group: Group, around: Surroundings) -> _Slot:
+    if compiled.rule.is_alert:
+        return _Slot(compiled, AlertingRule(compiled, group.id, around))
+    return _Slot(compiled, RecordingRule(compiled, group))
+
+
+def _read(saved: Any) -> Mapping[str, Any]:
+    """A rule's part of a saved state; releases before wrote it without a layer of JSON of its own."""
+    found: Mapping[str, Any] = json.loads(saved) if isinstance(saved, str) else saved
+    return found
 
 
 def _recent(alert: Alert, now: datetime) -> bool:
