@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": ("bot.cli.demo", "Six simulated agents, a local Slack-like workspace and the bot, in one command."),
     "init": ("bot.cli.init", "Write a working configuration directory."),
     "check": ("bot.cli.check", "Report every mistake in a configuration."),
+    "test": ("bot.cli.test", "Play unit tests of rules, in promtool's format."),
     "doctor": ("bot.cli.doctor", "Try tokens, scopes, targets and paths; name the way out of each failure."),
     "alerts": ("bot.cli.alerts", "List pending and firing alerts of a running server."),
     "incidents": ("bot.cli.incidents", "List incidents of a running server."),
