@@ -56,10 +56,13 @@ class Inside:
         self._store = self._watcher._store
         self._ids: list[Any] = []
 
-    async def configure(self, rule_list: list[dict[str, Any]]) -> None:
+    async def configure(self, rule_list: list[dict[str, Any]]) -> float:
+        """Processor seconds of it."""
         write_configuration(self._directory, rule_list, SLEEPY)
         sources = read_sources(self._directory, {}).for_watcher().to_json()
+        begun = time.process_time()
         await self._watcher.answer(Request(id=1, method="configure", params={"sources": sources, "states": {}}))
+        return time.process_time() - begun
 
     def keep_all(self, seconds: float) -> None:
         """As if some rule looked so far back at every metric."""
