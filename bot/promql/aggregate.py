@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from bot.errors import QueryError
 from bot.promql import summing
 from bot.promql.block import Floats, Mask
-from bot.promql.floats import format_value
+from bot.promql.floats import format_short, format_value
+from bot.promql.hashing import xxh64
 from bot.promql.nodes import Aggregate
+from bot.promql.notes import Notes
 from bot.promql.over_time import quantile
 from bot.promql.space import Groups, Index, Space
 from bot.promql.summing import Members
 from bot.promql.value import Vector
 
 
-def aggregate(node: Aggregate, vector: Vector, param: float | str | None) -> Vector:
+def aggregate(node: Aggregate, vector: Vector, param: float | str | None, notes: Notes | None = None) -> Vector:
     """Raises QueryError on a parameter that makes no sense."""
     labels = frozenset(node.labels)
     if node.op == "count_values":
         return _count_values(vector, labels, without=node.without, label=str(param))
     groups = vector.space.group(labels, without=node.without)
-    if node.op in {"topk", "bottomk"}:
-        assert isinstance(param, float)
-        return _top(vector, groups, param, largest=node.op == "topk")
+    match node.op, param:
+        case "topk" | "bottomk", float():
+            return _top(vector, groups, _whole(param), largest=node.op == "topk")
+        case "limitk", float():
+            return _first(vector, groups, _whole(param))
+        case "limit_ratio", float():
+            return _sampled(vector, param, notes)
+        case "quantile", float() if notes is not None and not 0 <= param <= 1:
+            notes.bad_quantile(param)
     ids, values = _present(vector, groups)
     sizes = np.bincount(ids, minlength=groups.count)
     out = _reduced(node.op, values, ids, groups, sizes, param)
     return Vector(groups.space, out, None if (sizes > 0).all() else sizes > 0, vector.t)
+
+
+def _whole(k: float) -> float:
+    if np.isnan(k):
+        raise QueryError("Parameter value is NaN", "execution")
+    if abs(k) >= 2.0**63:
+        raise QueryError(f"Scalar value {format_short(k)} {'over' if k > 0 else 'under'}flows int64", "execution")
+    return float(np.trunc(k))
 
 
 def _present(vector: Vector, groups: Groups) -> tuple[Index, Floats]:
@@ -74,24 +92,65 @@ def _quantile(q: float, values: Floats, ids: Index, sizes: Index) -> Floats:
 
 
 def _top(vector: Vector, groups: Groups, k: float, *, largest: bool) -> Vector:
-    if np.isnan(k):
-        raise QueryError("Parameter value is NaN", "execution")
     rows = vector.rows
     values, ids = vector.values[rows], groups.ids[rows]
     # NaN ranks last either way.
     rank = np.where(np.isnan(values), np.inf, -values if largest else values)
     order = np.lexsort((np.isnan(values), rank, ids))
+    return _kept(vector, rows[order[_place(ids[order], groups) < k]])
+
+
+def _first(vector: Vector, groups: Groups, k: float) -> Vector:
+    """limitk: any k of each group, the same ones every time."""
+    rows = vector.rows
+    ids = groups.ids[rows]
+    order = np.argsort(ids, kind="stable")
+    return _kept(vector, rows[order[_place(ids[order], groups) < k]])
+
+
+def _place(ids: Index, groups: Groups) -> Index:
+    """The number of each row within its group, rows standing group by group."""
     sizes = np.bincount(ids, minlength=groups.count)
-    place = np.arange(len(rows)) - (np.cumsum(sizes) - sizes)[ids[order]]
-    kept = rows[order[place < k]]
+    place: Index = np.arange(len(ids)) - (np.cumsum(sizes) - sizes)[ids]
+    return place
+
+
+def _kept(vector: Vector, rows: Index) -> Vector:
     present: Mask = np.zeros(vector.space.size, np.bool_)
-    present[kept] = True
-    return Vector(vector.space, vector.values, present, vector.t, kept)
+    present[rows] = True
+    return Vector(vector.space, vector.values, present, vector.t, rows)
+
+
+def _sampled(vector: Vector, ratio: float, notes: Notes | None) -> Vector:
+    """limit_ratio: a series is in or out by the hash of its labels, whatever else there is."""
+    if np.isnan(ratio):
+        raise QueryError("Ratio value is NaN", "execution")
+    capped = min(max(ratio, -1.0), 1.0)
+    if notes is not None and capped != ratio:
+        notes.bad_ratio(ratio, capped)
+    if capped == 0:
+        return vector.where(np.zeros(vector.space.size, np.bool_))
+    share = vector.space.derive("hash", lambda: np.array([_share(row) for row in _labels_of(vector.space)]))
+    return vector.where(share < capped if capped > 0 else share >= 1 + capped)
+
+
+def _labels_of(space: Space) -> Iterator[dict[str, str]]:
+    return (space.labels(row) for row in range(space.size))
+
+
+def _share(labels: dict[str, str]) -> float:
+    """Prometheus' hash of a label set, as a share of all hashes: names and values with their lengths, by name."""
+    packed = bytearray()
+    for name, value in sorted((name.encode(), value.encode()) for name, value in labels.items()):
+        for text in (name, value):
+            packed += bytes([len(text)]) if len(text) < 255 else b"\xff" + len(text).to_bytes(3, "little")
+            packed += text
+    return xxh64(bytes(packed)) / float(2**64)
 
 
 def _count_values(vector: Vector, labels: frozenset[str], *, without: bool, label: str) -> Vector:
     if not label:
-        raise QueryError(f'invalid label name "{label}" in count_values()', "execution")
+        raise QueryError(f'invalid label name "{label}"', "execution")
     rows = vector.rows
     space = vector.space.take(rows)
     pool = space.pool

@@ -13,8 +13,9 @@ import numpy as np
 
 from bot.errors import QueryError
 from bot.promql.block import Floats, Mask
-from bot.promql.nodes import NAME, Binary, Card, Matching
+from bot.promql.nodes import NAME, Binary, Card, Matching, quoted
 from bot.promql.space import Index, Space, classes, concatenated
+from bot.promql.strings import Pool
 from bot.promql.value import Scalar, Vector
 
 Operand = Floats | np.float64
@@ -125,7 +126,8 @@ def _union(lhs: Vector, rhs: Vector, right_space: Space, signatures: _Signatures
 
 def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     how = node.matching
-    if not len(lhs) or not len(rhs):
+    filled = how.fill_left is not None or how.fill_right is not None
+    if (not len(lhs) or not len(rhs)) and not filled:
         # Nothing can meet, so nothing is ambiguous either.
         return lhs.where(np.zeros(lhs.space.size, np.bool_))
     right_space = rhs.space.recoded(lhs.space.pool)
@@ -138,6 +140,10 @@ def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
     if many.present is not None:
         met &= many.present
     other = one.values[np.where(met, partner, 0)] if one.space.size else np.zeros(many.space.size)
+    stand_in = how.fill_left if flipped else how.fill_right
+    if stand_in is not None:
+        alone = ~met if many.present is None else many.present & ~met
+        other, met = np.where(alone, stand_in, other), met | alone
     left, right = (other, many.values) if flipped else (many.values, other)
     values, kept = _apply(node, left, right)
     kept = met if kept is None else met & kept
@@ -145,8 +151,32 @@ def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
         _refuse_many(many_ids[kept])
     many_space, one_space = (right_space, lhs.space) if flipped else (lhs.space, right_space)
     space = _result_space(node, many_space, one_space, partner)
-    present = None if kept.all() else kept
-    return _unique(Vector(space, values, present, lhs.t), how)
+    answer = Vector(space, values, None if kept.all() else kept, lhs.t)
+    if (how.fill_right if flipped else how.fill_left) is not None:
+        answer = _joined(answer, _unmet(node, one, one_ids, many, many_ids, lhs.space.pool))
+    return _unique(answer, how)
+
+
+def _unmet(node: Binary, one: Vector, one_ids: Index, many: Vector, many_ids: Index, pool: Pool) -> Vector:
+    """Rows of the "one" side that nobody met, computed with what stands in for the other side."""
+    how = node.matching
+    flipped = how.card is Card.ONE_TO_MANY
+    taken = np.isin(one_ids, many_ids if many.present is None else many_ids[many.present])
+    rows = np.flatnonzero(~taken if one.present is None else one.present & ~taken)
+    mine = one.values[rows]
+    stand_in = np.full(len(rows), how.fill_right if flipped else how.fill_left)
+    values, kept = _apply(node, mine, stand_in) if flipped else _apply(node, stand_in, mine)
+    wanted = {*how.labels, *how.include} if how.on else {*one.space.columns} - {*how.labels, NAME} | {*how.include}
+    space = one.space.keep(frozenset(wanted)).take(rows).recoded(pool)
+    return Vector(space, values, kept, one.t)
+
+
+def _joined(first: Vector, second: Vector) -> Vector:
+    if not second.space.size:
+        return first
+    present = [np.ones(v.space.size, np.bool_) if v.present is None else v.present for v in (first, second)]
+    space = concatenated(first.space, second.space)
+    return Vector(space, np.concatenate([first.values, second.values]), np.concatenate(present), first.t)
 
 
 def _apply(node: Binary, left: Floats, right: Floats) -> tuple[Floats, Mask | None]:
@@ -166,8 +196,10 @@ def _partners(node: Binary, one: Vector, one_ids: Index, count: int) -> Index:
     partner = np.full(count, -1, np.intp)
     partner[ids] = rows
     if np.bincount(ids, minlength=1).max(initial=0) > 1:
-        clash = int(np.flatnonzero(np.bincount(ids) > 1)[0])
-        raise QueryError(_clash(node, one, rows[ids == clash][:2].tolist()), "execution")
+        _, first = np.unique(ids, return_index=True)
+        again = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+        pair = [int(rows[again]), int(rows[np.flatnonzero(ids == ids[again])[0]])]
+        raise QueryError(_clash(node, one, pair), "execution")
     return partner
 
 
@@ -176,7 +208,7 @@ def _clash(node: Binary, one: Vector, rows: list[int]) -> str:
     first = one.space.labels(rows[0])
     how = node.matching
     group = {n: v for n, v in first.items() if (n in how.labels if how.on else n not in how.labels and n != NAME)}
-    shown = ", ".join(_shown(one.space.labels(row)) for row in reversed(rows))
+    shown = ", ".join(_shown(one.space.labels(row)) for row in rows)
     return (
         f"found duplicate series for the match group {_shown(group)} on the {side} hand-side of the operation: "
         f"[{shown}];many-to-many matching not allowed: matching labels must be unique on one side"
@@ -184,7 +216,11 @@ def _clash(node: Binary, one: Vector, rows: list[int]) -> str:
 
 
 def _shown(labels: dict[str, str]) -> str:
-    return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "}"
+    return "{" + ", ".join(f"{_name(name)}={quoted(value)}" for name, value in sorted(labels.items())) + "}"
+
+
+def _name(name: str) -> str:
+    return name if name.isascii() and name.isidentifier() else quoted(name)
 
 
 def _refuse_many(ids: Index) -> None:

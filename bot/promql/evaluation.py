@@ -13,10 +13,13 @@ from bot.labels import Op
 from bot.promql import aggregate, binary, histogram, maths, nodes, over_time, rate, relabel
 from bot.promql import select as selecting
 from bot.promql.block import Block, Floats, Mask
+from bot.promql.info import enriched
 from bot.promql.nodes import NAME, Aggregate, Anchor, At, Binary, Call, Instant, Negate, Node, Number, Range, Subquery
 from bot.promql.notes import Notes
 from bot.promql.pinned import Wide
 from bot.promql.select import Selector, Span, Window
+from bot.promql.signatures import OF_NATIVE
+from bot.promql.sorting import sort_by_label
 from bot.promql.space import Index, Space
 from bot.promql.store import SeriesStore
 from bot.promql.value import Matrix, Scalar, Series, String, Value, Vector
@@ -190,7 +193,7 @@ class Evaluation:
             param = node.param.value
         elif node.param is not None:
             param = self._scalar(node.param, t_ms)
-        return aggregate.aggregate(node, vector, param)
+        return aggregate.aggregate(node, vector, param, self._notes)
 
     # Selectors ------------------------------------------------------------
 
@@ -263,7 +266,11 @@ class Evaluation:
                 return self._of_scalar(Scalar(self._scalar(node.args[0], t_ms), t_ms / 1000))
             case "histogram_quantile":
                 q = self._scalar(node.args[0], t_ms)
-                return histogram.histogram_quantile(q, self.vector(node.args[1], t_ms)).checked()
+                return histogram.histogram_quantile(q, self.vector(node.args[1], t_ms), self._notes).checked()
+            case "histogram_fraction":
+                lower, upper = (self._scalar(arg, t_ms) for arg in node.args[:2])
+                buckets = self.vector(node.args[2], t_ms)
+                return histogram.histogram_fraction(lower, upper, buckets, self._notes).checked()
         raise QueryError(f"unsupported function: {node.function}()")
 
     def _from_vector(self, node: Call, t_ms: int) -> Scalar | Vector:
@@ -282,6 +289,13 @@ class Evaluation:
                 return self._absent(args[0], found=bool(len(vector.rows)), t_ms=t_ms)
             case "sort" | "sort_desc":
                 return _sorted(vector, descending=name == "sort_desc")
+            case "sort_by_label" | "sort_by_label_desc":
+                return sort_by_label(vector, _texts(args[1:]), descending=name == "sort_by_label_desc")
+            case "info":
+                assert isinstance(args[1], Instant)
+                return enriched(vector, self._instant(args[1], t_ms, as_time=True), args[1]).checked()
+            case _ if name in OF_NATIVE:
+                return vector.where(np.zeros(vector.space.size, np.bool_))
             case "label_replace":
                 return relabel.label_replace(vector, *_texts(args[1:]))
             case "label_join":
@@ -324,6 +338,8 @@ class Evaluation:
             space, values, present = self._over_selection(node.function, params, ranged, t_ms)
         if node.function == "absent_over_time":
             return self._absent(ranged, found=bool(present.any()), t_ms=t_ms)
+        if self._notes is not None:
+            _remark(self._notes, node.function, params, space, present)
         if node.function not in over_time.KEEPS_NAME:
             space = space.without_name()
         return Vector(space, values, None if present.all() else present, t_ms / 1000).checked()
@@ -397,6 +413,8 @@ def _kernel(function: str, params: list[float], t_ms: int, seen: Window) -> tupl
         return rate.newest_two(rate.NEWEST_TWO[function], seen)
     if function == "quantile_over_time":
         return over_time.quantile_over_time(params[0], seen)
+    if function == "double_exponential_smoothing":
+        return over_time.double_exponential_smoothing(seen, *params)
     if function == "predict_linear":
         return over_time.predict_linear(seen, params[0], t_ms)
     if function == "absent_over_time":
@@ -454,6 +472,15 @@ def _sorted(vector: Vector, *, descending: bool) -> Vector:
     # NaN goes last either way.
     order = np.lexsort((-values if descending else values, np.isnan(values)))
     return Vector(vector.space, vector.values, vector.present, vector.t, rows[order])
+
+
+def _remark(notes: Notes, function: str, params: list[float], space: Space, present: Mask) -> None:
+    if function == "quantile_over_time" and not 0 <= params[0] <= 1 and present.any():
+        notes.bad_quantile(params[0])
+    if function in {"rate", "increase"} and NAME in space.columns:
+        for name in space.pool.texts(np.unique(space.columns[NAME][present]).tolist()):
+            if name and not name.endswith(("_total", "_sum", "_count", "_bucket")):
+                notes.not_a_counter(name)
 
 
 def _texts(args: tuple[Node, ...]) -> list[str]:

@@ -21,6 +21,17 @@ def format_json(value: float) -> str:
     size = abs(value)
     if not math.isfinite(value) or size == 0 or 1e-6 <= size < 1e21:
         return format_value(value)
+    return _scientific(value)
+
+
+def format_short(value: float) -> str:
+    """Go's %v and %g: an exponent below 0.0001 and from a million on."""
+    if not math.isfinite(value) or value == 0 or 1e-4 <= abs(value) < 1e6:
+        return format_value(value)
+    return _scientific(value)
+
+
+def _scientific(value: float) -> str:
     digits, _, exponent = format(Decimal(repr(value)), "e").partition("e")
     if "." in digits:
         digits = digits.rstrip("0").rstrip(".")

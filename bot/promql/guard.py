@@ -1,14 +1,15 @@
 """Counts what could harm the parser before it sees the text: it ends the whole process on deep input.
 
 Only brackets and operators outside of strings and comments count; whether the text is PromQL is not decided here.
-Raw strings are respelled as quoted ones: the parser stumbles over backslashes in them (a pattern like `\\d+`).
+What the parser does not read is respelled: raw strings (it stumbles over backslashes in them, as in `\\d+`), strings
+with bytes by number, numbers with underscores. What it cannot read at all is named by `refuse_unsupported`.
 """
 
 from __future__ import annotations
 
 import re  # noqa: TID251 - fixed pattern, never a user's
 
-from bot.errors import QueryError
+from bot.errors import QueryError, UnsupportedQueryError
 from bot.promql.nodes import quoted
 
 MAX_BYTES = 8 * 1024
@@ -24,6 +25,21 @@ _TOKEN = re.compile(
     r"|(?P<operator>[-+*/%^<>!=~]=?~?)",
     re.DOTALL,
 )
+# What has to be respelled at all is rare, so the text is looked through once for any of it.
+_RESPELL = re.compile(r"`|\\[x0-7]|[0-9a-fA-FxX]_")
+_BYTES = re.compile(r"\\(?:x|[0-7])")
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_NUMBER = re.compile(
+    rf"0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE](?:{_DIGITS})?)?"
+)
+_ESCAPE = re.compile(
+    r"\\x(?P<hex>[0-9a-fA-F]{2})|\\(?P<octal>[0-3][0-7]{2})|\\(?P<code>u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|\\.|[^\\]+",
+    re.DOTALL,
+)
+_PLAIN = {
+    "\\a": "\a", "\\b": "\b", "\\f": "\f", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\v": "\v",
+    "\\\\": "\\", '\\"': '"', "\\'": "'",
+}  # fmt: skip
 _WORDS = frozenset({"and", "or", "unless", "atan2"})
 
 
@@ -55,9 +71,59 @@ def checked(text: str) -> str:
             raise QueryError(f"expression is nested too deep: more than {MAX_NESTING} brackets")
         if operators > MAX_OPERATORS:
             raise QueryError(f"expression has too many operators: more than {MAX_OPERATORS}")
-    return _TOKEN.sub(_respelled, text) if "`" in text else text
+    return _TOKEN.sub(_respelled, text) if _RESPELL.search(text) else text
 
 
 def _respelled(token: re.Match[str]) -> str:
-    raw = token["raw"]
-    return quoted(raw[1:-1]) if raw else token.group()
+    text = token.group()
+    if raw := token["raw"]:
+        return quoted(raw[1:-1])
+    if text[0] in "\"'" and _BYTES.search(text):
+        return quoted(_decoded(text))
+    return text.replace("_", "") if _NUMBER.fullmatch(text) else text
+
+
+def _decoded(literal: str) -> str:
+    """A string in which `\\xC3` and `\\303` stand for bytes of UTF-8, as in Go."""
+    out = bytearray()
+    for piece in _ESCAPE.finditer(literal[1:-1]):
+        text = piece.group()
+        if piece["hex"]:
+            out.append(int(piece["hex"], 16))
+        elif piece["octal"]:
+            out.append(int(piece["octal"], 8) & 255)
+        elif piece["code"]:
+            try:
+                out += chr(int(piece["code"][1:], 16)).encode()
+            except (ValueError, OverflowError, UnicodeEncodeError):
+                raise QueryError(f"parse error: invalid escape {text} in string {literal}") from None
+        else:
+            if text[0] == "\\" and text not in _PLAIN:
+                raise QueryError(f"parse error: unknown escape {text} in string {literal}")
+            out += _PLAIN.get(text, text).encode()
+    try:
+        return out.decode()
+    except UnicodeDecodeError:
+        raise QueryError(f"parse error: string {literal} is not valid UTF-8") from None
+
+
+def refuse_unsupported(text: str) -> None:
+    """Raises UnsupportedQueryError when a text that the parser does not read holds something that it never reads."""
+    brackets: list[str] = []
+    before = ""
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        if token.lastgroup == "skip":
+            continue
+        inside = brackets[-1] if brackets else ""
+        if word.lower() in {"smoothed", "anchored"} and before == "]":
+            raise UnsupportedQueryError(f"unsupported modifier: {word}")
+        if (before, word) in {("<", "/"), (">", "/")} and not inside.startswith("{"):
+            raise UnsupportedQueryError(f"unsupported operator: {before}{word}, which trims histograms")
+        if (word == "(" and before.lower() == "offset") or (inside == "[" and (token["operator"] or word == "(")):
+            raise UnsupportedQueryError("unsupported: arithmetic in durations; write the result, for example [10m]")
+        if token["open"]:
+            brackets.append(word)
+        elif token["close"] and brackets:
+            brackets.pop()
+        before = word

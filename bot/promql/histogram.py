@@ -1,18 +1,24 @@
-"""histogram_quantile over classic buckets, all histograms at once."""
+"""histogram_quantile and histogram_fraction over classic buckets, all histograms at once."""
 
 from __future__ import annotations
 
+import re  # noqa: TID251 - fixed pattern, never a user's
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bot.promql.block import Floats, Mask
+from bot.promql.nodes import NAME
+from bot.promql.notes import Notes
 from bot.promql.space import Groups, Index
 from bot.promql.value import Vector
 
 # Neighbouring buckets this close are taken for equal: sums of rates differ in their last digits.
 _SMALL_DELTA = 1e-12
 _TINIEST = 2.2250738585072014e-308
+# What Go reads as a number; Python would take spaces and underscores too.
+_BOUND = re.compile(r"[+-]?(?:inf|infinity|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +30,35 @@ class _Layout:
     groups: Groups
 
 
-def histogram_quantile(q: float, vector: Vector) -> Vector:
+def histogram_quantile(q: float, vector: Vector, notes: Notes | None = None) -> Vector:
+    if notes is not None and not 0 <= q <= 1:
+        notes.bad_quantile(q)
+
+    def quantiles(table: Floats, edges: Floats, depth: Index, names: Callable[[Mask], list[str]]) -> Floats:
+        if 0 <= q <= 1:
+            bent = _make_monotonic(table)
+            # A histogram that is too short, or not closed, has no quantile that the mending could change.
+            if notes is not None and bent is not None:
+                closed = np.isposinf(edges[depth - 1, np.arange(table.shape[1])])
+                for name in names(bent & closed):
+                    notes.mended_histogram(name)
+        return _quantile(q, table, edges, depth)
+
+    return _each(vector, quantiles, notes)
+
+
+def histogram_fraction(lower: float, upper: float, vector: Vector, notes: Notes | None = None) -> Vector:
+    return _each(vector, lambda table, edges, depth, _: _fraction(lower, upper, table, edges, depth), notes)
+
+
+Reckon = Callable[[Floats, Floats, Index, Callable[[Mask], list[str]]], Floats]
+
+
+def _each(vector: Vector, reckon: Reckon, notes: Notes | None) -> Vector:
+    """One number per histogram of the vector."""
     layout = vector.space.derive("buckets", lambda: _layout(vector))
+    if notes is not None:
+        _note_bad_bounds(vector, layout, notes)
     rows, bounds = layout.rows, layout.bounds
     if vector.present is not None:
         seen = vector.present[rows]
@@ -33,16 +66,29 @@ def histogram_quantile(q: float, vector: Vector) -> Vector:
     ids = layout.groups.ids[rows]
     out = np.full(layout.groups.count, np.nan)
     present: Mask = np.zeros(layout.groups.count, np.bool_)
+    space = layout.groups.space
     if len(rows):
         present[ids] = True
         histograms, table, edges, depth = _table(ids, bounds, vector.values[rows])
-        out[histograms] = _quantile(q, table, edges, depth)
-    return Vector(layout.groups.space, out, None if present.all() else present, vector.t)
+
+        def names(which: Mask) -> list[str]:
+            return sorted({space.labels(row).get(NAME, "") for row in histograms[which].tolist()})
+
+        out[histograms] = reckon(table, edges, depth, names)
+    return Vector(space.without_name(), out, None if present.all() else present, vector.t)
+
+
+def _note_bad_bounds(vector: Vector, layout: _Layout, notes: Notes) -> None:
+    bad = np.ones(vector.space.size, np.bool_)
+    bad[layout.rows] = False
+    for row in vector.rows[bad[vector.rows]].tolist():
+        labels = vector.space.labels(row)
+        notes.bad_bucket(labels.get(NAME, ""), labels.get("le", ""))
 
 
 def _layout(vector: Vector) -> _Layout:
     space = vector.space
-    groups = space.group(frozenset({"le"}), without=True)
+    groups = space.group(frozenset({"le"}), without=True, keep_name=True)
     codes = space.columns.get("le")
     bounds = np.full(space.size, np.nan)
     if codes is not None:
@@ -55,7 +101,7 @@ def _layout(vector: Vector) -> _Layout:
 
 def _bound(text: str) -> float:
     try:
-        return float(text.replace("_", "?"))
+        return float(text) if _BOUND.fullmatch(text) else np.nan
     except ValueError:
         return np.nan
 
@@ -81,7 +127,6 @@ def _quantile(q: float, table: Floats, edges: Floats, depth: Index) -> Floats:
     if q < 0 or q > 1:
         return np.full(width, -np.inf if q < 0 else np.inf)
     at, last = np.arange(width), depth - 1
-    _make_monotonic(table)
     total = table[last, at]
     rank = q * total
     # The bucket that holds the rank; cells past a histogram's last bucket never do.
@@ -99,11 +144,48 @@ def _quantile(q: float, table: Floats, edges: Floats, depth: Index) -> Floats:
     return np.where(closed & (depth >= 2) & (total != 0), out, np.nan)
 
 
-def _make_monotonic(table: Floats) -> None:
-    """Counts that fall from bucket to bucket, or rise by a rounding error only, become the count before them."""
+def _fraction(lower: float, upper: float, table: Floats, edges: Floats, depth: Index) -> Floats:
+    width = table.shape[1]
+    at, last = np.arange(width), depth - 1
+    total = table[last, at]
+    valid = np.isposinf(edges[last, at]) & (total != 0)
+    if np.isnan(lower) or np.isnan(upper):
+        return np.full(width, np.nan)
+    if lower >= upper:
+        share: Floats = np.zeros(width)
+    else:
+        share = (_rank(upper, table, edges, depth) - _rank(lower, table, edges, depth)) / total
+    return np.where(valid, share, np.nan)
+
+
+def _rank(value: float, table: Floats, edges: Floats, depth: Index) -> Floats:
+    """How many observations lie below the value, evenly spread within a bucket."""
+    width = table.shape[1]
+    found, rank = np.full(width, np.nan), np.zeros(width)
+    known: Mask = np.zeros(width, np.bool_)
+    below = np.full(width, -np.inf)
+    for number, (count, edge) in enumerate(zip(table, edges, strict=True)):
+        here = ~known & (number < depth)
+        starts = here & (below >= value)
+        inside = here & (below < value) & (edge > value)
+        # The lowest bucket has no lower bound to measure from.
+        even = np.where(np.isneginf(below), count, rank + (count - rank) * (value - below) / (edge - below))
+        found = np.where(starts, rank, np.where(inside, even, found))
+        known |= starts | inside
+        rank, below = np.where(number < depth, count, rank), np.where(number < depth, edge, below)
+    total = table[depth - 1, np.arange(width)]
+    return np.where(~known | (found > total), total, found)
+
+
+def _make_monotonic(table: Floats) -> Mask | None:
+    """Counts that fall from bucket to bucket, or rise by a rounding error only, become the count before them.
+
+    Says which histograms fell by more than a rounding error; None when none did.
+    """
     rise = np.diff(table, axis=0)
     if not ((rise < np.abs(table[1:]) * (10 * _SMALL_DELTA)) & (rise != 0)).any():
-        return
+        return None
+    fell: Mask = np.zeros(table.shape[1], np.bool_)
     previous = table[0].copy()
     for line in range(1, len(table)):
         current = table[line]
@@ -114,6 +196,8 @@ def _make_monotonic(table: Floats) -> None:
             gap < _SMALL_DELTA * _TINIEST,
             gap / np.minimum(size, np.finfo(np.float64).max) < _SMALL_DELTA,
         )
-        flat = near | (current < previous)
-        table[line] = np.where(flat, previous, current)
+        down = current < previous
+        fell |= down & ~near
+        table[line] = np.where(near | down, previous, current)
         previous = np.where(np.isnan(current), previous, table[line])
+    return fell if fell.any() else None

@@ -127,13 +127,21 @@ class Matching:
     on: bool = False
     labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
+    # What stands in for a sample that the left or the right side does not have.
+    fill_left: float | None = None
+    fill_right: float | None = None
 
     def __str__(self) -> str:
         head = f" {'on' if self.on else 'ignoring'}({','.join(self.labels)})" if self.on or self.labels else ""
+        fill = "".join(
+            f" {name}({value!r})"
+            for name, value in (("fill_left", self.fill_left), ("fill_right", self.fill_right))
+            if value is not None
+        )
         if self.card is Card.ONE_TO_ONE:
-            return head
+            return head + fill
         side = "group_left" if self.card is Card.MANY_TO_ONE else "group_right"
-        return f"{head} {side}({','.join(self.include)})"
+        return f"{head} {side}({','.join(self.include)}){fill}"
 
 
 @dataclass(frozen=True, eq=False)

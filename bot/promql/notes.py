@@ -7,6 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot.promql.floats import format_short
+
+_MANUAL = "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile"
+
+
+def quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
 
 @dataclass
 class Notes:
@@ -20,3 +29,22 @@ class Notes:
 
     def inform(self, text: str) -> None:
         self.infos[f"PromQL info: {text}"] = None
+
+    def bad_quantile(self, q: float) -> None:
+        self.warn(f"quantile value should be between 0 and 1, got {format_short(q)}")
+
+    def bad_ratio(self, ratio: float, capped: float) -> None:
+        text = f"ratio value should be between -1 and 1, got {format_short(ratio)}, capping to {format_short(capped)}"
+        self.warn(text)
+
+    def bad_bucket(self, metric: str, bound: str) -> None:
+        text = f"bucket label {quoted('le')} is missing or has a malformed value of {quoted(bound)}"
+        self.warn(f"{text} for metric name {quoted(metric)}")
+
+    def mended_histogram(self, metric: str) -> None:
+        text = f"input to histogram_quantile needed to be fixed for monotonicity (see {_MANUAL}) for metric name"
+        self.inform(f"{text} {quoted(metric)}")
+
+    def not_a_counter(self, metric: str) -> None:
+        text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:"
+        self.inform(f"{text} {quoted(metric)}")

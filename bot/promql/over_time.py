@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.errors import QueryError
 from bot.promql.block import Floats, Mask
 from bot.promql.select import Window
+from bot.promql.space import Index
 from bot.promql.summing import compensated, means, variances
 
 Answer = tuple[Floats, Mask]
@@ -116,6 +118,65 @@ def quantile(q: float, ranked: Floats, counts: NDArray[np.float64] | NDArray[np.
     return out
 
 
+def mad_over_time(seen: Window) -> Answer:
+    median, present = quantile_over_time(0.5, seen)
+    off = Window(np.abs(seen.values - median), seen.times, seen.counts, seen.start_ms, seen.end_ms)
+    return quantile_over_time(0.5, off)[0], present
+
+
+def ts_of_first_over_time(seen: Window) -> Answer:
+    return _times(seen, np.zeros(len(seen.counts), np.intp)), _some(seen)
+
+
+def ts_of_last_over_time(seen: Window) -> Answer:
+    return _times(seen, seen.last_index), _some(seen)
+
+
+def ts_of_min_over_time(seen: Window) -> Answer:
+    return _times(seen, _newest_extreme(seen, np.less_equal)), _some(seen)
+
+
+def ts_of_max_over_time(seen: Window) -> Answer:
+    return _times(seen, _newest_extreme(seen, np.greater_equal)), _some(seen)
+
+
+def _newest_extreme(seen: Window, beats: Callable[[Floats, Floats], Mask]) -> Index:
+    """Where each row's extreme stands; of equal ones the newest, and NaN only where there is nothing else."""
+    at = np.zeros(len(seen.counts), np.intp)
+    if len(seen.values):
+        best = seen.values[0]
+        for number, sample in enumerate(seen.values):
+            better = (beats(sample, best) | np.isnan(best)) & (seen.counts > number)
+            best, at = np.where(better, sample, best), np.where(better, number, at)
+    return at
+
+
+def _times(seen: Window, index: Index) -> Floats:
+    if not len(seen.values):
+        return np.zeros(len(seen.counts))
+    return seen.time_at(index) / 1000
+
+
+def double_exponential_smoothing(seen: Window, smoothing: float, trend: float) -> Answer:
+    if seen.counts.any():
+        for name, factor in (("smoothing", smoothing), ("trend", trend)):
+            if factor <= 0 or factor >= 1:
+                short = {"smoothing": "sf", "trend": "tf"}[name]
+                text = f"invalid {name} factor. Expected: 0 < {short} < 1, got: {factor:f}"
+                raise QueryError(text, "execution")
+    if len(seen.values) < 2:
+        return np.zeros(len(seen.counts)), _some(seen, 2)
+    before, level = np.zeros(len(seen.counts)), seen.values[0]
+    slope = seen.values[1] - seen.values[0]
+    for number, sample in enumerate(seen.values[1:], 1):
+        if number > 1:
+            slope = trend * (level - before) + (1 - trend) * slope
+        fresh = smoothing * sample + (1 - smoothing) * (level + slope)
+        alive = seen.counts > number
+        before, level = np.where(alive, level, before), np.where(alive, fresh, level)
+    return level, _some(seen, 2)
+
+
 def deriv(seen: Window) -> Answer:
     slope, _ = _regression(seen, None)
     return slope, _some(seen, 2)
@@ -151,7 +212,8 @@ KERNELS: dict[str, Callable[[Window], Answer]] = {
     kernel.__name__: kernel
     for kernel in (
         sum_over_time, avg_over_time, min_over_time, max_over_time, count_over_time, present_over_time,
-        last_over_time, first_over_time, stdvar_over_time, stddev_over_time, changes, resets, deriv,
+        last_over_time, first_over_time, stdvar_over_time, stddev_over_time, changes, resets, deriv, mad_over_time,
+        ts_of_first_over_time, ts_of_last_over_time, ts_of_min_over_time, ts_of_max_over_time,
     )
 }  # fmt: skip
 # The rows these return are the samples themselves, so the metric name stays.

@@ -5,6 +5,7 @@ The guard runs first; afterwards anything this engine cannot answer is refused h
 
 from __future__ import annotations
 
+import re  # noqa: TID251 - fixed pattern, never a user's
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,11 +18,14 @@ from bot.errors import QueryError, UnsupportedQueryError
 from bot.labels import Matcher, Op
 from bot.promql import guard, nodes
 from bot.promql.nodes import Anchor, At, Card, Instant, Kind, Matching, Node
-from bot.promql.signatures import AGGREGATIONS, FUNCTIONS
+from bot.promql.signatures import AGGREGATIONS, EXPERIMENTAL, FUNCTIONS
 
 DEFAULT_STEP_MS = 60_000
 # A chain of binary operators is walked in a loop; everything else costs Python frames.
 MAX_DEPTH = 110
+# Put into a selector of labels only so that the parser takes it, and taken out again.
+_ANY_INFO = "__any_info__"
+_LABEL_SELECTOR = re.compile(r"(,\s*)\{")
 
 
 @dataclass(frozen=True)
@@ -66,93 +70,154 @@ def parse(text: str, *, experimental: bool = False) -> Expr:
 @lru_cache(maxsize=4096)
 def _parse(text: str, experimental: bool) -> Expr:
     plain = guard.checked(text)
-    node = _shielded(lambda: _convert(pp.parse(plain), 0))
+    node = _shielded(plain, lambda: _Reader(experimental).convert(_parsed(plain), 0))
     selectors = tuple(_selectors(node, 0, 0, under_absent=False))
     depth = max((selector.depth_seconds for selector in selectors), default=0.0)
     return Expr(text, node.key, nodes.kind_of(node), selectors, depth, node)
 
 
-def _shielded(work: Callable[[], Node]) -> Node:
+def _shielded(text: str, work: Callable[[], Node]) -> Node:
     try:
         return work()
     except QueryError:
         raise
     except (ValueError, OverflowError, RecursionError) as error:
-        raise QueryError(f"parse error: {error}") from None
+        guard.refuse_unsupported(text)
+        raise QueryError(f"parse error: {_one_line(error)}") from None
     except BaseException as error:  # a Rust panic arrives as BaseException; everything else goes on
         if type(error).__name__ != "PanicException":
             raise
         raise QueryError("parse error: a number or timestamp in the expression is out of range") from None
 
 
-def _convert(raw: Any, depth: int) -> Node:
-    if depth > MAX_DEPTH:
-        raise QueryError(f"expression is nested too deep: more than {MAX_DEPTH} levels")
-    match raw:
-        case pp.ParenExpr():
-            return _convert(raw.expr, depth + 1)
-        case pp.NumberLiteral():
-            return nodes.number(raw.val)
-        case pp.StringLiteral():
-            return nodes.text(raw.val)
-        case pp.VectorSelector():
-            return _instant(raw)
-        case pp.MatrixSelector():
-            return nodes.range_of(_instant(raw.vector_selector), _ms(raw.range))
-        case pp.SubqueryExpr():
-            inner = _convert(raw.expr, depth + 1)
-            return nodes.subquery(inner, _ms(raw.range), _step(raw.step), _ms(raw.offset), _at(raw.at))
-        case pp.UnaryExpr():
-            return nodes.negate(_convert(raw.expr, depth + 1))
-        case pp.Call():
-            return _call(raw, depth)
-        case pp.AggregateExpr():
-            return _aggregate(raw, depth)
-        case pp.BinaryExpr():
-            return _chain(raw, depth)
-    raise UnsupportedQueryError(f"unsupported expression: {type(raw).__name__}")
+def _parsed(plain: str) -> Any:
+    try:
+        return pp.parse(plain)
+    except ValueError as error:
+        # The second argument of info() may match everything, which the parser does not know.
+        if "info" not in plain or "non-empty matcher" not in str(error):
+            raise
+        return pp.parse(_LABEL_SELECTOR.sub(rf'\1{{{_ANY_INFO}!="",', plain))
 
 
-def _chain(raw: Any, depth: int) -> Node:
-    spine = []
-    while isinstance(raw, pp.BinaryExpr):
-        spine.append(raw)
-        raw = raw.lhs
-    node = _convert(raw, depth + 1)
-    for part in reversed(spine):
-        modifier = part.modifier
-        node = nodes.binary(
-            str(part.op),
-            node,
-            _convert(part.rhs, depth + 1),
-            returns_bool=bool(modifier and modifier.return_bool),
-            matching=_matching(modifier),
-        )
-    return node
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
-def _matching(modifier: Any) -> Matching:
-    if modifier is None:
-        return Matching()
-    fill = modifier.fill_values
-    if fill is not None and (fill.lhs is not None or fill.rhs is not None):
-        raise UnsupportedQueryError("unsupported modifier: fill()")
-    card = Card.ONE_TO_ONE
-    if modifier.card == pp.VectorMatchCardinality.ManyToOne:
-        card = Card.MANY_TO_ONE
-    elif modifier.card == pp.VectorMatchCardinality.OneToMany:
-        card = Card.ONE_TO_MANY
-    on, labels = False, tuple[str, ...]()
-    if modifier.matching is not None:
-        on = modifier.matching.type == pp.LabelModifierType.Include
-        labels = tuple(sorted(set(modifier.matching.labels)))
-    return Matching(card, on, labels, tuple(sorted(set(modifier.group_labels or ()))))
+@dataclass(frozen=True)
+class _Reader:
+    """The parser's tree into ours."""
+
+    experimental: bool
+
+    def need_setting(self, what: str) -> None:
+        if not self.experimental:
+            raise UnsupportedQueryError(f"{what} is experimental and needs the setting query.experimental_functions")
+
+    def convert(self, raw: Any, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise QueryError(f"expression is nested too deep: more than {MAX_DEPTH} levels")
+        match raw:
+            case pp.ParenExpr():
+                return self.convert(raw.expr, depth + 1)
+            case pp.NumberLiteral():
+                return nodes.number(raw.val)
+            case pp.StringLiteral():
+                return nodes.text(raw.val)
+            case pp.VectorSelector():
+                return _instant(raw)
+            case pp.MatrixSelector():
+                return nodes.range_of(_instant(raw.vector_selector), _ms(raw.range))
+            case pp.SubqueryExpr():
+                inner = self.convert(raw.expr, depth + 1)
+                return nodes.subquery(inner, _ms(raw.range), _step(raw.step), _ms(raw.offset), _at(raw.at))
+            case pp.UnaryExpr():
+                return nodes.negate(self.convert(raw.expr, depth + 1))
+            case pp.Call():
+                return self.call(raw, depth)
+            case pp.AggregateExpr():
+                return self.aggregate(raw, depth)
+            case pp.BinaryExpr():
+                return self.chain(raw, depth)
+        raise UnsupportedQueryError(f"unsupported expression: {type(raw).__name__}")
+
+    def chain(self, raw: Any, depth: int) -> Node:
+        spine = []
+        while isinstance(raw, pp.BinaryExpr):
+            spine.append(raw)
+            raw = raw.lhs
+        node = self.convert(raw, depth + 1)
+        for part in reversed(spine):
+            modifier = part.modifier
+            node = nodes.binary(
+                str(part.op),
+                node,
+                self.convert(part.rhs, depth + 1),
+                returns_bool=bool(modifier and modifier.return_bool),
+                matching=self.matching(modifier),
+            )
+        return node
+
+    def matching(self, modifier: Any) -> Matching:
+        if modifier is None:
+            return Matching()
+        fill = modifier.fill_values
+        left, right = (None, None) if fill is None else (fill.lhs, fill.rhs)
+        if left is not None or right is not None:
+            self.need_setting("fill()")
+        card = Card.ONE_TO_ONE
+        if modifier.card == pp.VectorMatchCardinality.ManyToOne:
+            card = Card.MANY_TO_ONE
+        elif modifier.card == pp.VectorMatchCardinality.OneToMany:
+            card = Card.ONE_TO_MANY
+        on, labels = False, tuple[str, ...]()
+        if modifier.matching is not None:
+            on = modifier.matching.type == pp.LabelModifierType.Include
+            labels = tuple(sorted(set(modifier.matching.labels)))
+        return Matching(card, on, labels, tuple(sorted(set(modifier.group_labels or ()))), left, right)
+
+    def call(self, raw: Any, depth: int) -> Node:
+        name = raw.func.name
+        signature = FUNCTIONS.get(name)
+        if signature is None:
+            raise UnsupportedQueryError(f"unsupported function: {name}()")
+        if name in EXPERIMENTAL:
+            self.need_setting(f"{name}()")
+        if name == "info":
+            return self.info(raw, depth)
+        args = tuple(self.convert(arg, depth + 1) for arg in raw.args)
+        signature.check(name, args)
+        return nodes.call(name, args, signature.returns)
+
+    def info(self, raw: Any, depth: int) -> Node:
+        """The second argument becomes the selector of the info series; it may stand for labels only."""
+        if len(raw.args) > 1 and (not isinstance(raw.args[1], pp.VectorSelector) or raw.args[1].name is not None):
+            raise QueryError("parse error: expected label selectors only, got vector selector instead")
+        given = raw.args[1].matchers.matchers if len(raw.args) > 1 else []
+        matchers = [Matcher(m.name, _op(m.op), m.value) for m in given if m.name != _ANY_INFO]
+        if all(matcher.name != nodes.NAME for matcher in matchers):
+            matchers.append(Matcher(nodes.NAME, Op.EQUAL, "target_info"))
+        return nodes.call("info", (self.convert(raw.args[0], depth + 1), nodes.instant(matchers)), "vector")
+
+    def aggregate(self, raw: Any, depth: int) -> Node:
+        op = str(raw.op)
+        if op not in AGGREGATIONS:
+            raise UnsupportedQueryError(f"unsupported aggregation: {op}()")
+        if op in EXPERIMENTAL:
+            self.need_setting(f"{op}()")
+        param = None if raw.param is None else self.convert(raw.param, depth + 1)
+        modifier = raw.modifier
+        without = modifier is not None and modifier.type == pp.AggModifierType.Without
+        labels = () if modifier is None else modifier.labels
+        return nodes.aggregate(op, self.convert(raw.expr, depth + 1), param, without=without, labels=labels)
 
 
 def _instant(raw: Any) -> Instant:
     if raw.matchers.or_matchers:
         raise UnsupportedQueryError('unsupported: "or" between matchers; write two selectors joined by or')
     matchers = [Matcher(m.name, _op(m.op), m.value) for m in raw.matchers.matchers]
+    if any(matcher.name == _ANY_INFO for matcher in matchers):
+        raise QueryError("parse error: vector selector must contain at least one non-empty matcher")
     if raw.name is not None:
         matchers.append(Matcher(nodes.NAME, Op.EQUAL, raw.name))
     return nodes.instant(matchers, _ms(raw.offset), _at(raw.at))
@@ -165,27 +230,6 @@ def _op(raw: Any) -> Op:
     if raw == pp.MatchOp.NotEqual:
         return Op.NOT_EQUAL
     return Op.REGEX if raw == pp.MatchOp.Re else Op.NOT_REGEX
-
-
-def _call(raw: Any, depth: int) -> Node:
-    name = raw.func.name
-    signature = FUNCTIONS.get(name)
-    if signature is None:
-        raise UnsupportedQueryError(f"unsupported function: {name}()")
-    args = tuple(_convert(arg, depth + 1) for arg in raw.args)
-    signature.check(name, args)
-    return nodes.call(name, args, signature.returns)
-
-
-def _aggregate(raw: Any, depth: int) -> Node:
-    op = str(raw.op)
-    if op not in AGGREGATIONS:
-        raise UnsupportedQueryError(f"unsupported aggregation: {op}()")
-    param = None if raw.param is None else _convert(raw.param, depth + 1)
-    modifier = raw.modifier
-    without = modifier is not None and modifier.type == pp.AggModifierType.Without
-    labels = () if modifier is None else modifier.labels
-    return nodes.aggregate(op, _convert(raw.expr, depth + 1), param, without=without, labels=labels)
 
 
 def _ms(value: timedelta | None) -> int:

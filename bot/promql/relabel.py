@@ -23,7 +23,7 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
     except ValueError:
         raise QueryError(f"invalid regular expression in label_replace(): {pattern}", "execution") from None
     if not target:
-        raise QueryError("invalid destination label name in label_replace(): it is empty", "execution")
+        raise QueryError("invalid destination label name in label_replace(): ", "execution")
 
     def build() -> Space:
         space = vector.space
@@ -62,8 +62,10 @@ def _expanded(match: Any, template: str) -> str:
 
 def label_join(vector: Vector, target: str, separator: str, sources: tuple[str, ...]) -> Vector:
     """Raises QueryError on a bad label name, and when two rows end up with the same labels."""
-    if not target or not all(sources):
-        raise QueryError("invalid label name in label_join(): it is empty", "execution")
+    if not all(sources):
+        raise QueryError("invalid source label name in label_join(): ", "execution")
+    if not target:
+        raise QueryError("invalid destination label name in label_join(): ", "execution")
 
     def build() -> Space:
         space = vector.space

@@ -38,8 +38,11 @@ _CALENDAR = Signature(("vector",), optional=1)
 OVER_RANGE = (
     *("rate", "increase", "irate", "delta", "idelta", "changes", "resets", "deriv"),
     *("avg_over_time", "sum_over_time", "min_over_time", "max_over_time", "count_over_time", "present_over_time"),
-    *("last_over_time", "first_over_time", "stddev_over_time", "stdvar_over_time"),
+    *("last_over_time", "first_over_time", "stddev_over_time", "stdvar_over_time", "mad_over_time"),
+    *("ts_of_min_over_time", "ts_of_max_over_time", "ts_of_last_over_time", "ts_of_first_over_time"),
 )
+# Functions of native histograms: among floats they find nothing.
+OF_NATIVE = ("histogram_avg", "histogram_count", "histogram_stddev", "histogram_stdvar", "histogram_sum")
 MATHS = (
     *("abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "deg", "rad"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
@@ -50,6 +53,12 @@ FUNCTIONS: dict[str, Signature] = {
     **dict.fromkeys(OVER_RANGE, _MATRIX),
     **dict.fromkeys(MATHS, _VECTOR),
     **dict.fromkeys(CALENDAR, _CALENDAR),
+    **dict.fromkeys(OF_NATIVE, _VECTOR),
+    "double_exponential_smoothing": Signature(("matrix", "scalar", "scalar")),
+    "histogram_fraction": Signature(("scalar", "scalar", "vector")),
+    "info": Signature(("vector", "vector"), optional=1),
+    "sort_by_label": Signature(("vector", "string"), repeats=True),
+    "sort_by_label_desc": Signature(("vector", "string"), repeats=True),
     "quantile_over_time": Signature(("scalar", "matrix")),
     "predict_linear": Signature(("matrix", "scalar")),
     "absent": _VECTOR,
@@ -71,5 +80,15 @@ FUNCTIONS: dict[str, Signature] = {
 }
 
 AGGREGATIONS = frozenset(
-    ("sum", "min", "max", "avg", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values")
+    (
+        *("sum", "min", "max", "avg", "count", "group", "stddev", "stdvar"),
+        *("topk", "bottomk", "quantile", "count_values", "limitk", "limit_ratio"),
+    )
+)
+# Answered with the setting query.experimental_functions only, as Prometheus has a flag for them.
+EXPERIMENTAL = frozenset(
+    (
+        *("mad_over_time", "ts_of_min_over_time", "ts_of_max_over_time", "ts_of_last_over_time"),
+        *("ts_of_first_over_time", "sort_by_label", "sort_by_label_desc", "info", "limitk", "limit_ratio"),
+    )
 )

@@ -21,6 +21,8 @@ T = TypeVar("T")
 Index = NDArray[np.intp]
 _uids = count(1)
 _KEPT = 64
+# What says how a value was measured, and is no longer true once it was computed with.
+_SCHEMA = frozenset({NAME, "__type__", "__unit__"})
 
 
 class Space:
@@ -56,9 +58,10 @@ class Space:
         return self.size > 1 and self.group(frozenset(), without=True, keep_name=True).count < self.size
 
     def without_name(self) -> Space:
-        if NAME not in self.columns:
+        """Rows of computed values: without metric name, type and unit."""
+        if _SCHEMA.isdisjoint(self.columns):
             return self
-        return self.derive(NAME, lambda: self._dropped({NAME}))
+        return self.derive(NAME, lambda: self._dropped(_SCHEMA))
 
     def keep(self, names: frozenset[str]) -> Space:
         return self.derive(("keep", names), lambda: self._dropped(set(self.columns) - names))

@@ -85,12 +85,15 @@ def test_a_selector_without_a_pinned_name_has_none():
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("mad_over_time(x[5m])", "mad_over_time()"),
-        ("info(x)", "info()"),
-        ('sort_by_label(x, "a")', "sort_by_label()"),
-        ("histogram_count(x)", "histogram_count()"),
-        ("limitk(2, x)", "limitk()"),
-        ("a + fill(0) b", "fill()"),
+        ("start()", "start()"),
+        ("integral(x[5m])", "integral()"),
+        ("x[5m*2]", "arithmetic in durations"),
+        ("x[5m:(1m+1m)]", "arithmetic in durations"),
+        ("x offset (1h-1m)", "arithmetic in durations"),
+        ("rate(x[5m] smoothed)", "smoothed"),
+        ("increase(x[5m] anchored)", "anchored"),
+        ("x </ 3", "</"),
+        ("x >/ 3", ">/"),
         ('{a="1" or b="2"}', '"or" between matchers'),
     ],
 )
@@ -98,6 +101,83 @@ def test_what_the_engine_does_not_answer_is_refused_by_name(text, name):
     with pytest.raises(UnsupportedQueryError) as error:
         parse(text)
     assert name in str(error.value)
+
+
+EXPERIMENTAL = [
+    ("mad_over_time(x[5m])", "mad_over_time()"),
+    ("ts_of_min_over_time(x[5m])", "ts_of_min_over_time()"),
+    ("info(x)", "info()"),
+    ('sort_by_label(x, "a")', "sort_by_label()"),
+    ("limitk(2, x)", "limitk()"),
+    ("limit_ratio(0.5, x)", "limit_ratio()"),
+    ("a + fill(0) b", "fill()"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), EXPERIMENTAL)
+def test_what_is_experimental_needs_the_setting_and_says_so(text, name):
+    with pytest.raises(UnsupportedQueryError) as error:
+        parse(text)
+    assert str(error.value) == f"{name} is experimental and needs the setting query.experimental_functions"
+    assert parse(text, experimental=True).kind == "vector"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1_000", 1000.0),
+        ("1_000.2_5", 1000.25),
+        ("1_0e1_0", 1e11),
+        ("1_0e-1_0", 1e-9),
+        ("0x_ff_FF", 65535.0),
+        ("1h30m", 5400.0),
+        (".5", 0.5),
+    ],
+)
+def test_numbers(text, value):
+    assert parse(text).node.value == value
+
+
+@pytest.mark.parametrize("text", ["1_", "1__0", "1_.5", "1._5", "5m_3", "0x", "1e", "x[1_0s]"])
+def test_what_is_no_number_is_refused(text):
+    with pytest.raises(QueryError):
+        parse(text)
+
+
+def test_underscores_are_left_alone_elsewhere():
+    expr = parse("a_1_000{b_1_0=\"1_000\", c='1_0', d=`1_0`} # 1_000")
+    found = {matcher.name: matcher.value for matcher in expr.selectors[0].matchers}
+    assert found == {"__name__": "a_1_000", "b_1_0": "1_000", "c": "1_0", "d": "1_0"}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [(r'"\xc3\xa9\101"', "éA"), (r"'\u00e9\x27\n'", "é'\n"), (r'"\x5c\x22"', '\\"'), (r'"\\x41"', r"\x41")],
+)
+def test_bytes_in_strings_are_utf8(written, value):
+    assert parse(written).node.value == value
+
+
+@pytest.mark.parametrize(
+    "text", [r'x{a="\xff"}', r'label_replace(x, "\377", "", "", "")', r'"\ud800\x41"', r'"\d\x41"']
+)
+def test_bytes_that_are_no_text_are_refused(text):
+    with pytest.raises(QueryError):
+        parse(text)
+
+
+def test_quoted_names():
+    (selector,) = parse('{"my.metric", "a.label"="x"}').selectors
+    assert selector.name == "my.metric"
+    assert [str(matcher) for matcher in selector.matchers] == ['__name__="my.metric"', 'a.label="x"']
+
+
+def test_the_labels_of_info_may_match_everything():
+    expr = parse('info(x, {l=~".*"})', experimental=True)
+    assert [selector.name for selector in expr.selectors] == ["x", "target_info"]
+    assert [str(m) for m in expr.selectors[1].matchers] == ['__name__="target_info"', 'l=~".*"']
+    with pytest.raises(QueryError):
+        parse('info(x, {l="a"}) + sum by (info) (y, {l=~".*"})', experimental=True)
 
 
 @pytest.mark.parametrize(

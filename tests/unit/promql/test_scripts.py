@@ -105,14 +105,14 @@ class Bench:
                 self.store.append_at(ids[there], np.full(len(there), position * interval), values)
 
     def instant(self, text: str, t: float) -> Rows:
-        value = Engine(self.store).instant(parse(text), t)
+        value = Engine(self.store).instant(parse(text, experimental=True), t)
         if isinstance(value, Scalar):
             return [({}, [value.value])]
         assert isinstance(value, Vector)
         return [(labels, [number]) for labels, number in value]
 
     def range(self, text: str, start: float, end: float, width: float) -> Rows:
-        matrix = Engine(self.store).range(parse(text), start, end, width)
+        matrix = Engine(self.store).range(parse(text, experimental=True), start, end, width)
         times = np.arange(start, end + width / 2, width)
         rows: Rows = []
         for line in matrix:
