@@ -219,7 +219,9 @@ class Queries:
                 self._free.put(engine)
 
         future = asyncio.get_running_loop().run_in_executor(self._threads, run)
-        done, _ = await asyncio.wait({future}, timeout=max(0.0, patience.left) + _GRACE_SECONDS)
+        done, _ = await asyncio.wait({future}, timeout=max(0.0, patience.left))
+        if not done and begun.is_set():
+            done, _ = await asyncio.wait({future}, timeout=_GRACE_SECONDS)
         if done:
             return future.result()
         patience.give_up()
