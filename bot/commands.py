@@ -13,7 +13,7 @@ from bot.incidents.decision import Decision, World
 from bot.incidents.model import AlertState, Event, Incident, State
 from bot.oncall.duty import on_duty
 from bot.oncall.model import Book
-from bot.oncall.owners import owner_of, people_of, policy_of
+from bot.oncall.owners import owner_of, policy_of, reach
 from bot.ports import Actor, AgentStatus, Clock, Outcome
 from bot.renderings import Renderings
 from bot.runbooks.rendered import Rendered
@@ -165,7 +165,7 @@ class Desk:
             mine = [incident for incident in unresolved if incident.agent == agent.id]
             labels = {"agent": agent.id}
             _, policy = policy_of(owner_of(labels, world.agents, world.book), labels, world.agents, world.book)
-            reached, _ = people_of(policy.steps[0].notify, world.book, now)
+            reached = reach(policy.steps[0], world.book, now, "critical").people
             rows.append(
                 AgentStatus(
                     agent=agent.id,
@@ -186,9 +186,9 @@ def roster(book: Book, at: datetime) -> dict[str, Any]:
     """Who is on duty in each schedule at that instant, and until when."""
     rows = []
     for schedule in book.schedules.values():
-        duty = on_duty(schedule, at)
+        duty = on_duty(schedule, at, book.almanac)
         until = duty.until.isoformat() if duty.until else None
-        rows.append({"schedule": schedule.id, "people": [duty.person] if duty.person else [], "until": until})
+        rows.append({"schedule": schedule.id, "people": list(duty.people), "until": until})
     return {"at": at.isoformat(), "schedules": rows}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
@@ -18,7 +19,11 @@ from bot.checks.subject import Entry, Subject, sound
 from bot.complaints import Path as Place
 from bot.complaints import quote, shapes_at
 from bot.errors import ConfigError, Finding, Severity
-from bot.oncall.model import Book, Person, Policy, Schedule, Target, Team
+from bot.oncall import ical
+from bot.oncall.almanac import Almanac, Holidays
+from bot.oncall.model import Book, Calendar, Person, Policy, Schedule, Target, Team
+from bot.oncall.public_holidays import problem as holidays_problem
+from bot.oncall.public_holidays import public_holidays
 from bot.rules import load as rules_load
 from bot.rules.model import Group, Rule, RuleFile
 from bot.runbooks import lint as runbook_lint
@@ -31,7 +36,7 @@ from bot.yamldoc import Mapping as MappingNode
 
 __all__ = ["Config", "Sources", "check", "load", "missing_secrets", "read_sources"]
 
-Named = TypeVar("Named", Agent, Person, Team, Schedule, Policy)
+Named = TypeVar("Named", Agent, Person, Team, Schedule, Policy, Calendar)
 
 
 class AgentsFile(Model):
@@ -43,6 +48,7 @@ class OncallFile(Model):
     teams: dict[str, Team] = {}
     schedules: dict[str, Schedule] = {}
     escalation_policies: dict[str, Policy] = {}
+    holidays: dict[str, Calendar] = {}
     fallback: Target | None = None
 
 
@@ -74,7 +80,9 @@ def load(sources: Sources) -> Config:
             teams={entry.id: team for entry, team in sound(subject.teams)},
             schedules={entry.id: schedule for entry, schedule in sound(subject.schedules)},
             escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
+            holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
             fallback=next(entry.id for entry in subject.fallbacks),
+            almanac=_almanac(subject),
         ),
         groups=groups,
         runbooks=tuple(runbook for _, runbook in sound(subject.runbooks)),
@@ -137,13 +145,49 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         teams=tuple(_entries(oncall, "teams", Team, findings)),
         schedules=tuple(_entries(oncall, "schedules", Schedule, findings)),
         policies=tuple(_entries(oncall, "escalation_policies", Policy, findings)),
+        holidays=tuple(_entries(oncall, "holidays", Calendar, findings)),
         fallbacks=tuple(_fallbacks(oncall)),
+        icals=dict(_icals(sources, findings)),
         rules=tuple(rules),
         runbooks=tuple(_runbooks(runbooks)),
         whole=main is not None and len(agents + oncall + runbooks) == unbroken,
     )
     findings += every_check(subject)
     return subject, groups, sorted(set(findings)), unset
+
+
+def _icals(sources: Sources, findings: list[Finding]) -> Iterator[tuple[str, tuple[str, ical.Calendar]]]:
+    """Path as written → name of the file, and the calendar in it."""
+    for written, source in sources.calendars.items():
+        calendar, troubles = ical.parse(source.text)
+        for trouble in troubles:
+            text, severity = trouble.message, "error" if calendar is None else "warning"
+            findings.append(Finding(source.file, trouble.line, 1, "ical-syntax", text, severity, trouble.hint))  # type: ignore[arg-type]
+        if calendar is not None:
+            yield written, (source.file, calendar)
+
+
+def _almanac(subject: Subject) -> Almanac:
+    people = {entry.id: person for entry, person in sound(subject.people)}
+    files = {written: calendar for written, (_, calendar) in subject.icals.items()}
+    return Almanac(
+        holidays={entry.id: _holidays(calendar, files) for entry, calendar in sound(subject.holidays)},
+        rotas={written: ical.rota(calendar, people) for written, calendar in files.items()},
+    )
+
+
+def _holidays(calendar: Calendar, files: Mapping[str, ical.Calendar]) -> Holidays:
+    every = {day: name for day, name in calendar.dates.items() if len(day) == len("12-25")}
+    years = []
+    if calendar.ical is not None and calendar.ical in files:
+        years.append(ical.holidays(files[calendar.ical]))
+    if calendar.country is not None and holidays_problem(calendar.country, calendar.subdivision) is None:
+        years.append(public_holidays(calendar.country, calendar.subdivision))
+    return Holidays(
+        dates={date.fromisoformat(day): name for day, name in calendar.dates.items() if day not in every},
+        yearly={(int(day[:2]), int(day[3:])): name for day, name in every.items()},
+        years=tuple(years),
+    )
 
 
 def _documents(sources: tuple[Source, ...], findings: list[Finding], traps: Severity = "error") -> Iterator[Document]:

@@ -43,6 +43,7 @@ class Source(Model):
 class Sources(Model):
     """Everything a configuration is made of, as plain data that may cross to the other process.
 
+    `calendars` holds the iCal files that on-call files name, by the path as it is written there.
     `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack and http led to
     (by dotted name of the key they fill), `findings` what could not be read.
     """
@@ -50,6 +51,7 @@ class Sources(Model):
     base_dir: str
     main: Source | None
     files: dict[Kind, tuple[Source, ...]]
+    calendars: dict[str, Source] = {}
     env: dict[str, str] = {}
     secrets: dict[str, str] = {}
     findings: tuple[Finding, ...] = ()
@@ -97,15 +99,17 @@ def read_sources(path: Path, env: Mapping[str, str]) -> Sources:
     document, _ = scan(text, main.name)
     files = {kind: tuple(_matched(base, kind, document, findings)) for kind in KINDS}
     _check_targets(base, document, findings)
+    calendars = dict(_calendars(base, files["oncall"], findings))
     secrets = dict(_secrets(base, document, findings))
     return Sources(
         base_dir=str(base),
         main=Source(file=main.name, text=text),
         files=files,
+        calendars=calendars,
         env={name: env[name] for name in sorted(variables(text)) if name in env},
         secrets=secrets,
         findings=tuple(findings),
-        digest=_digest([Source(file=main.name, text=text), *(source for kind in KINDS for source in files[kind])]),
+        digest=_digest([Source(file=main.name, text=text), *_every(files, calendars)]),
     )
 
 
@@ -122,10 +126,19 @@ def read_loose(base: Path, paths: list[Path]) -> Sources:
             findings.append(Finding(name, 1, 1, "unknown-file", "cannot tell what this file is for", hint=hint))
         else:
             files[kind] = (*files[kind], source)
-    everything = [source for kind in KINDS for source in files[kind]]
+    calendars = dict(_calendars(base, files["oncall"], findings))
     return Sources(
-        base_dir=str(base.absolute()), main=None, files=files, findings=tuple(findings), digest=_digest(everything)
+        base_dir=str(base.absolute()),
+        main=None,
+        files=files,
+        calendars=calendars,
+        findings=tuple(findings),
+        digest=_digest(_every(files, calendars)),
     )
+
+
+def _every(files: Mapping[Kind, tuple[Source, ...]], calendars: Mapping[str, Source]) -> list[Source]:
+    return [*(source for kind in KINDS for source in files[kind]), *calendars.values()]
 
 
 _FIRST_KEYS: dict[str, Kind] = {
@@ -138,6 +151,7 @@ _FIRST_KEYS: dict[str, Kind] = {
     "teams": "oncall",
     "schedules": "oncall",
     "escalation_policies": "oncall",
+    "holidays": "oncall",
     "fallback": "oncall",
 }
 
@@ -174,6 +188,38 @@ def _matched(base: Path, kind: Kind, document: Document | None, findings: list[F
                 seen.add(path.resolve())
                 name = _relative(path, base)
                 yield Source(file=name, text=_read(path, name, findings))
+
+
+def _calendars(base: Path, files: tuple[Source, ...], findings: list[Finding]) -> Iterator[tuple[str, Source]]:
+    """The iCal files of holidays and layers; relative paths count from the directory of agentpager.yaml."""
+    seen: set[str] = set()
+    for source in files:
+        document = scan(source.text, source.file)[0] if "ical" in source.text else None
+        for place, written in _written_calendars(document.data if document is not None else None):
+            if written in seen or document is None:
+                continue
+            seen.add(written)
+            path = base / written
+            if "\0" not in written and path.is_file():
+                name = _relative(path, base)
+                yield written, Source(file=name, text=_read(path, name, findings))
+            else:
+                text = f"there is no file {complaints.quote(written)}"
+                hint = "the path counts from the directory of agentpager.yaml"
+                findings.append(document.finding(place, "unreadable", text, hint))
+
+
+def _written_calendars(data: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for section in ("holidays", "schedules"):
+        entries = data.get(section) if isinstance(data, dict) else None
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            layers = entry.get("layers") if isinstance(entry, dict) and section == "schedules" else None
+            parts: list[tuple[tuple[str | int, ...], Any]] = [((section, name), entry)] if layers is None else []
+            if isinstance(layers, list):
+                parts += [((section, name, "layers", index), layer) for index, layer in enumerate(layers)]
+            for place, part in parts:
+                if isinstance(part, dict) and isinstance(part.get("ical"), str):
+                    yield (*place, "ical"), part["ical"]
 
 
 def _check_targets(base: Path, document: Document | None, findings: list[Finding]) -> None:

@@ -22,7 +22,10 @@ def sources_of(files: Mapping[str, str], env: Mapping[str, str] | None = None) -
     found: dict[Kind, tuple[Source, ...]] = dict.fromkeys(KINDS, ())
     for name, text in files.items():
         kind = FOLDERS.get(name.split("/")[0])
-        if kind is not None:
+        if kind is not None and not name.endswith(".ics"):
             found[kind] = (*found[kind], Source(file=name, text=text))  # type: ignore[index]
     main = Source(file="agentpager.yaml", text=files["agentpager.yaml"]) if "agentpager.yaml" in files else None
-    return Sources(base_dir="/etc/agentpager", main=main, files=found, env=dict(env or {}), digest="0")
+    calendars = {name: Source(file=name, text=text) for name, text in files.items() if name.endswith(".ics")}
+    return Sources(
+        base_dir="/etc/agentpager", main=main, files=found, calendars=calendars, env=dict(env or {}), digest="0"
+    )

@@ -20,6 +20,8 @@ def of_decision(decision: Decision, now: datetime) -> Entry:
     }
     if decision.wake:
         detail["woken"] = ",".join(reached.person for reached in decision.wake)
+    if decision.channels:
+        detail["channels"] = ",".join(decision.channels)
     action = f"incident.{decision.event.value}" if decision.event else "incident.updated"
     return Entry(at=now, actor=decision.actor, action=action, subject=incident.id, why=decision.why, detail=detail)
 

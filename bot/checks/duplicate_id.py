@@ -17,6 +17,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _twice("team", subject.teams)
     yield from _twice("schedule", subject.schedules)
     yield from _twice("escalation policy", subject.policies)
+    yield from _twice("calendar", subject.holidays)
     yield from _twice("runbook", subject.runbooks, "id")
 
 

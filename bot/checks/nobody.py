@@ -22,7 +22,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         else:
             yield entry.finding((), CODE, f"team {entry.id} has no member who can be reached", key=True)
     for rota in subject.schedules:
-        if rota.value is None or any(people.intersection(layer.people) for layer in rota.value.layers):
+        if rota.value is None or any(layer.ical or people.intersection(layer.people) for layer in rota.value.layers):
             reachable.add(f"schedule:{rota.id}")
         else:
             yield rota.finding((), CODE, f"schedule {rota.id} never has anybody on duty", key=True)

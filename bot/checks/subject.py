@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from bot.agents.model import Agent
 from bot.complaints import Path
 from bot.errors import Finding, Severity
-from bot.oncall.model import Person, Policy, Schedule, Team
+from bot.oncall import ical
+from bot.oncall.model import Calendar, Person, Policy, Schedule, Team
 from bot.rules.model import Rule
 from bot.runbooks.model import Runbook
 from bot.settings import Settings
@@ -46,7 +47,9 @@ class Subject:
     teams: tuple[Entry[Team], ...] = ()
     schedules: tuple[Entry[Schedule], ...] = ()
     policies: tuple[Entry[Policy], ...] = ()
+    holidays: tuple[Entry[Calendar], ...] = ()
     fallbacks: tuple[Entry[str], ...] = ()
+    icals: Mapping[str, tuple[str, ical.Calendar]] = field(default_factory=dict)  # by path as written: name, content
     rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group
     runbooks: tuple[Entry[Runbook], ...] = ()
     whole: bool = True

@@ -1,4 +1,4 @@
-"""Members, leads, and the people of layers and overrides must be people of the on-call files."""
+"""Members, leads, and the people of layers, swaps and overrides must be people of the on-call files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bot.checks.subject import Entry, Subject, names, sound
 from bot.complaints import Path, did_you_mean, quote
 from bot.errors import Finding
+from bot.oncall.model import BLANK
 
 CODE = "unknown-person"
 
@@ -16,7 +17,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     known = names(subject.people)
     for entry, path, person in _named(subject):
-        if person not in known:
+        if person not in known and not (person == BLANK and path[0] in {"layers", "overrides"}):
             hint = did_you_mean(person.removeprefix("person:"), known)
             yield entry.finding(path, CODE, f"there is no person {quote(person)}", hint)
 
@@ -29,5 +30,7 @@ def _named(subject: Subject) -> Iterator[tuple[Entry[object], Path, str]]:
     for rota, schedule in sound(subject.schedules):
         for number, layer in enumerate(schedule.layers):
             yield from ((rota, ("layers", number, "people", index), name) for index, name in enumerate(layer.people))
+        for number, swap in enumerate(schedule.swaps):
+            yield from ((rota, ("swaps", number, "people", index), name) for index, name in enumerate(swap.people))
         for number, override in enumerate(schedule.overrides):
             yield rota, ("overrides", number, "person"), override.person

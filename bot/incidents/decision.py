@@ -38,7 +38,8 @@ class World:
 
 @dataclass(frozen=True)
 class Decision:
-    """`cancel` takes back every page of this incident that is not yet claimed."""
+    """`channels` are paged as the people of `wake` are. `cancel` takes back every page of this incident that is
+    not yet claimed."""
 
     incident: Incident
     event: Event | None
@@ -47,6 +48,7 @@ class Decision:
     wake: tuple[Reached, ...] = ()
     say: tuple[Say, ...] = ()
     cancel: bool = False
+    channels: tuple[str, ...] = ()
 
 
 def ack_timeout(incident: Incident) -> timedelta:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bot.incidents.decision import ACK_GRACE, Decision, Say, World, ack_timeout
 from bot.incidents.model import AlertState, Event, Incident, State, next_state
 from bot.oncall.model import Book
-from bot.oncall.owners import Reached, last_resort, people_of
+from bot.oncall.owners import Reached, last_resort, reach
 
 # How an incident looks that nobody has.
 _NOBODYS: dict[str, object] = {
@@ -24,7 +24,8 @@ _NOBODYS: dict[str, object] = {
 
 @dataclass(frozen=True)
 class Rung:
-    """One level of the ladder that has somebody on it. `skipped` says which levels before it were empty, and why."""
+    """One level of the ladder that has somebody on it, if only the readers of a channel. `skipped` says which levels
+    before it were empty, and why."""
 
     step: int
     round: int
@@ -32,6 +33,7 @@ class Rung:
     wait: timedelta
     exhausted: bool = False
     skipped: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 def next_rung(incident: Incident, book: Book, now: datetime) -> Rung:
@@ -49,12 +51,14 @@ def next_rung(incident: Incident, book: Book, now: datetime) -> Rung:
             step, round_, declined = 0, round_ + 1, set()
         if round_ > policy.repeat:
             break
-        reached, empty = people_of(policy.steps[step].notify, book, now)
-        people = tuple(person for person in reached if person.person not in declined)
-        if people:
-            return Rung(step, round_, people, policy.steps[step].wait, skipped=tuple(skipped))
-        reasons = [*empty, *(f"{person.person} cannot take it" for person in reached)]
-        skipped.append(f"level {step + 1} skipped ({'; '.join(reasons)})")
+        reached = reach(policy.steps[step], book, now, incident.severity)
+        people = tuple(person for person in reached.people if person.person not in declined)
+        if people or (reached.channels and not reached.people):
+            wait = policy.steps[step].wait
+            return Rung(step, round_, people, wait, skipped=tuple(skipped), channels=reached.channels)
+        reasons = [*reached.empty, *(f"{person.person} cannot take it" for person in reached.people)]
+        line = f"level {step + 1} skipped ({'; '.join(reasons)})"
+        skipped += [line] if line not in skipped else []
     return Rung(
         step=len(policy.steps),
         round=max(round_, incident.round + 1),
@@ -86,7 +90,7 @@ def climb(
     )
     reasons = (why, *rung.skipped, *(["nobody answered: fallback"] if rung.exhausted else []))
     say = () if first else (Say.ESCALATED,)
-    return Decision(changed, event, "; ".join(reasons), actor, rung.people, say)
+    return Decision(changed, event, "; ".join(reasons), actor, rung.people, say, channels=rung.channels)
 
 
 def restart(incident: Incident, event: Event, why: str, world: World, now: datetime) -> Decision:

@@ -3,6 +3,7 @@ ConflictError."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from bot.errors import ConflictError
@@ -48,9 +49,7 @@ def decline(incident: Incident, actor: str, world: World, now: datetime) -> Deci
 def release(incident: Incident, actor: str, world: World, now: datetime) -> Decision:
     """Gives an ack back: the ladder starts again from its first level."""
     decision = restart(incident, Event.RELEASED, f"released by {short(actor)}", world, now)
-    return Decision(
-        decision.incident, decision.event, decision.why, actor, decision.wake, decision.say, decision.cancel
-    )
+    return replace(decision, actor=actor)
 
 
 def resolve(incident: Incident, actor: str, now: datetime) -> Decision:

@@ -1,98 +1,165 @@
 """Who is on duty at an instant. Computed from the rota each time, never stored.
 
-Turns are counted on the wall clock of the schedule's zone and compared as UTC instants, so that a hand-off happens
-exactly once on the nights when clocks change.
+Layers are stacked: the last one in the list that has begun, is open and names somebody is in force; swaps exchange its
+people, overrides replace them. Each look also tells until when its answer certainly holds, so that a line of time is
+walked from change to change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from bot.oncall.model import WEEKDAYS, Layer, Override, Schedule
+from bot.oncall.almanac import NOTHING, Almanac, Shift
+from bot.oncall.model import BLANK, Layer, Override, Schedule
+from bot.oncall.turns import instant, midnight, turns
+from bot.oncall.windows import next_edge, within
+
+_ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+_LOOKS = 1500  # after so many changes in which nothing changed there is no end worth naming
 
 
 @dataclass(frozen=True)
 class Duty:
-    """`person` is None while nobody has the duty; `until` is the next instant with another answer, None if there
+    """`people` is empty while nobody has the duty; `until` is the next instant with another answer, None if there
     is none."""
 
-    person: str | None
+    people: tuple[str, ...]
     until: datetime | None
     why: str
 
 
-def on_duty(schedule: Schedule, at: datetime) -> Duty:
-    person, why = _person_at(schedule, at)
-    instant = _next_change(schedule, at)
-    while instant is not None and _person_at(schedule, instant)[0] == person:
-        instant = _next_change(schedule, instant)
-    return Duty(person, instant, why)
+def on_duty(schedule: Schedule, at: datetime, almanac: Almanac = NOTHING) -> Duty:
+    first = here = _look(schedule, at, almanac)
+    for _ in range(_LOOKS):
+        if here.until is None:
+            break
+        here = _look(schedule, here.until, almanac)
+        if here.people != first.people:
+            return Duty(first.people, here.since, first.why)
+    return Duty(first.people, None, first.why)
 
 
-def _person_at(schedule: Schedule, at: datetime) -> tuple[str | None, str]:
+def at_duty(schedule: Schedule, at: datetime, almanac: Almanac = NOTHING) -> tuple[tuple[str, ...], str]:
+    """The people and why; does not look for the end of it."""
+    here = _look(schedule, at, almanac)
+    return here.people, here.why
+
+
+def shifts(schedule: Schedule, start: datetime, end: datetime, almanac: Almanac = NOTHING) -> Iterator[Shift]:
+    """Who is on duty from one instant to another without a gap between them: nobody has shifts too."""
+    begun, here = start, _look(schedule, start, almanac)
+    while here.until is not None and here.until < end:
+        following = _look(schedule, here.until, almanac)
+        if following.people != here.people:
+            yield Shift(begun, following.since, here.people)
+            begun = following.since
+        here = following
+    yield Shift(begun, end, here.people)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Who has it at `since`, and until when nothing can change that."""
+
+    since: datetime
+    people: tuple[str, ...]
+    why: str
+    until: datetime | None
+
+
+def _look(schedule: Schedule, at: datetime, almanac: Almanac) -> _Look:
     zone = ZoneInfo(schedule.timezone)
-    if (override := _override_at(schedule, zone, at)) is not None:
-        return override.person, f"override in {schedule.id}"
-    if (layer := _layer_at(schedule, zone, at)) is not None:
-        return layer.people[_turn(layer, zone, at) % len(layer.people)], f"on call in {schedule.id}"
-    return None, f"{schedule.id} has not started"
+    edges: list[datetime] = []
+    for override in schedule.overrides:
+        edges += _span(override.start, override.until, schedule.timezone)
+    if (override_now := _override_at(schedule, at)) is not None:
+        nobody = override_now.person == BLANK
+        why = f"override in {schedule.id}" + (" leaves it empty" if nobody else "")
+        return _Look(at, () if nobody else (override_now.person,), why, _next(edges, at))
+    people, why = _by_layers(schedule, zone, at, almanac, edges)
+    for swap in schedule.swaps:
+        start, until = _span(swap.start, swap.until, schedule.timezone)
+        edges += (start, until)
+        if start <= at < until and set(swap.people) & set(people):
+            why = f"swap of {' and '.join(swap.people)} in {schedule.id}"
+            other = dict(zip(swap.people, reversed(swap.people), strict=True))
+            people = tuple(other.get(person, person) for person in people)
+    return _Look(at, people, why, _next(edges, at))
 
 
-def _override_at(schedule: Schedule, zone: ZoneInfo, at: datetime) -> Override | None:
+def _next(edges: list[datetime], at: datetime) -> datetime | None:
+    later = min((edge for edge in edges if edge > at), default=_ALWAYS[1])
+    return None if later == _ALWAYS[1] else later
+
+
+def _override_at(schedule: Schedule, at: datetime) -> Override | None:
     for override in reversed(schedule.overrides):
-        start, until = _override_span(override, zone)
+        start, until = _span(override.start, override.until, schedule.timezone)
         if start <= at < until:
             return override
     return None
 
 
-def _layer_at(schedule: Schedule, zone: ZoneInfo, at: datetime) -> Layer | None:
-    return next((layer for layer in reversed(schedule.layers) if _begins(layer, zone) <= at), None)
+def _by_layers(
+    schedule: Schedule, zone: ZoneInfo, at: datetime, almanac: Almanac, edges: list[datetime]
+) -> tuple[tuple[str, ...], str]:
+    """From the top down to the layer that names somebody; only what shows adds to the edges."""
+    lives = [_life(layer, zone) for layer in schedule.layers]
+    for layer, (begins, ends) in zip(reversed(schedule.layers), reversed(lives), strict=True):
+        edges += (begins, ends)
+        if not begins <= at < ends:
+            continue
+        if (edge := next_edge(layer.restrictions, zone, at, almanac)) is not None:
+            edges.append(edge)
+        if not within(layer.restrictions, zone, at, almanac):
+            continue
+        if people := _of_layer(layer, zone, at, almanac, edges):
+            return people, f"on call in {schedule.id}"
+    if all(begins > at for begins, _ in lives):
+        return (), f"{schedule.id} has not started"
+    return (), f"{schedule.id} has ended" if all(ends <= at for _, ends in lives) else f"nobody in {schedule.id}"
 
 
-def _next_change(schedule: Schedule, after: datetime) -> datetime | None:
-    """The next instant at which the answer may change. Turns count only where they show: in the layer in force, when
-    no override hides it and more than one person takes turns."""
-    zone = ZoneInfo(schedule.timezone)
-    instants = [_begins(layer, zone) for layer in schedule.layers]
-    for override in schedule.overrides:
-        instants += _override_span(override, zone)
-    layer = _layer_at(schedule, zone, after)
-    if layer is not None and len(set(layer.people)) > 1 and _override_at(schedule, zone, after) is None:
-        instants.append(_boundary(layer, zone, _turn(layer, zone, after) + 1))
-    return min((instant for instant in instants if instant > after), default=None)
+def _of_layer(layer: Layer, zone: ZoneInfo, at: datetime, almanac: Almanac, edges: list[datetime]) -> tuple[str, ...]:
+    if layer.ical is not None:
+        return _of_file(layer.ical, zone, at, almanac, edges)
+    assert layer.start is not None
+    rotation = turns(layer.every, layer.handoff, layer.start, zone.key)
+    if len(set(layer.people)) == 1:
+        person = layer.people[0]
+    else:
+        turn = rotation.at(at)
+        edges.append(rotation.end(turn))
+        person = layer.people[turn % len(layer.people)]
+    return () if person == BLANK else (person,)
 
 
-def _override_span(override: Override, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    return _instant(override.start, zone), _instant(override.until, zone)
+def _of_file(path: str, zone: ZoneInfo, at: datetime, almanac: Almanac, edges: list[datetime]) -> tuple[str, ...]:
+    """All whose events are going on. Events are asked for by month, each month knowing what reaches into it."""
+    rota = almanac.rotas.get(path)
+    if rota is None:
+        return ()
+    following = (at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+    edges.append(following)
+    people: dict[str, None] = {}
+    for shift in rota(zone, at.year, at.month):
+        edges += (shift.start, shift.end)
+        if shift.start <= at < shift.end:
+            people.update(dict.fromkeys(shift.people))
+    return tuple(people)
 
 
-def _instant(moment: datetime, zone: ZoneInfo) -> datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+def _life(layer: Layer, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From midnight of `start` until midnight of `until`, in the schedule's zone."""
+    begins = midnight(layer.start, zone) if layer.start else _ALWAYS[0]
+    return begins, midnight(layer.until, zone) if layer.until else _ALWAYS[1]
 
 
-def _begins(layer: Layer, zone: ZoneInfo) -> datetime:
-    return datetime.combine(layer.start, time(), zone).astimezone(UTC)
-
-
-def _anchor(layer: Layer) -> datetime:
-    """The wall-clock hand-off on or before the day the layer starts: the beginning of turn 0."""
-    weekday, clock = layer.handoff.split(" ")
-    back = (layer.start.weekday() - WEEKDAYS.index(weekday)) % 7 if layer.every >= timedelta(weeks=1) else 0
-    return datetime.combine(layer.start - timedelta(days=back), time.fromisoformat(clock))
-
-
-def _boundary(layer: Layer, zone: ZoneInfo, turn: int) -> datetime:
-    return (_anchor(layer) + turn * layer.every).replace(tzinfo=zone).astimezone(UTC)
-
-
-def _turn(layer: Layer, zone: ZoneInfo, at: datetime) -> int:
-    """The turn in force; the hours between the start of the first day and the first hand-off belong to turn 0."""
-    turn = (at.astimezone(zone).replace(tzinfo=None) - _anchor(layer)) // layer.every
-    while _boundary(layer, zone, turn) > at:
-        turn -= 1
-    while _boundary(layer, zone, turn + 1) <= at:
-        turn += 1
-    return max(turn, 0)
+@lru_cache(maxsize=65536)
+def _span(start: datetime, until: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Times without an offset are in the schedule's zone."""
+    return instant(start, ZoneInfo(zone)), instant(until, ZoneInfo(zone))

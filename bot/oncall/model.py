@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
+from bot.oncall import turns
+from bot.oncall.almanac import NOTHING, Almanac
+from bot.oncall.turns import HANDOFF, Every, parse_handoff
+from bot.oncall.windows import Window
 from bot.schema import Channel, Duration, Model, Positive
 
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+BLANK = "none"  # stands for nobody where a person is named
 
 
 def _known_zone(name: str) -> str:
@@ -21,12 +25,33 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _known_day(text: str) -> str:
+    try:
+        if len(text) == len("12-25"):
+            date.fromisoformat(f"2024-{text}")  # a leap year: the 29th of February is a day
+        elif len(text) != len("2026-12-25") or not date.fromisoformat(text):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f'"{text}" is not a day; write 2026-12-25, or 12-25 for every year') from None
+    return text
+
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
+Day = Annotated[str, AfterValidator(_known_day)]
 Email = Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$", examples=["ana@example.com"])]
 Target = Annotated[str, Field(pattern=r"^(person|team|schedule):[^\s:]+$", examples=["person:ana"])]
-Handoff = Annotated[
-    str, Field(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$", examples=["Mon 09:00"])
+StepTarget = Annotated[
+    str,
+    Field(
+        pattern=r"^((person|team|schedule):[^\s:]+|channel:(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,}))$",
+        examples=["person:ana", '"channel:#payments"'],
+    ),
 ]
+Waking = Literal["critical", "warning"]
+Severities = Annotated[tuple[Waking, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+PersonOrZone = Annotated[str, AfterValidator(lambda name: name if name == "person" else _known_zone(name))]
+Handoff = Annotated[str, Field(pattern=HANDOFF, examples=["Mon 09:00"])]
+Turn = Annotated[InstanceOf[Every], BeforeValidator(turns.read_every), PlainSerializer(str, return_type=str)]
 
 
 class Person(Model):
@@ -46,18 +71,64 @@ class Team(Model):
 
 
 class Layer(Model):
-    """People take turns of `every`, handing over at `handoff` in the schedule's zone, the first from `start`."""
+    """People take turns of `every`, handing over at `handoff` in the schedule's zone, the first from `start`; or the
+    calendar file `ical` says who. It counts from `start` until `until`, and only within `restrictions`."""
 
-    people: tuple[str, ...] = Field(min_length=1)
-    every: Positive = timedelta(weeks=1)
+    people: tuple[str, ...] = ()
+    every: Turn = Every(timedelta(weeks=1))
     handoff: Handoff = "Mon 09:00"
-    start: date
+    start: date | None = None
+    until: date | None = None
+    restrictions: tuple[Window, ...] = ()
+    ical: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _says_who(self) -> Self:
+        if self.ical is not None:
+            if self.people:
+                raise ValueError("people come from ical or from people, not from both")
+        elif not self.people or self.start is None:
+            missing = "start" if self.people else "people"
+            raise ValueError(f'missing key "{missing}"; a layer has people and start, or ical')
+        if parse_handoff(self.handoff).monthly and not self.every.months:
+            raise ValueError(f'hand-off "{self.handoff}" is for turns of months; write every: 1mo')
+        return self
+
+
+class Calendar(Model):
+    """A named calendar of holidays: a list of days, an iCal file, the public ones of a country; all of them together.
+
+    A day is `2026-12-25`, or `12-25` for every year.
+    """
+
+    id: str = ""
+    dates: dict[Day, str] = {}
+    ical: str | None = Field(None, min_length=1)
+    country: str | None = Field(None, pattern=r"^[A-Z]{2}$", examples=["ES"])
+    subdivision: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _has_days(self) -> Self:
+        if not self.dates and self.ical is None and self.country is None:
+            raise ValueError("a calendar has dates, ical or country")
+        if self.subdivision is not None and self.country is None:
+            raise ValueError("a subdivision is part of a country; give that too")
+        return self
 
 
 class Override(Model):
-    """`person` replaces whoever the layers name. Times without an offset are in the schedule's zone."""
+    """`person` replaces whoever the layers name; `none` leaves the time empty. Times without an offset are in the
+    schedule's zone."""
 
     person: str
+    start: datetime = Field(alias="from")
+    until: datetime
+
+
+class Swap(Model):
+    """Two people take each other's turns for a time."""
+
+    people: tuple[str, str]
     start: datetime = Field(alias="from")
     until: datetime
 
@@ -66,11 +137,28 @@ class Schedule(Model):
     id: str = ""
     timezone: Zone = "UTC"
     layers: tuple[Layer, ...] = Field(min_length=1)
+    swaps: tuple[Swap, ...] = ()
     overrides: tuple[Override, ...] = ()
 
 
+class Condition(Model):
+    """When a step counts: for these severities, while one of `during` is open and none of `outside` is.
+
+    Hours are those of whoever is asked: of a schedule in its zone, of people in theirs; `timezone` names another one,
+    or `person` for each person's own.
+    """
+
+    severity: Severities = ()
+    during: tuple[Window, ...] = ()
+    outside: tuple[Window, ...] = ()
+    timezone: PersonOrZone | None = None
+
+
 class Step(Model):
-    notify: tuple[Target, ...] = Field(min_length=1)
+    """Everybody behind `notify` at once. A step whose condition does not hold is passed over."""
+
+    notify: tuple[StepTarget, ...] = Field(min_length=1)
+    when: Condition | None = None
     wait: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=5)
 
 
@@ -91,4 +179,6 @@ class Book(Model):
     teams: dict[str, Team] = {}
     schedules: dict[str, Schedule] = {}
     escalation_policies: dict[str, Policy] = {}
+    holidays: dict[str, Calendar] = {}
     fallback: Target
+    almanac: InstanceOf[Almanac] = Field(NOTHING, exclude=True)

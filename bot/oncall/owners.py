@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bot.agents.model import Agent
 from bot.labels import Labels
-from bot.oncall.duty import on_duty
-from bot.oncall.model import Book, Policy, Step
+from bot.oncall.duty import at_duty
+from bot.oncall.model import Book, Condition, Policy, Step
+from bot.oncall.windows import within
 
 _DEFAULT_WAIT = timedelta(minutes=5)
 
@@ -71,6 +73,69 @@ class Reached:
     why: str
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Who and which channels a step reaches; `empty` says of each target behind which nobody stands why."""
+
+    people: tuple[Reached, ...]
+    channels: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+def reach(step: Step, book: Book, at: datetime, severity: str) -> Reach:
+    """Everybody behind the step's targets whom its condition lets through."""
+    if step.when is not None and step.when.severity and severity not in step.when.severity:
+        return Reach((), (), (f"only for {' and '.join(step.when.severity)}",))
+    channels = tuple(target.removeprefix("channel:") for target in step.notify if target.startswith("channel:"))
+    targets = [target for target in step.notify if not target.startswith("channel:")]
+    if step.when is None or not (step.when.during or step.when.outside):
+        people, empty = people_of(targets, book, at)
+        return Reach(tuple(people), channels, tuple(empty))
+    return _reach_in_hours(step.when, targets, channels, book, at)
+
+
+def _reach_in_hours(
+    when: Condition, targets: Sequence[str], channels: tuple[str, ...], book: Book, at: datetime
+) -> Reach:
+    """Each target in its own hours: of a schedule, of each person; of a channel in UTC unless a zone is named."""
+    found: dict[str, Reached] = {}
+    empty: list[str] = []
+    for target in targets:
+        people, lines = people_of([target], book, at)
+        zones = {one.person: zone_of(when, target, one.person, book) for one in people}
+        let_through = [one for one in people if is_open(when, zones[one.person], at, book)]
+        if people and not let_through:
+            lines = [f"{target}: {closed_words(when)} ({', '.join(sorted(set(zones.values())))})"]
+        empty += lines if not let_through else []
+        for one in let_through:
+            found.setdefault(one.person, one)
+    open_channels = channels if is_open(when, zone_of(when, "channel:", "", book), at, book) else ()
+    empty += [f"channel:{name}: {closed_words(when)}" for name in channels if not open_channels]
+    return Reach(tuple(found.values()), open_channels, tuple(empty))
+
+
+def zone_of(when: Condition, target: str, person: str, book: Book) -> str:
+    """The zone in which the condition's hours are meant for this person behind this target."""
+    if when.timezone not in {None, "person"}:
+        return str(when.timezone)
+    schedule = book.schedules.get(target.removeprefix("schedule:")) if target.startswith("schedule:") else None
+    if schedule is not None and when.timezone is None:
+        return schedule.timezone
+    return book.people[person].timezone if person in book.people else "UTC"
+
+
+def is_open(when: Condition, zone: str, at: datetime, book: Book) -> bool:
+    known = ZoneInfo(zone)
+    closed = bool(when.outside) and within(when.outside, known, at, book.almanac)
+    return within(when.during, known, at, book.almanac) and not closed
+
+
+def closed_words(when: Condition) -> str:
+    parts = [f"only during {' or '.join(map(str, when.during))}"] if when.during else []
+    parts += [f"only outside {' or '.join(map(str, when.outside))}"] if when.outside else []
+    return " and ".join(parts)
+
+
 def people_of(targets: Sequence[str], book: Book, at: datetime) -> tuple[list[Reached], list[str]]:
     """The people behind the targets, each once, and a line for each target behind which nobody stands."""
     found: dict[str, Reached] = {}
@@ -95,8 +160,8 @@ def _behind(target: str, book: Book, at: datetime) -> tuple[list[str], str]:
     schedule = book.schedules.get(name)
     if schedule is None:
         return [], "no such schedule"
-    duty = on_duty(schedule, at)
-    return ([duty.person] if duty.person else []), duty.why
+    people, why = at_duty(schedule, at, book.almanac)
+    return list(people), why
 
 
 def last_resort(fallback: str, book: Book, at: datetime, declined: Collection[str] = ()) -> list[Reached]:

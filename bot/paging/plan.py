@@ -33,6 +33,9 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
     pages = [
         page(PageKind.PAGE, book.people[reached.person].slack, reached.why, reached.person) for reached in decision.wake
     ]
+    for name in decision.channels:
+        told = page(PageKind.PAGE, name, f"{name} is named in the policy")
+        pages.append(told.model_copy(update={"id": f"{told.id}.{name}"}))
     for say in decision.say:
         if say is Say.REMINDER:
             person = (incident.acked_by or "").removeprefix("person:")
@@ -46,7 +49,10 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
 def repeated(page: Page, new: Sequence[Page]) -> bool:
     """Whether one of the new pages tells the same person, or the same thread, again."""
     again = {PageKind.PAGE, PageKind.ESCALATED, PageKind.REMINDER}
-    return page.kind in again and any((page.kind, page.person) == (other.kind, other.person) for other in new)
+    return page.kind in again and any(
+        (page.kind, page.person) == (other.kind, other.person) and (page.person or page.channel == other.channel)
+        for other in new
+    )
 
 
 def same_decision(one: Page, other: Page) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from bot.incidents.escalation import next_rung
 from bot.incidents.model import Alert, AlertState, Incident, Severity
 from bot.oncall.model import Book
-from bot.oncall.owners import last_resort, people_of
+from bot.oncall.owners import last_resort, reach
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import runbook
@@ -89,7 +89,8 @@ def why_you(scene: Scene) -> list[str]:
         return [f"{past}: *{names_of(paged)}* {has} been paged. You can still take it. {incident.id}"]
     person = scene.book.people.get(page.person or "")
     mention = f"<@{person.slack}>" if person else mrk(page.person or "", 80)
-    return [f"{mention} you are paged: {mrk(page.reason, 300)}. {incident.id}", _tried(scene, incident), no_data]
+    told = f"{mention} you are paged" if page.person else "Everybody here is paged"
+    return [f"{told}: {mrk(page.reason, 300)}. {incident.id}", _tried(scene, incident), no_data]
 
 
 def paged_people(scene: Scene) -> list[str]:
@@ -99,7 +100,10 @@ def paged_people(scene: Scene) -> list[str]:
     if incident.exhausted or not 0 <= incident.step < len(incident.policy.steps):
         reached = last_resort(incident.fallback, book, at) if incident.step >= 0 else []
     else:
-        reached, _ = people_of(incident.policy.steps[incident.step].notify, book, at)
+        step = reach(incident.policy.steps[incident.step], book, at, incident.severity)
+        if not step.people:
+            return list(step.channels)
+        reached = list(step.people)
     return [book.people[one.person].name for one in reached if one.person not in incident.declined]
 
 
@@ -112,10 +116,11 @@ def _tried(scene: Scene, incident: Incident) -> str:
     steps = incident.policy.steps if round_ > 0 else incident.policy.steps[:step]
     tried = []
     for level, each in enumerate(steps, start=1):
-        reached, _ = people_of(each.notify, book, incident.opened_at)
+        found = reach(each, book, incident.opened_at, incident.severity)
         names = [
-            book.people[one.person].name + (" (can't)" if one.person in incident.declined else "") for one in reached
-        ]
+            book.people[one.person].name + (" (can't)" if one.person in incident.declined else "")
+            for one in found.people
+        ] + ([] if found.people else list(found.channels))
         if names:
             tried.append(f"{names_of(names)} (level {level})")
     rounds = f", {round_} rounds" if round_ > 1 else ""
@@ -127,7 +132,7 @@ def next_in_line(scene: Scene) -> list[tuple[str, str]]:
     if not incident.severity.wakes or incident.next_at is None:
         return []
     rung = next_rung(incident, book, incident.next_at)
-    names = [book.people[one.person].name for one in rung.people if one.person in book.people]
+    names = [book.people[one.person].name for one in rung.people if one.person in book.people] or list(rung.channels)
     return [("If no ack", f"{names_of(names)} {due(incident.next_at, scene.now)}")]
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bot.config import AgentsFile, OncallFile
+from bot.oncall.turns import Every
 from bot.schema import format_duration
 from bot.settings import Settings
 
@@ -92,6 +93,8 @@ def test_the_default_on_the_page_is_the_default(path):
 def shown(value: Any) -> str:
     if isinstance(value, timedelta):
         return format_duration(value)
+    if isinstance(value, Every):
+        return str(value)
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool):
