@@ -25,7 +25,7 @@ from bot.incidents.grouping import INTERNAL
 from bot.incidents.model import Alert, AlertState, Event, Incident, State
 from bot.joint import Update
 from bot.labels import fingerprint
-from bot.oncall.owners import people_of
+from bot.oncall.owners import reach
 from bot.outbox import Outbox
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock
@@ -84,7 +84,7 @@ class Pager:
         """What a runbook may say about the people; the rest the watcher knows itself."""
         book = self.config.book
         step = incident.policy.steps[min(max(incident.step, 0), len(incident.policy.steps) - 1)]
-        reached, _ = people_of(step.notify, book, self._clock.now())
+        reached = reach(step, book, self._clock.now(), incident.severity).people
         names = [book.people[person.person].name for person in reached]
         return {"oncall": names, "external_url": self.config.settings.http.external_url}
 
