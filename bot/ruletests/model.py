@@ -158,7 +158,8 @@ class ExprCase:
 
 @dataclass(frozen=True)
 class Group:
-    """`series` by the text of their labels: of two with the same labels the later one counts, as in promtool."""
+    """Of two series with the same labels the later one counts, as in promtool. `histograms` are the label sets, with
+    their lines, of series that hold native histograms."""
 
     index: int
     line: int
@@ -170,7 +171,7 @@ class Group:
     exprs: tuple[ExprCase, ...]
     external_labels: dict[str, str]
     external_url: str
-    unsupported: str = ""
+    histograms: tuple[tuple[dict[str, str], int], ...] = ()
 
     @property
     def title(self) -> str:
@@ -233,7 +234,7 @@ class _Reader:
 
     def group(self, index: int, model: TestGroup, every: timedelta) -> Group:
         path = ("tests", index)
-        series, unsupported = self._inputs(path, model)
+        series, histograms = self._inputs(path, model)
         return Group(
             index=index,
             line=self._line(path),
@@ -249,26 +250,27 @@ class _Reader:
             ),
             external_labels=dict(model.external_labels),
             external_url=model.external_url,
-            unsupported=unsupported,
+            histograms=histograms,
         )
 
     def _line(self, path: tuple[str | int, ...]) -> int:
         return self._document.mark(path).line
 
-    def _inputs(self, path: tuple[str | int, ...], model: TestGroup) -> tuple[tuple[Series, ...], str]:
+    def _inputs(
+        self, path: tuple[str | int, ...], model: TestGroup
+    ) -> tuple[tuple[Series, ...], tuple[tuple[dict[str, str], int], ...]]:
         found: dict[frozenset[tuple[str, str]], Series] = {}
-        unsupported = ""
+        histograms: list[tuple[dict[str, str], int]] = []
         for number, one in enumerate(model.input_series):
             try:
                 series = parse_series(f"{one.series.strip()} {one.values}")
-            except HistogramError:
-                line = self._line((*path, "input_series", number))
-                unsupported = unsupported or f"native histograms are not supported (input series of line {line})"
+            except HistogramError as error:
+                histograms.append((error.labels, self._line((*path, "input_series", number))))
             except NotationError as error:
                 self._notation((*path, "input_series", number), one, error)
             else:
                 found[frozenset(series.labels.items())] = series
-        return tuple(found.values()), unsupported
+        return tuple(found.values()), tuple(histograms)
 
     def _notation(self, path: tuple[str | int, ...], one: InputSeries, error: NotationError) -> None:
         """The position counts in the series and its values joined by a space."""
@@ -299,7 +301,7 @@ class _Reader:
         unsupported = ""
         for number, one in enumerate(model.exp_samples):
             if one.histogram:
-                unsupported = "native histograms are not supported"
+                unsupported = "unsupported: native histograms cannot be expected, this engine has none"
             try:
                 samples.append(Sample(parse_metric(one.labels), one.value))
             except NotationError as error:

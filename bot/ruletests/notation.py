@@ -37,7 +37,11 @@ class NotationError(Exception):
 
 
 class HistogramError(NotationError):
-    """A native histogram: well written, but not for this engine."""
+    """A native histogram: well written, maybe, but not for this engine. `labels` are the series'."""
+
+    def __init__(self, position: int) -> None:
+        self.labels: dict[str, str] = {}
+        super().__init__("native histograms are not supported", position)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,11 @@ class Series:
 def parse_series(text: str) -> Series:
     """A metric and its values, one text. Raises NotationError, HistogramError."""
     labels, position = _metric(text, 0, spaced=False)
-    return Series(labels, _values(text, position))
+    try:
+        return Series(labels, _values(text, position))
+    except HistogramError as error:
+        error.labels = labels
+        raise
 
 
 def parse_metric(text: str) -> dict[str, str]:
@@ -72,7 +80,9 @@ def _metric(text: str, position: int, *, spaced: bool) -> tuple[dict[str, str], 
         position = name.end()
     brace = _skip(text, position) if spaced or name is None else position
     if brace < len(text) and text[brace] == "{" and not text.startswith("{{", brace):
-        return _labels(text, brace + 1, labels)
+        labels, position = _labels(text, brace + 1, labels)
+        # Prometheus drops empty labels here only where a name stands in front, so `{a=""}` equals no result at all.
+        return (labels if name is None else {key: value for key, value in labels.items() if value}), position
     if name is None and not spaced:
         raise NotationError(f"expected a metric name or {{, not {_shown(text, position)}", position)
     return labels, position
@@ -157,7 +167,7 @@ def _item(text: str, position: int, values: array[float]) -> int:
     """One word of the sequence, its values appended; returns where it ends."""
     start = position
     if text.startswith("{{", position):
-        raise HistogramError("native histograms are not supported", position)
+        raise HistogramError(position)
     if text[position] == "_":
         times, position = _times(text, position + 1)
         values.extend([HOLE] * (1 if times is None else _room(values, times, start)))

@@ -21,10 +21,12 @@ from bot.promql.store import SeriesStore
 from bot.promql.value import Scalar, Vector
 from bot.rules.evaluate import FAILING, GroupState, Surroundings
 from bot.rules.model import Group as RuleGroup
+from bot.rules.record import StoreRecorder
 from bot.rules.state import Phase
 from bot.ruletests import compare
 from bot.ruletests.compare import Alert, Difference
 from bot.ruletests.golang import millis
+from bot.ruletests.histograms import Histograms, refusal
 from bot.ruletests.model import AlertCase, ExprCase, Group, Sample, Suite
 from bot.ruletests.notation import Series
 
@@ -86,9 +88,6 @@ class Setting:
 def play(setting: Setting, group: Group) -> GroupResult:
     """Never raises on what files and expressions may hold."""
     began = setting.clock()
-    if group.unsupported:
-        skipped = tuple(CaseResult(case, "skipped") for case in group.cases)
-        return GroupResult(group, skipped, error=group.unsupported)
     try:
         stage = _Stage(setting, group)
     except (QueryError, TemplateError) as error:
@@ -156,7 +155,9 @@ class _Stage:
         )
         place = {name: number for number, name in enumerate(suite.order)}
         ordered = sorted(setting.rules, key=lambda one: place.get(one.name, 0))
-        self._states = [GroupState(one, self._engine, _Recorder(store), around) for one in ordered]
+        self._histograms = Histograms(group.histograms)
+        self._states = [GroupState(one, self._engine, StoreRecorder(store), around) for one in ordered]
+        self._histograms.spread([compiled for state in self._states for compiled, _, _ in state.rules])
 
     def alert_cases(self) -> Iterator[CaseResult]:
         """All evaluations, and the alert cases as their time comes."""
@@ -183,6 +184,9 @@ class _Stage:
                 self.failures += [RuleFailure(one.rule, at, one.message) for one in failed]
 
     def _alert_case(self, case: AlertCase) -> CaseResult:
+        line = self._histograms.alerts.get(case.alert)
+        if line is not None:
+            return CaseResult(case, "error", error=refusal(line))
         began = self._setting.clock()
         got = compare.order_alerts(list(self._firing(case.alert)))
         expected = compare.order_alerts(case.expected)
@@ -220,6 +224,9 @@ class _Stage:
 
     def _answer(self, case: ExprCase) -> list[Sample]:
         expr = parse(case.expr, experimental=self._setting.experimental)
+        line = self._histograms.read_by(expr)
+        if line is not None:
+            raise QueryError(refusal(line))
         value = self._engine.instant(expr, (self._start_ms + millis(case.at)) / 1000)
         match value:
             case Vector():
@@ -228,16 +235,3 @@ class _Stage:
                 return [Sample({}, value.value)]
             case _:
                 raise QueryError("rule result is not a vector or scalar", "execution")
-
-
-class _Recorder:
-    def __init__(self, store: SeriesStore) -> None:
-        self._store = store
-
-    def __call__(self, t: float, samples: Sequence[tuple[Labels, float]], stale: Sequence[Labels]) -> None:
-        if len(samples):
-            ids = np.array([self._store.intern(labels) for labels, _ in samples], np.int64)
-            values = np.array([value for _, value in samples], np.float64)
-            self._store.append_at(ids, np.full(len(ids), t), values)
-        if stale:
-            self._store.mark_stale(t, np.array([self._store.intern(labels) for labels in stale], np.int64))
