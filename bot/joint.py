@@ -1,7 +1,8 @@
 """The joint between the two processes: what crosses it, as one JSON object a line. Knows no pipe and no clock.
 
-The watcher sends `Update`, `Heartbeat` and `Reply`; the pager sends `Request`. Alerts are sent level-triggered: each
-update holds every alert of one rule group that is firing, held without data, or has just been resolved.
+The watcher sends `Update`, `Heartbeat` and `Reply`; the pager sends `Request`. Of each rule group's alerts, changes are
+sent at once. About once a minute an update accounts for every alert of the group that is firing, held without data, or
+was resolved not long ago, so that whatever was missed on the way is put right.
 """
 
 from __future__ import annotations
@@ -16,13 +17,29 @@ from bot.schema import Model
 
 
 class Update(Model):
-    """`state` is what the watcher wants back after a restart, opaque to the pager; None when it has not changed."""
+    """`state` is what the watcher wants back after a restart, opaque to the pager; None when it has not changed.
+
+    `still` holds the fingerprints of what goes on beside `alerts`, as it was told before: together they are all there
+    is. None says that `alerts` is only what changed.
+    """
 
     kind: Literal["update"] = "update"
     group: str
     evaluated_at: datetime
     alerts: tuple[Alert, ...]
+    still: tuple[str, ...] | None = ()
     state: dict[str, Any] | None = None
+
+    def followed_by(self, newer: Update) -> Update:
+        """Both as one, when neither has been worked in yet."""
+        alerts = {alert.fingerprint: alert for alert in (*self.alerts, *newer.alerts)}
+        still = self.still
+        if newer.still is not None:
+            named = {*newer.still, *(alert.fingerprint for alert in newer.alerts)}
+            alerts = {print_: alert for print_, alert in alerts.items() if print_ in named}
+            still = newer.still
+        state = self.state if newer.state is None else newer.state
+        return newer.model_copy(update={"alerts": tuple(alerts.values()), "still": still, "state": state})
 
 
 class Heartbeat(Model):

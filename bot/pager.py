@@ -39,7 +39,8 @@ log = structlog.get_logger()
 
 WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
 _CHECK_SECONDS = 60.0
-_UNCHANGED_FOR = 60.0  # a report that says nothing new is worked in this often all the same
+# A report that says nothing new is worked in this often all the same; the watcher sends one a minute.
+_UNCHANGED_FOR = 50.0
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
@@ -114,12 +115,15 @@ class Pager:
 
     async def on_update(self, update: Update) -> None:
         """A report of the watcher. What says nothing new is worked in once a minute, to bring values up to date."""
+        if update.still is None and not update.alerts and update.state is None:
+            return
         if update.state is None and update.group in self._unsaved:
             update = update.model_copy(update={"state": self._unsaved[update.group]})
-        signature = frozenset((alert.fingerprint, alert.state, alert.starts_at) for alert in update.alerts)
+        signature = _signature(update)
         before, worked_in = self._seen.get(update.group, (None, 0.0))
         now = time.monotonic()
-        if signature == before and update.state is None and now - worked_in < (_UNCHANGED_FOR if signature else 600):
+        pause = _UNCHANGED_FOR if update.alerts or update.still else 600
+        if signature is not None and signature == before and update.state is None and now - worked_in < pause:
             return
         if update.state is not None:
             self._unsaved[update.group] = update.state
@@ -370,6 +374,15 @@ class Pager:
         except RemoteError:
             theirs = ""
         return telemetry.page() + theirs.encode()
+
+
+def _signature(update: Update) -> object:
+    """Equal for reports that differ in values at most; None for a report of changes."""
+    if update.still is None:
+        return None
+    on = {alert.fingerprint for alert in update.alerts if alert.state is AlertState.FIRING}
+    others = {(alert.fingerprint, alert.state, alert.starts_at) for alert in update.alerts}
+    return frozenset((*update.still, *on)), frozenset(one for one in others if one[0] not in on)
 
 
 def _unreadable(message: str) -> Finding:

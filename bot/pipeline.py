@@ -30,7 +30,9 @@ async def observe(
     async with store.transaction() as tx:
         number = _Numbers(await tx.last_number())
         live = await tx.live_incidents()
-        decisions = grouping.observe(update.group, update.alerts, live, world, now, number.next, rules)
+        decisions = grouping.observe(
+            update.group, update.alerts, live, world, now, number.next, rules, still=update.still
+        )
         if update.state is not None:
             await tx.save_rule_state(update.group, update.evaluated_at, update.state)
         await _record(tx, decisions, world, now)

@@ -42,7 +42,8 @@ class WatcherProcess:
         self._number = 0
         self._heard = time.monotonic()
         self.tasks: list[asyncio.Task[None]] = []
-        self._updates: dict[str, Update] = {}  # newest of each group: levels, so an older one says nothing more
+        self._updates: dict[str, Update] = {}  # of each group, what has not been worked in yet
+        self._failed: dict[str, Update] = {}  # what could not be worked in, to be tried again
         self._news = asyncio.Event()
         self.ready = False
         self.last_error = ""
@@ -197,15 +198,23 @@ class WatcherProcess:
                     except asyncio.IncompleteReadError:
                         return  # it has just ended
                     self._answer(message, body)
-                case Heartbeat() | Request():
+                case Heartbeat():
+                    self._try_again()
+                case Request():
                     pass
 
     def _take(self, update: Update) -> None:
         waiting = self._updates.get(update.group)
-        if update.state is None and waiting is not None:
-            update = update.model_copy(update={"state": waiting.state})
-        self._updates[update.group] = update
+        self._updates[update.group] = update if waiting is None else waiting.followed_by(update)
         self._news.set()
+
+    def _try_again(self) -> None:
+        for group, update in self._failed.items():
+            newer = self._updates.pop(group, None)
+            self._updates[group] = update if newer is None else update.followed_by(newer)
+        if self._failed:
+            self._failed.clear()
+            self._news.set()
 
     def _answer(self, reply: Reply, body: bytes | None) -> None:
         answer = self._waiting.get(reply.id)
@@ -219,14 +228,17 @@ class WatcherProcess:
             answer.set_exception(RemoteError(reply.error, code="watcher_error"))
 
     async def _pass_on(self) -> None:
-        """One update after the other; one that fails is logged and the next level-triggered one repairs it."""
+        """One update after the other; one that fails is logged, and tried again at the watcher's next heartbeat."""
         while True:
             while not self._updates:
                 self._news.clear()
                 await self._news.wait()
             update = self._updates.pop(next(iter(self._updates)))
+            if (failed := self._failed.pop(update.group, None)) is not None:
+                update = failed.followed_by(update)
             try:
                 await self._on_update(update)
             except Exception:
+                self._failed[update.group] = update
                 telemetry.loop_errors.labels("observe").inc()
                 log.exception("observe.failed", group=update.group)

@@ -80,6 +80,41 @@ query_seconds = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
     registry=watcher_registry,
 )
+rule_iterations = Counter(
+    "agentpager_rule_group_iterations_total",
+    "Turns that came for a rule group, executed or missed.",
+    ["rule_group"],
+    registry=watcher_registry,
+)
+rule_iterations_missed = Counter(
+    "agentpager_rule_group_iterations_missed_total",
+    "Turns missed because the group's last evaluation still ran.",
+    ["rule_group"],
+    registry=watcher_registry,
+)
+rule_group_interval = Gauge(
+    "agentpager_rule_group_interval_seconds", "Interval of a rule group.", ["rule_group"], registry=watcher_registry
+)
+rule_group_rules = Gauge(
+    "agentpager_rule_group_rules", "Rules of a rule group.", ["rule_group"], registry=watcher_registry
+)
+rule_group_seconds = Gauge(
+    "agentpager_rule_group_last_duration_seconds",
+    "Time of a group's last regular evaluation.",
+    ["rule_group"],
+    registry=watcher_registry,
+)
+rule_group_evaluated_at = Gauge(
+    "agentpager_rule_group_last_evaluation_timestamp_seconds",
+    "When a group was last evaluated regularly.",
+    ["rule_group"],
+    registry=watcher_registry,
+)
+loop_lag = Gauge(
+    "agentpager_watcher_loop_lag_seconds",
+    "The longest that scraping was held up in the last one to two minutes.",
+    registry=watcher_registry,
+)
 series = Gauge("agentpager_series", "Series in the sample store.", registry=watcher_registry)
 scrapes = Gauge("agentpager_scrapes", "Scrapes since start, by outcome.", ["outcome"], registry=watcher_registry)
 targets = Gauge("agentpager_targets", "Targets by health.", ["health"], registry=watcher_registry)

@@ -14,14 +14,13 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import RLock
 from typing import Any, Protocol
 
-import numpy as np
 import structlog
 from pydantic import ValidationError
 
@@ -30,7 +29,7 @@ from bot.agents.model import registry_series
 from bot.config import Config, check, load
 from bot.errors import AgentpagerError, QueryError
 from bot.incidents.model import Incident
-from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
+from bot.joint import Heartbeat, Reply, Request, decode, encode
 from bot.labels import Labels
 from bot.metrics.metadata import Family
 from bot.metrics.scrape import Scraper
@@ -38,8 +37,10 @@ from bot.promql.engine import Engine, Limits
 from bot.promql.store import SeriesStore
 from bot.promql.value import Value
 from bot.queries import Queries
-from bot.rules.evaluate import Evaluation, GroupState, Surroundings
+from bot.rounds import Lag, Rounds
+from bot.rules.evaluate import GroupState, Surroundings
 from bot.rules.load import required_metrics, warm_seconds, with_builtin
+from bot.rules.record import StoreRecorder
 from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
 from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import render_incident
@@ -54,14 +55,13 @@ _PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has rea
 _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
 _STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
-_EARLY_SHARE = 0.1  # how much of the time may go into evaluations between the regular ones
-_EARLY_GAP = 0.05
+_SWITCH_SECONDS = 0.001  # how long the rules thread may keep the interpreter while scrapes wait for it
 
 
 class Send(Protocol):
-    """Hands a message to the pager; `body` is what follows it."""
+    """Hands a message, or a line made of one, to the pager; `body` is what follows it."""
 
-    async def __call__(self, message: Update | Heartbeat | Reply, body: bytes = b"") -> None: ...
+    async def __call__(self, message: Heartbeat | Reply | bytes, body: bytes = b"") -> None: ...
 
 
 class Watcher:
@@ -71,21 +71,21 @@ class Watcher:
         self._store = SeriesStore(_BASE_RETENTION, RLock())
         self._engine = Engine(self._store)
         self._queries = Queries(self._store, self._clock.now, self)
-        self._rules_thread = ThreadPoolExecutor(1, "rules")
+        self._record = StoreRecorder(self._store)
+        self._rounds = Rounds(self._engine, self._clock.now, send)
+        self._lag = Lag()
         self._ticker = Ticker(on_error=lambda _: None)
-        self._groups: dict[str, GroupState] = {}
         self._config: Config | None = None
         self._started = self._clock.now()
         self._configured: datetime | None = None
         self._scraper: Scraper | None = None
-        self._scraped = asyncio.Event()
-        self._busy_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         self._ticker.start()
         self._spawn(self._beat())
-        self._spawn(self._evaluate_early())
+        self._spawn(self._rounds.early())
+        self._spawn(self._lag.measure())
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -100,8 +100,7 @@ class Watcher:
 
     async def _beat(self) -> None:
         while True:
-            stuck = self._busy_since is not None and time.monotonic() - self._busy_since > _STUCK_SECONDS
-            if not stuck:
+            if self._rounds.busy_seconds < _STUCK_SECONDS:
                 await self._send(Heartbeat(at=self._clock.now(), ready=self._config is not None))
             await asyncio.sleep(1)
 
@@ -156,21 +155,26 @@ class Watcher:
             lookback=asked.lookback_delta,
         )
         limits = Limits(asked.max_samples, asked.max_series)
-        await self._in_rules_thread(self._engine.adjust, asked.lookback_delta.total_seconds(), limits)
+        await self._rounds.in_thread(self._engine.adjust, asked.lookback_delta.total_seconds(), limits)
         self._queries.adjust(asked)
-        fresh = {group.id: GroupState(group, self._engine, self._record, around) for group in groups}
-        await self._in_rules_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
+        fresh = await asyncio.to_thread(
+            lambda: {
+                group.id: GroupState(group, self._engine, self._record, around, time.perf_counter) for group in groups
+            }
+        )
+        await self._rounds.in_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
         await self._scrape(config)
         self._write_registry()
         self._ticker.every(config.settings.rules.interval, "registry", self._registry_tick)
-        for group in groups:
-            interval = group.interval or config.settings.rules.interval
-            self._ticker.every(interval, f"group {group.id}", self._evaluator(group.id))
+        intervals = {group.id: group.interval or config.settings.rules.interval for group in groups}
+        self._rounds.follow({name: interval.total_seconds() for name, interval in intervals.items()})
+        for name, interval in intervals.items():
+            self._ticker.every(interval, f"group {name}", partial(self._rounds.regular, name))
 
     def _take_over(self, fresh: dict[str, GroupState], saved: dict[str, Any]) -> None:
         """Runs between evaluations: a group that stays keeps its alerts, one that is gone ends them."""
         now = self._clock.now()
-        old, self._groups = self._groups, fresh
+        old, self._rounds.groups = self._rounds.groups, fresh
         for name, group in fresh.items():
             if name in old:
                 group.adopt(old.pop(name), now)
@@ -187,7 +191,7 @@ class Watcher:
     async def _scrape(self, config: Config) -> None:
         if self._scraper is None:
             self._scraper = Scraper(
-                config.settings.metrics, self._store, config.base_dir, lambda _: self._scraped.set()
+                config.settings.metrics, self._store, config.base_dir, lambda _: self._rounds.scraped.set()
             )
             self._spawn(self._scraper.run())
         else:
@@ -196,11 +200,11 @@ class Watcher:
     # Implements queries.Known.
 
     async def rules(self, wanted: Wanted) -> dict[str, Any]:
-        groups = list(self._groups.values())
-        return dict(await self._in_rules_thread(rules_json, groups, self._interval(), wanted))
+        groups = list(self._rounds.groups.values())
+        return dict(await self._rounds.in_thread(rules_json, groups, self._interval(), wanted))
 
     async def alerts(self) -> dict[str, Any]:
-        return dict(await self._in_rules_thread(alerts_json, list(self._groups.values())))
+        return dict(await self._rounds.in_thread(alerts_json, list(self._rounds.groups.values())))
 
     def targets(self) -> list[dict[str, Any]]:
         return self._scraper.targets() if self._scraper else []
@@ -251,15 +255,16 @@ class Watcher:
     async def _release(self, params: dict[str, Any]) -> bool:
         """A human resolved an alert that is held without data."""
         now = self._clock.now()
-        groups = list(self._groups.values())
+        groups = list(self._rounds.groups.values())
 
         def release() -> bool:
             return any(group.release(params["fingerprint"], now) for group in groups)
 
-        return bool(await self._in_rules_thread(release))
+        return bool(await self._rounds.in_thread(release))
 
     async def _metrics(self, _params: dict[str, Any]) -> str:
         telemetry.series.set(len(self._store))
+        telemetry.loop_lag.set(self._lag.largest)
         if self._scraper is not None:
             for outcome, number in self._scraper.stats().items():
                 if outcome.startswith("targets_"):
@@ -267,71 +272,6 @@ class Watcher:
                 else:
                     telemetry.scrapes.labels(outcome).set(number)
         return telemetry.watcher_page().decode()
-
-    # Evaluation -------------------------------------------------------------------------------------------------------
-
-    def _evaluator(self, name: str) -> Callable[[], Awaitable[None]]:
-        async def evaluate() -> None:
-            await self._evaluate(name, early=False)
-
-        return evaluate
-
-    async def _evaluate(self, name: str, *, early: bool) -> None:
-        group = self._groups.get(name)
-        if group is None:
-            return
-        started = time.monotonic()
-        evaluation = await self._in_rules_thread(self._one_round, group, early)
-        telemetry.rule_seconds.observe(time.monotonic() - started)
-        telemetry.rule_evaluations.labels(name).inc()
-        telemetry.rule_failures.labels(name).inc(len(evaluation.failures))
-        await self._report(evaluation)
-
-    def _one_round(self, group: GroupState, early: bool) -> Evaluation:
-        now = self._clock.now()
-        with self._engine.round((now - group.group.query_offset).timestamp()):
-            return group.evaluate(now, early=early)
-
-    async def _report(self, evaluation: Evaluation) -> None:
-        await self._send(
-            Update(
-                group=evaluation.group,
-                evaluated_at=evaluation.evaluated_at,
-                alerts=evaluation.alerts,
-                state=evaluation.state,
-            )
-        )
-
-    async def _evaluate_early(self) -> None:
-        """Looks at the alerting rules right after a scrape, so that a page need not wait for the next regular round."""
-        while True:
-            await self._scraped.wait()
-            self._scraped.clear()
-            started = time.process_time()  # what others take of the processor is not ours to pay for by waiting
-            for name in list(self._groups):
-                await self._evaluate(name, early=True)
-            spent = time.process_time() - started
-            await asyncio.sleep(max(_EARLY_GAP, spent / _EARLY_SHARE))
-
-    async def _in_rules_thread(self, call: Callable[..., Any], *args: Any) -> Any:
-        """One at a time, in order: nothing changes a group while it is evaluated."""
-
-        def run() -> Any:
-            self._busy_since = time.monotonic()
-            try:
-                return call(*args)
-            finally:
-                self._busy_since = None
-
-        return await asyncio.get_running_loop().run_in_executor(self._rules_thread, run)
-
-    def _record(self, t: float, samples: Sequence[tuple[Labels, float]], stale: Sequence[Labels]) -> None:
-        """What rules write: recorded series, ALERTS, and the ends of those that are no more."""
-        at = np.full(len(samples), t)
-        ids = np.array([self._store.intern(labels) for labels, _ in samples], dtype=np.intp)
-        self._store.append_at(ids, at, np.array([value for _, value in samples], dtype=np.float64))
-        if stale:
-            self._store.mark_stale(t, np.array([self._store.intern(labels) for labels in stale], dtype=np.intp))
 
     async def _registry_tick(self) -> None:
         self._write_registry()
@@ -356,9 +296,9 @@ async def run(joint_out: int) -> None:
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     turn = asyncio.Lock()
 
-    async def send(message: Update | Heartbeat | Reply, body: bytes = b"") -> None:
+    async def send(message: Heartbeat | Reply | bytes, body: bytes = b"") -> None:
         async with turn:
-            writer.write(encode(message))
+            writer.write(message if isinstance(message, bytes) else encode(message))
             for begin in range(0, len(body), _PIECE):
                 writer.write(body[begin : begin + _PIECE])
                 await writer.drain()
@@ -399,6 +339,7 @@ def _confine() -> None:
 def main() -> None:
     _confine()
     logs.set_up("watcher")
+    sys.setswitchinterval(_SWITCH_SECONDS)
     if "--check" in sys.argv[1:]:
         check_only()
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -36,18 +36,22 @@ def observe(
     now: datetime,
     next_number: Callable[[], int],
     rules: frozenset[str] | None = None,
+    *,
+    still: Collection[str] | None = (),
 ) -> list[Decision]:
-    """Compares everything that `group` reports with the incidents that are not over.
+    """Compares what `group` reports with the incidents that are not over.
 
-    An alert of this group that is not reported any more is held as no data: it has not been seen to end. Only when
-    its rule is gone from the configuration (`rules` names those that are left) has a human ended it.
+    `still` has the fingerprints of what goes on as it was told before; None: the report is only of changes. An alert of
+    this group that is not reported any more is held as no data: it has not been seen to end. Only when its rule is gone
+    from the configuration (`rules` names those that are left) has a human ended it.
     """
     book = _Ledger(incidents, now)
     for alert in alerts:
         if alert.severity is not Severity.NONE:
             book.place(alert, world, next_number)
-    reported = {alert.fingerprint for alert in alerts}
-    book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
+    if still is not None:
+        reported = {*still, *(alert.fingerprint for alert in alerts)}
+        book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
     book.end_unowned(world)
     return book.decisions(world)
 

@@ -85,7 +85,7 @@ def _group(state: GroupState, default_interval: timedelta, wanted: Wanted) -> di
         ],
         "interval": (group.interval or default_interval).total_seconds(),
         "limit": group.limit,
-        "evaluationTime": 0,
+        "evaluationTime": state.seconds,
         "lastEvaluation": shown_instant(state.evaluated_at),
     }
 
@@ -98,7 +98,7 @@ def _rule(
         "query": compiled.rule.expr,
         "labels": state.group.labels_of(compiled.rule),
         "health": "unknown" if health.evaluated_at is None else "err" if health.error else "ok",
-        "evaluationTime": 0,
+        "evaluationTime": health.seconds,
         "lastEvaluation": shown_instant(health.evaluated_at),
         "type": "recording" if rule is None else "alerting",
     }

@@ -171,3 +171,26 @@ async def test_an_unchanged_report_is_not_worked_in_each_time(pager):
     assert (await pager.store.incident("INC-1")).alerts[0].value == 1.0
     await pager.on_update(report(ended(changed, NOW)))
     assert await unresolved(pager) == []
+
+
+async def test_a_report_of_changes_leaves_alone_what_it_does_not_name(pager):
+    await pager.on_update(report(alert(), alert("Slow")))
+    await pager.on_update(report(ended(alert(), NOW)).model_copy(update={"still": None}))
+    (incident,) = await pager.store.unresolved()
+    assert [(one.name, one.state) for one in incident.going_on] == [("Slow", AlertState.FIRING)]
+
+
+async def test_an_alert_that_is_named_by_nothing_but_its_fingerprint_still_goes_on(pager):
+    await pager.on_update(report(alert(), alert("Slow")))
+    await pager.on_update(report().model_copy(update={"still": (alert("Slow").fingerprint,)}))
+    (incident,) = await pager.store.unresolved()
+    states = {one.name: one.state for one in incident.alerts}
+    assert states == {"Errors": AlertState.NO_DATA, "Slow": AlertState.FIRING}
+
+
+async def test_after_a_report_of_changes_a_whole_one_is_worked_in_again(pager):
+    """Something may have been lost on the way: the whole report puts it right, though it looks like the one before."""
+    await pager.on_update(report(alert()))
+    await pager.on_update(report(ended(alert(), NOW)).model_copy(update={"still": None}))
+    await pager.on_update(report(alert()))
+    assert await unresolved(pager) == ["INC-2"]

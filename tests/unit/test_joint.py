@@ -96,3 +96,23 @@ def test_a_message_is_one_json_object():
         "at": "2026-11-04T02:00:00Z",
         "ready": True,
     }
+
+
+def update(*alerts, still=(), state=None):
+    return Update(group="f;g", evaluated_at=NOW, alerts=alerts, still=still, state=state)
+
+
+def test_changes_that_follow_a_whole_report_are_part_of_it():
+    both = update(alert(), alert("Other")).followed_by(update(ended(alert(), NOW), still=None))
+    assert both == update(ended(alert(), NOW), alert("Other"))
+
+
+def test_a_whole_report_that_follows_keeps_what_was_new_and_drops_what_it_does_not_account_for():
+    before = update(alert(), alert("Other"), still=None, state={"a": 1})
+    both = before.followed_by(update(alert("Third"), still=(alert().fingerprint,)))
+    assert both == update(alert(), alert("Third"), still=(alert().fingerprint,), state={"a": 1})
+
+
+def test_changes_after_changes_are_changes():
+    both = update(alert(), still=None, state={"a": 1}).followed_by(update(alert("Other"), still=None, state={"a": 2}))
+    assert both == update(alert(), alert("Other"), still=None, state={"a": 2})

@@ -1,0 +1,194 @@
+"""Rounds of rule groups in the watcher: one thread for all of them, each group at its own pace, none ever in a queue.
+
+A group that is still busy when its turn comes misses that turn; this is counted, said once, and said again when it is
+over. Between the regular rounds the alerting rules are looked at after scrapes, as long as nothing regular waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from bot import telemetry
+from bot.joint import Update, encode
+from bot.promql.engine import Engine
+from bot.rules.evaluate import Evaluation, GroupState, Tell
+
+log = structlog.get_logger()
+
+_SUMMARY_EVERY = 60.0
+_JITTER = 1.0
+_EARLY_SHARE = 0.1  # how much of the time may go into evaluations between the regular ones
+_EARLY_GAP = 0.05
+
+
+class Pace:
+    """When one group's rounds begin, on a clock of seconds that never goes back."""
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.behind = False
+        self._began: float | None = None
+        self._summed_up: float | None = None
+
+    def begin(self, now: float) -> int:
+        """A regular round begins: how many turns have been missed since the one before."""
+        before, self._began = self._began, now
+        return 0 if before is None else max(0, round((now - before) / self.interval) - 1)
+
+    def tell(self, now: float) -> Tell:
+        """How much this round has to tell; what is not known to have been told is summed up at once."""
+        if self._summed_up is not None and now - self._summed_up < _SUMMARY_EVERY - _JITTER:
+            return Tell.CHANGES
+        self._summed_up = now
+        return Tell.SUMMARY
+
+
+class Rounds:
+    """`send` takes a line for the pager."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime], send: Callable[[bytes], Awaitable[None]]) -> None:
+        self.groups: dict[str, GroupState] = {}
+        self.scraped = asyncio.Event()
+        self._engine = engine
+        self._now = now
+        self._send = send
+        self._paces: dict[str, Pace] = {}
+        self._thread = ThreadPoolExecutor(1, "rules")
+        self._busy_since: float | None = None
+        self._waiting = 0
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the evaluation that is under way has taken."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def follow(self, groups: dict[str, float]) -> None:
+        """Group → interval in seconds, from now on; what each has told is forgotten."""
+        self._paces = {name: Pace(interval) for name, interval in groups.items()}
+        for gauge in (telemetry.rule_group_interval, telemetry.rule_group_rules, telemetry.rule_group_seconds):
+            gauge.clear()
+        telemetry.rule_group_evaluated_at.clear()
+        for name, interval in groups.items():
+            telemetry.rule_group_interval.labels(name).set(interval)
+            telemetry.rule_group_rules.labels(name).set(len(self.groups[name].rules))
+            telemetry.rule_iterations.labels(name)
+            telemetry.rule_iterations_missed.labels(name)
+
+    async def regular(self, name: str) -> None:
+        """One group's turn has come."""
+        pace = self._paces.get(name)
+        if pace is None or name not in self.groups:
+            return
+        missed = pace.begin(time.monotonic())
+        telemetry.rule_iterations.labels(name).inc(1 + missed)
+        telemetry.rule_iterations_missed.labels(name).inc(missed)
+        if bool(missed) is not pace.behind:
+            pace.behind = bool(missed)
+            say = log.warning if missed else log.info
+            say("rules.behind" if missed else "rules.in_time_again", group=name, interval_seconds=pace.interval)
+        self._waiting += 1
+        try:
+            await self._one(name, early=False)
+        finally:
+            self._waiting -= 1
+
+    async def early(self) -> None:
+        """Looks at the alerting rules right after a scrape, so that a page need not wait for the next regular round."""
+        while True:
+            await self.scraped.wait()
+            self.scraped.clear()
+            spent = 0.0
+            for name in list(self.groups):
+                if not self._waiting:
+                    spent += await self._one(name, early=True)
+            await asyncio.sleep(max(_EARLY_GAP, spent / _EARLY_SHARE))
+
+    async def _one(self, name: str, *, early: bool) -> float:
+        """The seconds of processor time that it took."""
+        group, pace = self.groups.get(name), self._paces.get(name)
+        if group is None or pace is None:
+            return 0.0
+        evaluation, line, spent = await self.in_thread(self._round, group, pace, early)
+        telemetry.rule_seconds.observe(group.seconds if not early else spent)
+        telemetry.rule_evaluations.labels(name).inc()
+        telemetry.rule_failures.labels(name).inc(len(evaluation.failures))
+        if not early:
+            telemetry.rule_group_seconds.labels(name).set(group.seconds)
+            telemetry.rule_group_evaluated_at.labels(name).set(evaluation.evaluated_at.timestamp())
+        if line:
+            await self._send(line)
+        return float(spent)
+
+    def _round(self, group: GroupState, pace: Pace, early: bool) -> tuple[Evaluation, bytes, float]:
+        began = time.thread_time()  # what others take of the processor is not ours to pay for by waiting
+        now = self._now()
+        with self._engine.round((now - group.group.query_offset).timestamp()):
+            evaluation = group.evaluate(now, early=early, tell=pace.tell(time.monotonic()))
+        # Put into words here: it may be long, and the loop has scrapes to see to.
+        return evaluation, _line(evaluation), time.thread_time() - began
+
+    async def in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
+        """One at a time, in order: nothing changes a group while it is evaluated."""
+
+        def run() -> Any:
+            with self._busy():
+                return call(*args)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._busy_since = None
+
+
+def _line(evaluation: Evaluation) -> bytes:
+    """Empty when there is nothing to say."""
+    if evaluation.still is None and not evaluation.alerts and evaluation.state is None:
+        return b""
+    return encode(
+        Update(
+            group=evaluation.group,
+            evaluated_at=evaluation.evaluated_at,
+            alerts=evaluation.alerts,
+            still=evaluation.still,
+            state=evaluation.state,
+        )
+    )
+
+
+class Lag:
+    """How long the event loop was held up at most: by a long callback, a lock, or the interpreter."""
+
+    _EVERY = 0.02
+    _WINDOW = 60.0
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._largest = [0.0, 0.0]  # of the window before, and of this one
+
+    @property
+    def largest(self) -> float:
+        """Seconds, of the last one to two minutes."""
+        return max(self._largest)
+
+    async def measure(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(self._EVERY)
+            now = time.monotonic()
+            if now - self._since > self._WINDOW:
+                self._since, self._largest = now, [self._largest[1], 0.0]
+            self._largest[1] = max(self._largest[1], now - before - self._EVERY)
