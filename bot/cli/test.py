@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import glob
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from bot.ruletests.report import FileResult
 
 FEATURES = ("promql-experimental-functions",)
+_WORTH_A_PROCESS = 3000  # expressions to answer; starting processes costs about as much
+_SHARES_EACH = 4  # pieces of work a process gets, so that none waits long for the last one
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class _Work:
     findings: tuple[Any, ...] = ()
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def alone(self) -> _Work:
+        """Without its groups, for another process: they travel in shares."""
+        return replace(self, groups=())
 
 
 @click.command("test")
@@ -60,10 +71,10 @@ def command(
     experimental = _experimental(features)
     works = [_read(one, wanted, experimental) for one in file]
     results = []
-    for result in _results(works, experimental, jobs):
-        results.append(result)
-        if output == "text":
-            _tell(result)
+    with _progress(len(works)) as progress:
+        for result in _results(works, experimental, jobs):
+            results.append(result)
+            progress(result if output == "text" else None)
     if output == "json":
         from bot.ruletests.report import as_json
 
@@ -147,22 +158,86 @@ def _read_rules(
 
 def _results(works: Sequence[_Work], experimental: bool, jobs: int | None) -> Iterator[FileResult]:
     """In the order of the files, each as soon as it and those before it are done."""
+    cost = sum(_cost(work, group) for work in works for group in work.groups)
+    processes = min(jobs or os.cpu_count() or 1, sum(len(work.groups) for work in works))
+    if cost < _WORTH_A_PROCESS or processes < 2:
+        for work in works:
+            yield _file_result(work, [_played(work, work.groups, experimental)])
+        return
+    with ProcessPoolExecutor(processes, mp_context=_processes()) as pool:
+        waiting = []
+        for work in works:
+            shares = _shares(work, cost / processes / _SHARES_EACH)
+            waiting.append((work, [pool.submit(_played, work.alone(), share, experimental) for share in shares]))
+        for work, futures in waiting:
+            yield _file_result(work, [future.result() for future in futures])
+
+
+def _processes() -> BaseContext:
+    """A fork has everything loaded; where there is none, workers start from nothing."""
+    return get_context("fork" if "fork" in get_all_start_methods() else "spawn")
+
+
+def _cost(work: _Work, group: Group) -> int:
+    """About how many expressions have to be answered."""
+    if work.suite is None or work.errors:
+        return 0
+    rules = sum(len(one.rules) for one in work.rules)
+    return (group.until // work.suite.interval + 1) * rules + len(group.cases)
+
+
+def _shares(work: _Work, most: float) -> list[tuple[Group, ...]]:
+    """The file's test groups in a row, cut into pieces that cost about the same."""
+    shares: list[list[Group]] = []
+    left = 0.0
+    for group in work.groups:
+        if left <= 0 or not shares:
+            shares.append([])
+            left = most
+        shares[-1].append(group)
+        left -= _cost(work, group)
+    return [tuple(share) for share in shares]
+
+
+def _file_result(work: _Work, shares: Sequence[tuple[list[GroupResult], float]]) -> FileResult:
     from bot.ruletests.report import FileResult
 
-    for work in works:
-        began = time.perf_counter()
-        groups: tuple[GroupResult, ...] = ()
-        if work.suite is not None and not work.errors:
-            groups = tuple(_play(work.suite, work.rules, work.groups, experimental))
-        seconds = time.perf_counter() - began
-        yield FileResult(work.file, groups, work.findings, work.errors, work.warnings, seconds)
+    groups = tuple(result for results, _ in shares for result in results)
+    seconds = sum(seconds for _, seconds in shares)
+    return FileResult(work.file, groups, work.findings, work.errors, work.warnings, seconds)
 
 
-def _play(suite: Suite, rules: tuple[RuleGroup, ...], groups: Sequence[Group], experimental: bool) -> list[GroupResult]:
+def _played(work: _Work, groups: Sequence[Group], experimental: bool) -> tuple[list[GroupResult], float]:
+    """The results and how long they took; nothing is played when the rules cannot be read."""
     from bot.ruletests.play import Setting, play
 
-    setting = Setting(suite, rules, experimental, time.perf_counter)
-    return [play(setting, group) for group in groups]
+    began = time.perf_counter()
+    if work.suite is None or work.errors:
+        return [], 0.0
+    setting = Setting(work.suite, work.rules, experimental, time.perf_counter)
+    return [play(setting, group) for group in groups], time.perf_counter() - began
+
+
+@contextmanager
+def _progress(files: int) -> Iterator[Callable[[FileResult | None], None]]:
+    """Takes each file's result and tells it, if any; on a terminal a line says how far it is."""
+    if files < 2 or not sys.stderr.isatty():
+        yield lambda result: None if result is None else _tell(result)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as line:
+        task = line.add_task("test files", total=files)
+
+        def told(result: FileResult | None) -> None:
+            line.advance(task)
+            if result is not None:
+                line.stop()  # the result goes to standard output too, which the line knows nothing of
+                _tell(result)
+                line.start()
+
+        yield told
 
 
 def _tell(result: FileResult) -> None:

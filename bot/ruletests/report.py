@@ -63,7 +63,7 @@ def _group_blocks(file: str, group: GroupResult) -> Iterator[Block]:
     yield from (_block(file, group, case) for case in cases if isinstance(case.case, AlertCase))
     for failure in group.failures:
         skipped = sum(case.verdict == "skipped" for case in group.cases)
-        told = f"at {file}:{group.group.line}, {skipped} cases after it were not looked at"
+        told = f"at {file}:{group.group.line}: {_counted(skipped, 'case')} not looked at"
         yield Block(_rule_text(failure), (told,))
     yield from (_block(file, group, case) for case in cases if isinstance(case.case, ExprCase))
 
@@ -127,9 +127,13 @@ def _differences(file: str, result: CaseResult) -> Iterator[str]:
 
 def _summary(expected: int, got: int, result: CaseResult) -> str:
     if result.error:
-        return "the expression has no answer"
-    what = "alerts" if isinstance(result.case, AlertCase) else "samples"
-    return f"{expected} {what} expected, {got} got, {len(result.differences)} differences"
+        return "there is no answer to compare"
+    what = "alert" if isinstance(result.case, AlertCase) else "sample"
+    return f"{_counted(expected, what)} expected, {got} got, {_counted(len(result.differences), 'difference')}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # JSON ------------------------------------------------------------
