@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: install demo test check format bench reliability clean
+.PHONY: install demo test check format bench bench-rules reliability clean
 
 install: $(BIN)/.runtime
 
@@ -39,6 +39,14 @@ format: $(BIN)/.dev
 bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.scrape
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.rules --quick
+
+# The table of docs/performance.md: 100,000 series, half an hour.
+bench-rules: $(BIN)/.dev
+	$(BIN)/python -m benchmarks.rules
 
 reliability: $(BIN)/.dev
 	$(BIN)/python -m pytest -v -n 2 tests/acceptance/test_crash.py tests/acceptance/test_faults.py

@@ -30,7 +30,7 @@ Alerts = frozenset[tuple[frozenset[tuple[str, str]], str]]  # labels and state
 
 
 class Engine(Protocol):
-    """`last_round` is the number of rounds so far and what the last one took; `processes` are ids."""
+    """`last_round` is a mark that each finished round changes, and what that round took; `processes` are ids."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ class Engine(Protocol):
     async def unload(self) -> None: ...
     async def stop(self) -> None: ...
     async def targets_up(self) -> int: ...
-    async def last_round(self) -> tuple[int, float]: ...
+    async def last_round(self) -> tuple[float, float]: ...
     async def alerts(self) -> Alerts: ...
     @property
     def processes(self) -> list[int]: ...
@@ -111,10 +111,8 @@ class Prometheus:
         found = answer["data"]["result"] if answer and answer.get("status") == "success" else []
         return int(found[0]["value"][1]) if found else 0
 
-    async def last_round(self) -> tuple[int, float]:
-        page = await text(f"{self._url}/metrics")
-        rounds = metric(page, "prometheus_rule_group_iterations_total", ";bench")
-        return int(rounds), metric(page, "prometheus_rule_group_last_duration_seconds", ";bench")
+    async def last_round(self) -> tuple[float, float]:
+        return group_metrics(await text(f"{self._url}/metrics"), "prometheus")
 
     async def alerts(self) -> Alerts:
         return alerts_of((await fetch(f"{self._url}/api/v1/alerts"))["data"])
@@ -181,14 +179,14 @@ class VictoriaMetrics:
         page = await text(f"{self._url}/metrics")
         return int(metric(page, "vm_promscrape_targets", 'status="up"'))
 
-    async def last_round(self) -> tuple[int, float]:
+    async def last_round(self) -> tuple[float, float]:
         page = await text(f"{self._alerter_url}/metrics")
         name = "vmalert_iteration_duration_seconds"
         now = metric(page, f"{name}_count", '"bench"'), metric(page, f"{name}_sum", '"bench"')
         if now[0] > self._seen[0]:
             self._last = (now[1] - self._seen[1]) / (now[0] - self._seen[0])
             self._seen = now
-        return int(now[0]), self._last
+        return now[0], self._last
 
     async def alerts(self) -> Alerts:
         return alerts_of((await fetch(f"{self._alerter_url}/api/v1/alerts"))["data"])
@@ -209,7 +207,7 @@ class Ours:
     def __init__(self, directory: Path) -> None:
         self.version = version("agentpager")
         self.first_seconds = 0.0  # from the order to reload to the first update that the new rules made
-        self.page = ""
+        self.longest_pause = 0.0  # of its event loop since the rules were loaded
         self._directory = directory
         self._scrape: dict[str, Any] = {}
         self._watcher = WatcherProcess(self._configuration, self._on_update)
@@ -228,6 +226,7 @@ class Ours:
     async def load(self, rules: list[dict[str, Any]], interval: float) -> None:
         write_configuration(self._directory, rules, interval, self._scrape)
         self._updated.clear()
+        self.longest_pause = 0.0
         begun = time.monotonic()
         await self._watcher.reconfigure()
         if rules:
@@ -240,15 +239,10 @@ class Ours:
     async def targets_up(self) -> int:
         return int(metric(await self._metrics(), "agentpager_targets", 'health="up"'))
 
-    async def last_round(self) -> tuple[int, float]:
-        self.page = await self._metrics()
-        if "agentpager_rule_group_iterations_total" not in self.page:  # TEMPORARY
-            n = metric(self.page, "agentpager_rule_group_evaluations_total", ";bench")
-            c = metric(self.page, "agentpager_rule_group_duration_seconds_count")
-            t = metric(self.page, "agentpager_rule_group_duration_seconds_sum")
-            return int(n), t / max(c, 1)
-        rounds = metric(self.page, "agentpager_rule_group_iterations_total", ";bench")
-        return int(rounds), metric(self.page, "agentpager_rule_group_last_duration_seconds", ";bench")
+    async def last_round(self) -> tuple[float, float]:
+        page = await self._metrics()
+        self.longest_pause = max(self.longest_pause, metric(page, "agentpager_watcher_loop_lag_seconds"))
+        return group_metrics(page, "agentpager")
 
     async def alerts(self) -> Alerts:
         asked = {"path": "alerts", "fields": [], "pack": False}
@@ -306,6 +300,12 @@ def metric(page: str, name: str, part: str = "") -> float:
     """The sum of the metric's samples whose labels contain `part`."""
     lines = re.findall(rf"^{re.escape(name)}(\{{.*\}})? (\S+)$", page, re.MULTILINE)
     return sum(float(value) for labels, value in lines if part in labels)
+
+
+def group_metrics(page: str, prefix: str) -> tuple[float, float]:
+    names = ("last_evaluation_timestamp_seconds", "last_duration_seconds")
+    stamp, seconds = (metric(page, f"{prefix}_rule_group_{name}", ";bench") for name in names)
+    return stamp, seconds
 
 
 def alerts_of(data: dict[str, Any]) -> Alerts:

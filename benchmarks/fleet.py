@@ -20,6 +20,7 @@ BAD_OF = 16  # one agent in so many has a given trouble
 # Metric, labels, and what it does by itself and in trouble: units a second for counters, the level of gauges.
 _Row = tuple[str, dict[str, str], float, float]
 
+LONGEST_HOLD = 2
 BAD, ALL = 'agent_runs_total{SEL,outcome!="ok"}', "agent_runs_total{SEL}"
 
 
@@ -27,20 +28,20 @@ def bad_share(window: str) -> str:
     return f"sum by (agent) (rate({BAD}[{window}])) / sum by (agent) (rate({ALL}[{window}]))"
 
 
-# Alert, expression up to its threshold, threshold, `for`. SEL is the place for a matcher; each rule moves the threshold
-# by a little, so that no two rules of a kind are one.
-KINDS: tuple[tuple[str, str, float, str], ...] = (
-    ("ErrorRatio", f"{bad_share('5m')} > ", 0.1, "30s"),
-    ("TokensP99", "histogram_quantile(0.99, sum by (agent, le) (rate(agent_tokens_bucket{SEL}[5m]))) > ", 600, "0s"),
-    ("SlowRuns", "histogram_quantile(0.95, sum by (agent, le) (rate(agent_run_seconds_bucket{SEL}[10m]))) > ", 4, "0s"),
-    ("CostPerHour", "sum by (agent) (increase(agent_cost_usd_total{SEL}[1h])) > ", 5, "0s"),
-    ("BurnRate", f"{bad_share('1h')} > 0.1 and {bad_share('5m')} > ", 0.1, "30s"),
-    ("DeepQueue", "agent_queue_depth{SEL} > ", 90, "15s"),
-    ("QueuePeak", "max_over_time(agent_queue_depth{SEL}[5m]) > ", 90, "0s"),
-    ("NoSuccess", "time() - agent_last_success_timestamp_seconds{SEL} > ", 600, "15s"),
-    ("Memory", "avg by (agent) (avg_over_time(agent_memory_bytes{SEL}[5m])) > ", 7e8, "0s"),
-    ("ToolErrors", 'sum by (agent, tool) (rate(agent_tool_calls_total{SEL,outcome!="ok"}[5m])) > ', 5, "30s"),
-    ("NoHeartbeat", "absent(agent_heartbeat_total{SEL}) >= ", 0.5, "0s"),
+# Alert, expression up to its threshold, threshold, rounds of `for`. SEL is the place for a matcher; each rule moves the
+# threshold by a little, so that no two rules of a kind are one.
+KINDS: tuple[tuple[str, str, float, int], ...] = (
+    ("ErrorRatio", f"{bad_share('5m')} > ", 0.1, LONGEST_HOLD),
+    ("TokensP99", "histogram_quantile(0.99, sum by (agent, le) (rate(agent_tokens_bucket{SEL}[5m]))) > ", 600, 0),
+    ("SlowRuns", "histogram_quantile(0.95, sum by (agent, le) (rate(agent_run_seconds_bucket{SEL}[10m]))) > ", 4, 0),
+    ("CostPerHour", "sum by (agent) (increase(agent_cost_usd_total{SEL}[1h])) > ", 5, 0),
+    ("BurnRate", f"{bad_share('1h')} > 0.1 and {bad_share('5m')} > ", 0.1, LONGEST_HOLD),
+    ("DeepQueue", "agent_queue_depth{SEL} > ", 90, 1),
+    ("QueuePeak", "max_over_time(agent_queue_depth{SEL}[5m]) > ", 90, 0),
+    ("NoSuccess", "time() - agent_last_success_timestamp_seconds{SEL} > ", 600, 1),
+    ("Memory", "avg by (agent) (avg_over_time(agent_memory_bytes{SEL}[5m])) > ", 7e8, 0),
+    ("ToolErrors", 'sum by (agent, tool) (rate(agent_tool_calls_total{SEL,outcome!="ok"}[5m])) > ', 5, LONGEST_HOLD),
+    ("NoHeartbeat", "absent(agent_heartbeat_total{SEL}) >= ", 0.5, 0),
 )
 RECORDED = "agent:run_errors:ratio_rate5m"
 _CYCLE = len(KINDS) + 2  # the last two are a recording rule and an alert on what it recorded
@@ -164,9 +165,9 @@ def _histogram(name: str, labels: dict[str, str], edges: Sequence[float], usual:
     return [*rows, (f"{name}_sum", labels, 10 * usual, 10 * (usual + worse)), (f"{name}_count", labels, 20, 40)]
 
 
-def rules(count: int, agents: int, *, distinct: bool = False) -> list[dict[str, Any]]:
+def rules(count: int, agents: int, interval: float, *, distinct: bool = False) -> list[dict[str, Any]]:
     """A fifth looks at the whole fleet, the rest at one agent each. `distinct`: no two rules share a window."""
-    made = [_rule(index, agents) for index in range(count)]
+    made = [_rule(index, agents, interval) for index in range(count)]
     return [_own_window(rule, index) if distinct else rule for index, rule in enumerate(made)]
 
 
@@ -175,19 +176,19 @@ def groups(rules: list[dict[str, Any]], interval: float) -> dict[str, Any]:
     return {"groups": [{"name": "bench", "interval": f"{round(interval * 1000)}ms", "rules": rules}]}
 
 
-def _rule(index: int, agents: int) -> dict[str, Any]:
+def _rule(index: int, agents: int, interval: float) -> dict[str, Any]:
     kind, turn = index % _CYCLE, index // _CYCLE
     if kind == len(KINDS):
         return {"record": f"{RECORDED}:{turn}", "expr": _pinned(bad_share("5m"), index, agents)}
     if kind == len(KINDS) + 1:
-        name, expr, threshold, hold = "Recorded", f"{RECORDED}:{turn} > ", 0.1, "15s"
+        name, expr, threshold, hold = "Recorded", f"{RECORDED}:{turn} > ", 0.1, 1
     else:
         name, expr, threshold, hold = KINDS[kind]
     limit = f"{threshold * (1 + turn % 50 / 1000):.10g}"
     return {
         "alert": f"{name}_{turn}",
         "expr": _pinned(expr + limit, index, agents),
-        "for": hold,
+        "for": f"{round(1000 * interval * hold)}ms",
         "labels": {
             "severity": "info" if turn % 2 else "warning",
             "kind": name,

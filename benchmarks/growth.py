@@ -1,6 +1,6 @@
 """What a round costs as rules and series grow: processor time of the watcher's own code, and memory a series.
 
-    python -m benchmarks.growth [--quick] [--svg docs/images/growth.svg]
+    python -m benchmarks.growth [--svg docs/images/growth.svg] [--into docs/performance.md]
 
 About five minutes. Every number of series gets a process of its own, so that memory can be told apart.
 """
@@ -19,12 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.fleet import rules
-from benchmarks.inside import Inside, quiet
-from benchmarks.machine import describe, load
+from benchmarks.inside import ROUND_SECONDS, Inside, quiet
 from benchmarks.plot import Line, Panel, svg
 from benchmarks.processes import usage
+from benchmarks.report import Report, add_option
 
 FILL_SECONDS = 330.0
+FLEETS = (10, 30, 100, 300, 1000, 3000)
 WARM_ROUNDS = 4
 
 
@@ -53,7 +54,7 @@ async def measure(agents: int, counts: list[int], rounds: int) -> list[Point]:
         series = inside.series
         found = []
         for count in counts:
-            loading = await inside.configure(rules(count, agents))
+            loading = await inside.configure(rules(count, agents, ROUND_SECONDS))
             took = [await inside.round() for _ in range(WARM_ROUNDS + rounds)]
             warm = took[WARM_ROUNDS:]
             times = loading + took[0], statistics.median(warm), max(warm)
@@ -62,7 +63,17 @@ async def measure(agents: int, counts: list[int], rounds: int) -> list[Point]:
 
 
 def apart(agents: int, counts: list[int], rounds: int) -> list[Point]:
-    command = [sys.executable, "-m", "benchmarks.growth", "--agents", str(agents), "--rounds", str(rounds), "--rules"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.growth",
+        "--apart",
+        "--fleets",
+        str(agents),
+        "--rounds",
+        str(rounds),
+        "--rules",
+    ]
     done = subprocess.run([*command, *map(str, counts)], stdout=subprocess.PIPE, check=True)
     return [Point(**point) for point in json.loads(done.stdout)]
 
@@ -99,26 +110,28 @@ def drawing(by_rules: list[Point], by_series: list[Point]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a round costs as rules and series grow.")
-    parser.add_argument("--quick", action="store_true", help="up to 30,000 series, in about a minute")
+    parser.add_argument(
+        "--fleets", type=int, nargs="+", default=FLEETS, help="numbers of agents, a hundred series each"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="to time at each point (default 7)")
     parser.add_argument("--svg", type=Path, help="draw the lines there")
-    parser.add_argument("--agents", type=int, help="print one fleet's points as JSON, nothing else")
+    parser.add_argument("--apart", action="store_true", help="print the points of one fleet as JSON, nothing else")
     parser.add_argument("--rules", type=int, nargs="+", default=[10, 30, 100, 300, 1000], help="numbers of rules")
+    add_option(parser)
     options = parser.parse_args()
     quiet()
-    if options.agents:
-        points = asyncio.run(measure(options.agents, options.rules, options.rounds))
+    if options.apart:
+        points = asyncio.run(measure(options.fleets[0], options.rules, options.rounds))
         print(json.dumps([asdict(point) for point in points]))
         return
-    print(describe())
-    fleets = [10, 30, 100, 300] if options.quick else [10, 30, 100, 300, 1000, 3000]
-    most = max(options.rules)
-    middle = fleets[-1 if options.quick else -2]
+    report = Report("growth", 5)
+    most, fleets = max(options.rules), sorted(options.fleets)
+    middle = fleets[-2 if len(fleets) > 1 else -1]
     by_rules = apart(middle, options.rules, options.rounds)
     same = [point for point in by_rules if point.rules == most]
     by_series = [*(apart(agents, [most], options.rounds)[0] for agents in fleets if agents != middle), *same]
     by_series.sort(key=lambda point: point.series)
-    print(f"\n{table(by_rules)}\n\n{table(by_series)}\n\n{load()}")
+    report.give_out(f"{table(by_rules)}\n\n{table(by_series)}", options.into)
     if options.svg:
         options.svg.write_text(drawing(by_rules, by_series))
 

@@ -20,7 +20,9 @@ import numpy as np
 import structlog
 
 from benchmarks.fleet import Fleet, groups
-from bot.joint import Request, Update, encode
+from bot.joint import Request
+from bot.rounds import Pace
+from bot.rules.evaluate import Tell
 from bot.sources import read_sources
 from bot.watcher import Watcher
 
@@ -40,19 +42,30 @@ class Clock:
         return datetime.fromtimestamp(self.t, UTC)
 
 
+class _Pace(Pace):
+    """Sums up once a minute of that clock."""
+
+    def __init__(self, interval: float, clock: Clock) -> None:
+        super().__init__(interval)
+        self._clock = clock
+
+    def tell(self, now: float) -> Tell:
+        return super().tell(self._clock.t)
+
+
 class Inside:
     """`fill` and `round` move the time."""
 
     def __init__(self, directory: Path, agents: int, thread: Executor | None = None) -> None:
         self.fleet = Fleet(agents)
         self.clock = Clock()
-        self.update: Update | None = None
-        self.sent_bytes = 0
         self._directory = directory
         self._watcher = Watcher(self._send)
-        if thread is not None:
-            self._watcher._rules_thread = thread  # type: ignore[assignment]
         self._watcher._clock = self.clock  # type: ignore[assignment]
+        self._rounds = self._watcher._rounds
+        self._rounds._now = self.clock.now
+        if thread is not None:
+            self._rounds._thread = thread  # type: ignore[assignment]
         self._store = self._watcher._store
         self._ids: list[Any] = []
 
@@ -62,7 +75,9 @@ class Inside:
         sources = read_sources(self._directory, {}).for_watcher().to_json()
         begun = time.process_time()
         await self._watcher.answer(Request(id=1, method="configure", params={"sources": sources, "states": {}}))
-        return time.process_time() - begun
+        spent = time.process_time() - begun
+        self._rounds._paces = {name: _Pace(pace.interval, self.clock) for name, pace in self._rounds._paces.items()}
+        return spent
 
     def keep_all(self, seconds: float) -> None:
         """As if some rule looked so far back at every metric."""
@@ -86,27 +101,28 @@ class Inside:
         return np.array([self._store.intern(labels) for labels in self.fleet.series(number)])
 
     async def round(self, around: AbstractContextManager[object] = nullcontext()) -> float:  # noqa: B008
-        """Processor seconds of the next regular round; what it told the pager is in `update`."""
+        """Processor seconds of the next regular round."""
         self.fill(ROUND_SECONDS)
-        (name,) = (name for name in self._watcher._groups if name.endswith(";bench"))
         begun = time.process_time()
         with around:
-            await self._watcher._evaluate(name, early=False)
+            await self._rounds._one(self._group, early=False)
         return time.process_time() - begun
 
     @property
     def alerts(self) -> int:
-        return len(self.update.alerts) if self.update is not None else 0
+        return sum(len(rule.active) for _, rule, _ in self._rounds.groups[self._group].rules if rule is not None)
+
+    @property
+    def _group(self) -> str:
+        return next(name for name in self._rounds.groups if name.endswith(";bench"))
 
     @property
     def series(self) -> int:
         return len(self._store)
 
-    async def _send(self, message: Any) -> None:
-        self.sent_bytes = len(encode(message))
-        if isinstance(message, Update):
-            self.update = message
-        elif getattr(message, "error", None):
+    async def _send(self, message: Any, body: bytes = b"") -> None:
+        """Updates come as lines ready for the pipe."""
+        if getattr(message, "error", None):
             raise SystemExit(f"the watcher refused: {message.error}")
 
 

@@ -19,12 +19,16 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.fleet import rules
-from benchmarks.inside import Inside, quiet
-from benchmarks.machine import describe
+from benchmarks.inside import ROUND_SECONDS, Inside, quiet
+from benchmarks.report import Report, add_option
 
 EVERY_SECONDS = 0.001
 # The innermost file of ours on the stack decides, save that all below a function of OUTER belongs to its part.
-OUTER = {"watcher.py:_record": "writing series", "watcher.py:_report": "the update for the pager"}
+OUTER = {
+    "rules/record.py:__call__": "writing series",
+    "rules/evaluate.py:_evaluation": "the update for the pager",
+    "rounds.py:_line": "the update for the pager",
+}
 PARTS = {
     "reading samples": ("promql/select.py", "promql/block.py", "promql/store.py"),
     "windows: rate, increase, *_over_time": ("promql/rate.py", "promql/over_time.py", "promql/summing.py"),
@@ -34,8 +38,8 @@ PARTS = {
     "other evaluation": ("promql/",),
     "templates": ("rules/template.py", "rules/gofuncs.py", "humanize.py", "templating.py"),
     "alert state": ("rules/", "incidents/", "labels.py"),
-    "the update for the pager": ("joint.py", "inside.py"),
-    "the round itself": ("watcher.py",),
+    "the update for the pager": ("joint.py",),
+    "the round itself": ("rounds.py", "watcher.py"),
 }
 
 
@@ -87,29 +91,32 @@ def part_of(stack: list[str]) -> str:
     return "elsewhere"
 
 
-async def run(agents: int, count: int, rounds: int, *, files: bool) -> None:
+async def run(agents: int, count: int, rounds: int, *, files: bool) -> str:
     with tempfile.TemporaryDirectory() as directory:
         inside = Inside(Path(directory), agents, Inline())
-        await inside.configure(rules(count, agents))
+        await inside.configure(rules(count, agents, ROUND_SECONDS))
         inside.fill(330)
         for _ in range(4):
             await inside.round()
         sampler = Sampler()
         took = [await inside.round(sampler) for _ in range(rounds)]
-    report(sampler, took, inside, count, files=files)
+        return table(sampler, took, inside, count, files=files)
 
 
-def report(sampler: Sampler, took: list[float], inside: Inside, count: int, *, files: bool) -> None:
+def table(sampler: Sampler, took: list[float], inside: Inside, count: int, *, files: bool) -> str:
     total = sum(sampler.parts.values()) or 1
     median = statistics.median(took)
-    print(f"\n{inside.series} series, {count} rules, {inside.alerts} alerts told: {median * 1000:.0f} ms a round\n")
-    print("| part | share | ms |\n| --- | --- | --- |")
+    lines = [
+        f"{inside.series:,} series, {count:,} rules, {inside.alerts:,} alerts: {1000 * median:.0f} ms a round.",
+        "",
+    ]
+    lines += ["| part | share | ms |", "| --- | --- | --- |"]
     for part, found in sampler.parts.most_common():
-        print(f"| {part} | {100 * found / total:.0f} % | {1000 * median * found / total:.1f} |")
+        lines.append(f"| {part} | {100 * found / total:.0f} % | {1000 * median * found / total:.1f} |")
     if files:
-        print("\n| function | share |\n| --- | --- |")
-        for place, found in sampler.places.most_common(40):
-            print(f"| {place} | {100 * found / total:.1f} % |")
+        lines += ["", "| function | share |", "| --- | --- |"]
+        lines += [f"| {place} | {100 * n / total:.1f} % |" for place, n in sampler.places.most_common(40)]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -118,10 +125,12 @@ def main() -> None:
     parser.add_argument("--rules", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--files", action="store_true", help="also by function")
+    add_option(parser)
     options = parser.parse_args()
     quiet()
-    print(describe("python3"))
-    asyncio.run(run(options.agents, options.rules, options.rounds, files=options.files))
+    report = Report("profile", 1)
+    found = asyncio.run(run(options.agents, options.rules, options.rounds, files=options.files))
+    report.give_out(found, options.into)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Rounds of rules over a scraped fleet: ours beside Prometheus and VictoriaMetrics with vmalert.
 
-    python -m benchmarks.rules [--agents 1000] [--rules 1000 100] [--quick] [--markdown]
+    python -m benchmarks.rules [--agents 1000] [--rules 1000 100] [--quick] [--into docs/performance.md]
 
 All engines scrape the same fleet all the time. Then each in turn is given the rules, and its rounds are timed while the
 others only go on scraping. Each says by its own metric how long a round took; processor time is read from /proc.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import statistics
 import sys
 import tempfile
@@ -19,14 +18,14 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.engines import Alerts, Engine, FleetProcess, Ours, Prometheus, made, metric, used
-from benchmarks.fleet import rules
+from benchmarks.engines import Alerts, Engine, FleetProcess, Ours, Prometheus, made, used
+from benchmarks.fleet import LONGEST_HOLD, rules
 from benchmarks.inside import quiet
-from benchmarks.machine import describe, load
 from benchmarks.processes import forget_peak, peak_mib, together
+from benchmarks.report import Report, add_option
 
-POLL_SECONDS = 0.25
-LONGEST_FOR = 30.0
+POLL_SECONDS = 0.5
+WARM_ROUNDS = LONGEST_HOLD + 2
 IDLE_SECONDS = 60.0  # of the fill, to see what scraping alone costs
 
 
@@ -42,14 +41,9 @@ class Plan:
     only: tuple[str, ...]
 
     @property
-    def warm_rounds(self) -> int:
-        """After so many the longest `for` is over and caches are filled."""
-        return 2 + math.ceil(LONGEST_FOR / self.interval)
-
-    @property
     def seconds(self) -> float:
         """How long it will take at most, if no round overruns its interval."""
-        each = (self.warm_rounds + self.rounds + 1) * self.interval + 10
+        each = (WARM_ROUNDS + self.rounds + 1) * self.interval + 10
         return 30 + self.fill + len(self.only) * len(self.rules) * each
 
 
@@ -118,16 +112,12 @@ async def measure(plan: Plan, engine: Engine, count: int, idle_cores: float) -> 
     print(f"{count} rules on {engine.name}", file=sys.stderr)
     for pid in engine.processes:
         forget_peak(pid)
-    begun_with, _ = await engine.last_round()
-    await engine.load(rules(count, plan.agents, distinct=plan.distinct), plan.interval)
+    await engine.load(rules(count, plan.agents, plan.interval, distinct=plan.distinct), plan.interval)
     first_seconds = engine.first_seconds if isinstance(engine, Ours) else None
-    if not isinstance(engine, Ours):
-        begun_with = 0
-    await after_round(plan, engine, begun_with + plan.warm_rounds)
+    for _ in range(WARM_ROUNDS):
+        await next_round(plan, engine)
     begun, cpu = time.monotonic(), used(engine)
-    took = [
-        await after_round(plan, engine, begun_with + plan.warm_rounds + number + 1) for number in range(plan.rounds)
-    ]
+    took = [await next_round(plan, engine) for _ in range(plan.rounds)]
     passed, cpu = time.monotonic() - begun, used(engine) - cpu
     alerts = await engine.alerts()
     result = Result(
@@ -142,26 +132,22 @@ async def measure(plan: Plan, engine: Engine, count: int, idle_cores: float) -> 
         peak=sum(peak_mib(pid) for pid in engine.processes),
         alerts=len(alerts),
         first_seconds=first_seconds,
-        longest_pause=longest_pause(engine),
+        longest_pause=engine.longest_pause if isinstance(engine, Ours) else None,
     )
     await engine.unload()
     return result, alerts
 
 
-def longest_pause(engine: Engine) -> float | None:
-    return metric(engine.page, "agentpager_loop_lag_max_seconds") if isinstance(engine, Ours) else None
-
-
-async def after_round(plan: Plan, engine: Engine, number: int) -> float:
-    """Seconds that this round took, as soon as it is over."""
+async def next_round(plan: Plan, engine: Engine) -> float:
+    """Seconds that it took, as soon as it is over."""
     deadline = time.monotonic() + max(120.0, 20 * plan.interval)
-    while True:
-        done, seconds = await engine.last_round()
-        if done >= number:
+    before, _ = await engine.last_round()
+    while time.monotonic() < deadline:
+        mark, seconds = await engine.last_round()
+        if mark != before and mark:
             return seconds
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{engine.name} has done {done} rounds, waited in vain for number {number}")
         await asyncio.sleep(POLL_SECONDS)
+    raise SystemExit(f"waited in vain for {engine.name} to evaluate its rules")
 
 
 def compared(measured: list[tuple[Result, Alerts]]) -> list[Result]:
@@ -223,6 +209,7 @@ def parsed() -> tuple[Plan, argparse.Namespace]:
     parser.add_argument("--only", nargs="+", default=["prometheus", "victoria", "ours"], metavar="ENGINE")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     parser.add_argument("--keep", type=Path, help="put configurations and logs there and leave them")
+    add_option(parser)
     options = parser.parse_args()
     chosen = QUICK if options.quick else FULL
     values = {name: usual if (given := getattr(options, name)) is None else given for name, usual in chosen.items()}
@@ -233,14 +220,12 @@ def parsed() -> tuple[Plan, argparse.Namespace]:
 def main() -> None:
     plan, options = parsed()
     quiet()
-    print(describe())
-    print(f"running for about {plan.seconds / 60:.0f} minutes", file=sys.stderr)
+    report = Report("rules", plan.seconds / 60)
     with tempfile.TemporaryDirectory() as scratch:
         directory = (options.keep or Path(scratch)).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         found = together(run(plan, directory))
-    print(f"\n{table(found)}\n")
-    print(load())
+    report.give_out(table(found), options.into)
     if options.json:
         options.json.write_text(json.dumps([asdict(result) for result in found], indent=1))
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.engines import Engine, FleetProcess, Prometheus, made, used
 from benchmarks.inside import quiet
-from benchmarks.machine import describe, load
 from benchmarks.processes import together, until, usage
+from benchmarks.report import Report, add_option
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,12 @@ class Cost:
     peak: float
 
 
-async def run(directory: Path, agents: int, interval: float, warm: float, seconds: float) -> list[Cost]:
+async def run(
+    directory: Path, only: list[str], agents: int, interval: float, warm: float, seconds: float
+) -> list[Cost]:
     fleet = FleetProcess(directory, agents)
     await fleet.start()
-    engines = made(("prometheus", "victoria", "ours"), directory, fleet.port)
+    engines = made(only, directory, fleet.port)
     try:
         for engine in engines:
             await engine.start(fleet.targets, interval)
@@ -60,7 +61,7 @@ def cost(engine: Engine, cores: float) -> Cost:
 
 def table(found: list[Cost]) -> str:
     lines = ["| | cores | of Prometheus' | RSS | peak |", "| --- " * 5 + "|"]
-    reference = next(cost for cost in found if cost.engine == Prometheus.name)
+    reference = next((cost for cost in found if cost.engine == Prometheus.name), found[0])
     for cost in found:
         cells = f"{cost.cores:.3f} | {cost.cores / max(reference.cores, 1e-9):.2f}"
         lines.append(f"| {cost.engine} {cost.version} | {cells} | {cost.rss:.0f} MiB | {cost.peak:.0f} MiB |")
@@ -73,15 +74,16 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=5, help="seconds between scrapes (default 5)")
     parser.add_argument("--warm", type=float, default=60, help="seconds before measuring (default 60)")
     parser.add_argument("--seconds", type=float, default=120, help="to measure (default 120)")
+    parser.add_argument("--only", nargs="+", default=["prometheus", "victoria", "ours"], metavar="ENGINE")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
+    add_option(parser)
     options = parser.parse_args()
     quiet()
-    print(describe())
-    print(f"running for about {(options.warm + options.seconds + 20) / 60:.0f} minutes", file=sys.stderr)
+    report = Report("scrape", (options.warm + options.seconds + 20) / 60)
     with tempfile.TemporaryDirectory() as directory:
-        asked = (options.agents, options.interval, options.warm, options.seconds)
+        asked = (options.only, options.agents, options.interval, options.warm, options.seconds)
         found = together(run(Path(directory), *asked))
-    print(f"\n{options.agents * 100:,} series every {options.interval:g} s:\n\n{table(found)}\n\n{load()}")
+    report.give_out(f"{options.agents * 100:,} series every {options.interval:g} s:\n\n{table(found)}", options.into)
     if options.json:
         options.json.write_text(json.dumps([asdict(cost) for cost in found], indent=1))
 

@@ -14,15 +14,15 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.fleet import rules
-from benchmarks.inside import Inside, quiet
-from benchmarks.machine import describe
+from benchmarks.inside import ROUND_SECONDS, Inside, quiet
 from benchmarks.processes import usage
+from benchmarks.report import Report, add_option
 
 
-async def run(agents: int, hours: float, interval: float) -> None:
+async def run(agents: int, hours: float, interval: float) -> str:
     with tempfile.TemporaryDirectory() as directory:
         inside = Inside(Path(directory), agents)
-        await inside.configure(rules(13, agents))
+        await inside.configure(rules(13, agents, ROUND_SECONDS))
         inside.keep_all(3600 * hours)
         before = usage(os.getpid()).rss
         inside.fill(3600 * hours, interval)
@@ -30,9 +30,11 @@ async def run(agents: int, hours: float, interval: float) -> None:
     samples = inside.series * round(3600 * hours / interval)
     grown = (now.rss - before) * 1024
     columns = ("series", "samples", "before", "after", "peak", "a series", "a sample")
-    print(f"\n| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
+    head = f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|"
     mib = " | ".join(f"{kib / 1024:.0f} MiB" for kib in (before, now.rss, now.peak))
-    print(f"| {inside.series:,} | {samples:,} | {mib} | {grown / inside.series:.0f} B | {grown / samples:.1f} B |")
+    return (
+        f"{head}\n| {inside.series:,} | {samples:,} | {mib} | {grown / inside.series:.0f} B | {grown / samples:.1f} B |"
+    )
 
 
 def main() -> None:
@@ -40,10 +42,11 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=1000, help="of a hundred series each (default 1000)")
     parser.add_argument("--hours", type=float, default=1)
     parser.add_argument("--interval", type=float, default=15, help="seconds between scrapes (default 15)")
+    add_option(parser)
     options = parser.parse_args()
     quiet()
-    print(describe())
-    asyncio.run(run(options.agents, options.hours, options.interval))
+    report = Report("store", options.agents * options.hours / options.interval * 15 / 1000 / 2)
+    report.give_out(asyncio.run(run(options.agents, options.hours, options.interval)), options.into)
 
 
 if __name__ == "__main__":
