@@ -131,7 +131,7 @@ def main() -> None:
     same = [point for point in by_rules if point.rules == most]
     by_series = [*(apart(agents, [most], options.rounds)[0] for agents in fleets if agents != middle), *same]
     by_series.sort(key=lambda point: point.series)
-    report.give_out(f"{table(by_rules)}\n\n{table(by_series)}", options.into)
+    report.give_out(f"{table(by_rules)}\n\n{table(by_series)}", options)
     if options.svg:
         options.svg.write_text(drawing(by_rules, by_series))
 

@@ -130,7 +130,7 @@ def main() -> None:
     quiet()
     report = Report("profile", 1)
     found = asyncio.run(run(options.agents, options.rules, options.rounds, files=options.files))
-    report.give_out(found, options.into)
+    report.give_out(found, options)
 
 
 if __name__ == "__main__":

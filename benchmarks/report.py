@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe, load
 
-_OWN_OPTIONS = {"--into", "--json", "--keep"}
+_OWN_OPTIONS = {"--into", "--place", "--json", "--keep", "--svg"}
 
 
 class Report:
@@ -24,14 +24,19 @@ class Report:
         print(self._machine)
         print(f"running for about {minutes:.0f} min", file=sys.stderr)
 
-    def give_out(self, text: str, into: Path | None) -> None:
+    def give_out(self, text: str, options: argparse.Namespace) -> None:
         print(f"\n{text}\n\n{load()} afterwards")
-        if into is not None:
-            put(into, self._name, f"{text}\n\nBy `{command(self._name, sys.argv[1:])}` on {self._machine}.")
+        if options.into is not None:
+            put(
+                options.into,
+                options.place or self._name,
+                f"{text}\n\nBy `{command(self._name, sys.argv[1:])}` on {self._machine}.",
+            )
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--into", type=Path, metavar="PAGE", help="also put the result into its place on this page")
+    parser.add_argument("--place", metavar="NAME", help="of the place, when it is not the benchmark's name")
 
 
 def command(name: str, arguments: list[str]) -> str:

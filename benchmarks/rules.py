@@ -225,7 +225,7 @@ def main() -> None:
         directory = (options.keep or Path(scratch)).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         found = together(run(plan, directory))
-    report.give_out(table(found), options.into)
+    report.give_out(table(found), options)
     if options.json:
         options.json.write_text(json.dumps([asdict(result) for result in found], indent=1))
 

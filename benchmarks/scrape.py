@@ -83,7 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         asked = (options.only, options.agents, options.interval, options.warm, options.seconds)
         found = together(run(Path(directory), *asked))
-    report.give_out(f"{options.agents * 100:,} series every {options.interval:g} s:\n\n{table(found)}", options.into)
+    report.give_out(f"{options.agents * 100:,} series every {options.interval:g} s:\n\n{table(found)}", options)
     if options.json:
         options.json.write_text(json.dumps([asdict(cost) for cost in found], indent=1))
 

@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     report = Report("store", options.agents * options.hours / options.interval * 15 / 1000 / 2)
-    report.give_out(asyncio.run(run(options.agents, options.hours, options.interval)), options.into)
+    report.give_out(asyncio.run(run(options.agents, options.hours, options.interval)), options)
 
 
 if __name__ == "__main__":
