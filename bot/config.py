@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
 from bot.agents.model import Agent
+from bot.checks import coverage_gap
 from bot.checks.every import every_check
 from bot.checks.subject import Entry, Subject, sound
 from bot.complaints import Path as Place
@@ -74,16 +75,8 @@ def load(sources: Sources) -> Config:
     assert subject.settings is not None
     return Config(
         settings=subject.settings,
-        agents={entry.id: agent for entry, agent in sound(subject.agents)},
-        book=Book(
-            people={entry.id: person for entry, person in sound(subject.people)},
-            teams={entry.id: team for entry, team in sound(subject.teams)},
-            schedules={entry.id: schedule for entry, schedule in sound(subject.schedules)},
-            escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
-            holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
-            fallback=next(entry.id for entry in subject.fallbacks),
-            almanac=_almanac(subject),
-        ),
+        agents=_agents(subject),
+        book=_book(subject),
         groups=groups,
         runbooks=tuple(runbook for _, runbook in sound(subject.runbooks)),
         digest=sources.digest,
@@ -92,10 +85,31 @@ def load(sources: Sources) -> Config:
     )
 
 
-def check(sources: Sources) -> list[Finding]:
-    """Every mistake and every warning, in file order. Secrets that are not set are no mistake here."""
-    _, _, findings, _ = _examine(sources)
+def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> list[Finding]:
+    """Every mistake and every warning, in file order. Secrets that are not set are no mistake here.
+
+    `during` asks for the proof that somebody is on duty at each instant of it; a configuration with errors has none.
+    """
+    subject, _, findings, _ = _examine(sources)
+    if during is not None and subject.whole and not any(finding.severity == "error" for finding in findings):
+        findings += coverage_gap.check(subject, _agents(subject), _book(subject), *during)
     return sorted(set(findings))
+
+
+def _agents(subject: Subject) -> dict[str, Agent]:
+    return {entry.id: agent for entry, agent in sound(subject.agents)}
+
+
+def _book(subject: Subject) -> Book:
+    return Book(
+        people={entry.id: person for entry, person in sound(subject.people)},
+        teams={entry.id: team for entry, team in sound(subject.teams)},
+        schedules={entry.id: schedule for entry, schedule in sound(subject.schedules)},
+        escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
+        holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
+        fallback=next(entry.id for entry in subject.fallbacks),
+        almanac=_almanac(subject),
+    )
 
 
 def missing_secrets(config: Config) -> list[Finding]:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot import config
+from bot.cli.common import instant
 from bot.errors import Finding, UsageError
 from bot.sources import Sources, kind_of, read_loose, read_sources
 
@@ -23,19 +25,32 @@ _ONLY_IN_MAIN = ("metrics:", "slack:", "store:", "http:", "heartbeat:", "rules:"
 @click.command("check")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--config", "main", type=click.Path(path_type=Path), help=f"The configuration; ./{MAIN} if not given.")
+@click.option(
+    "--days",
+    type=click.IntRange(0, 366),
+    default=28,
+    show_default=True,
+    help="Prove for so many days ahead that somebody is on duty; 0 leaves that out.",
+)
+@click.option("--at", "at_text", metavar="TIME", help="From when on; now if not given.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
-def command(context: click.Context, path: Path | None, main: Path | None, output: str) -> None:
+def command(
+    context: click.Context, path: Path | None, main: Path | None, days: int, at_text: str | None, output: str
+) -> None:
     """Report every mistake in a configuration directory, or in the one file PATH.
 
-    Needs no secrets and no network. Exit code 0: nothing found, 1: something found, 2: PATH cannot be used.
+    That includes the times at which nobody but the fallback would be paged. Needs no secrets and no network.
+    Exit code 0: nothing found, 1: something found, 2: PATH cannot be used.
     """
     try:
         sources, only = _gather(path, main)
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     base = Path(sources.base_dir)
-    findings = [finding for finding in config.check(sources) if only is None or finding.file == only]
+    at = instant(at_text)
+    during = (at, at + timedelta(days=days)) if days else None
+    findings = [finding for finding in config.check(sources, during) if only is None or finding.file == only]
     shown = [replace(finding, file=_from_here(base / finding.file)) for finding in findings]
     if output == "json":
         click.echo(json.dumps([as_json(finding) for finding in shown], indent=2, ensure_ascii=False))

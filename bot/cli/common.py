@@ -7,6 +7,7 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +32,19 @@ output_option = click.option("-o", "--output", type=click.Choice(["text", "json"
 def stop(message: str, code: int) -> NoReturn:
     click.echo(f"agentpager: {message}", err=True)
     sys.exit(code)
+
+
+def instant(text: str | None) -> datetime:
+    """What `--at` and its like mean; now when it is not given, UTC when it has no offset."""
+    if text is None:
+        from bot.scheduler import SystemClock
+
+        return SystemClock().now()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f'"{text}" is not an instant; write for example 2026-12-24T18:00:00Z') from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def read_config(config_path: Path) -> Any:

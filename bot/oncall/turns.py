@@ -11,7 +11,7 @@ import re  # noqa: TID251 - fixed patterns, never a user's
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from bot.schema import format_duration, parse_duration
@@ -139,7 +139,7 @@ class Turns:
         turn = ((wall.year - anchor.year) * 12 + wall.month - anchor.month) // self.every.months
         return turn if self._wall(turn) <= wall else turn - 1
 
-    @property
+    @cached_property
     def _anchor(self) -> datetime:
         """The wall clock's hand-off on or before the day of the start."""
         if self.every.months:

@@ -6,11 +6,13 @@ import ast
 import re  # noqa: TID251 - fixed patterns
 from pathlib import Path
 
+from bot.checks import coverage_gap
 from bot.checks.every import CHECKS
 
 ROOT = Path(__file__).parents[3]
 MAKERS = {"Finding", "finding", "Complaint", "Problem", "_stop"}
 CODE = re.compile(r"[a-z]+(-[a-z]+)+|promql|template|severity|matcher|expect|link|unreadable")
+# coverage_gap depends on the day, so it is not among the checks of every load.
 SOURCES = ["yamldoc", "complaints", "sources", "config", "rules/load", "runbooks/lint"]
 
 
@@ -25,6 +27,6 @@ def codes_in(path: Path) -> set[str]:
 
 
 def test_every_code_has_its_heading_and_every_heading_its_code():
-    told = set(CHECKS).union(*(codes_in(ROOT / "bot" / f"{name}.py") for name in SOURCES))
+    told = {coverage_gap.CODE, *CHECKS}.union(*(codes_in(ROOT / "bot" / f"{name}.py") for name in SOURCES))
     headings = re.findall(r"(?m)^### ([a-z-]+)$", (ROOT / "docs" / "check.md").read_text())
     assert sorted(headings) == sorted(told)

@@ -115,3 +115,48 @@ def test_on_a_terminal_the_line_is_shown_with_a_caret(here):
         "       │     ^\n"
         '       ╰ did you mean "owner"?\n'
     )
+
+
+SUNDAYS = """\
+schedules:
+  payments-primary:
+    timezone: Europe/Madrid
+    layers:
+      - {people: [ana, ben], start: 2026-11-02, restrictions: [{days: [Mon-Sat]}]}
+escalation_policies:
+  payments:
+    steps: [{notify: ["schedule:payments-primary"]}]
+"""
+
+
+def uncover(here: Path) -> None:
+    """Nobody is on duty on Sundays."""
+    path = here / "oncall" / "payments.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("schedules:")] + SUNDAYS + 'fallback: "person:ben"\n')
+
+
+def test_times_at_which_only_the_fallback_is_there_are_told_at_the_schedule_that_leaves_them(here):
+    uncover(here)
+    code, output = check("--at", "2026-11-05T12:00Z", "--days", "8")
+    assert code == 1
+    assert output == (
+        "oncall/payments.yaml:9:3 coverage-gap nobody but the fallback"
+        " from Sun 2026-11-08 00:00 to Mon 2026-11-09 00:00 (Europe/Madrid) for critical and warning of refund-agent"
+        " (cover it by a layer or an override, or add a step that always reaches somebody)\n"
+    )
+
+
+def test_how_far_ahead_it_is_proven_can_be_chosen(here):
+    uncover(here)
+    assert check("--at", "2026-11-05T12:00Z", "--days", "2") == (0, "")
+    assert check("--at", "2026-11-05T12:00Z", "--days", "0") == (0, "")
+    code, output = check("--at", "2026-11-05T12:00Z")
+    assert code == 1
+    assert "(Europe/Madrid, 96 h in all)" in output  # the 8th, 15th, 22nd and 29th
+
+
+def test_a_configuration_with_errors_is_not_proven(here):
+    uncover(here)
+    edit(here / "agents" / "refund-agent.yaml", "owner:", "ownr:")
+    assert "coverage-gap" not in check("--at", "2026-11-05T12:00Z")[1]
