@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: install demo test check format bench bench-rules reliability clean
+.PHONY: install demo test check format bench bench-rules reliability differential clean
 
 install: $(BIN)/.runtime
 
@@ -50,6 +50,10 @@ bench-rules: $(BIN)/.dev
 
 reliability: $(BIN)/.dev
 	$(BIN)/python -m pytest -v -n 2 tests/acceptance/test_crash.py tests/acceptance/test_faults.py
+
+# SEED=, COUNT= and PROMETHEUS=/path/to/prometheus are its options; scripts of differences go to build/differential.
+differential: $(BIN)/.dev
+	$(BIN)/python -m tests.differential
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

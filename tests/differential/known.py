@@ -1,0 +1,158 @@
+"""Where an older Prometheus answers differently by design, and what is done about it.
+
+Our engine follows Prometheus 3. `before` is the first version that agrees with it. Every entry says how the difference
+is kept out of the way: the question is put in other words (rewritten), the generator leaves that corner out for such a
+version (avoided), or a difference found is laid to its account (recognised), which is counted and shown.
+Against the newest version only `unstable` and `denormal` are left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .answer import Answer, close
+from .data import Taste
+from .generator import Speech
+from .query import Question
+
+ALWAYS = (1 << 30, 0)
+
+
+@dataclass(frozen=True)
+class Difference:
+    name: str
+    before: tuple[int, int]
+    how: str
+    reason: str
+    recognises: Callable[[Question, Answer, Answer], bool] = lambda _question, _ours, _theirs: False
+
+
+def _only_not_finite(tags: frozenset[str]) -> Callable[[Question, Answer, Answer], bool]:
+    """Such a function is asked, and every value that differs is NaN or infinite in one of the answers."""
+
+    def recognises(question: Question, ours: Answer, theirs: Answer) -> bool:
+        if not tags & question.query.all_tags or ours.error or theirs.error:
+            return False
+        left, right = ours.by_labels, theirs.by_labels
+        differing = [
+            (one, other)
+            for key in left.keys() & right.keys()
+            for (at, one), (when, other) in zip(left[key], right[key], strict=False)
+            if at == when and not close(one, other)
+        ]
+        return bool(differing) and all(not (math.isfinite(one) and math.isfinite(other)) for one, other in differing)
+
+    return recognises
+
+
+SPREADS = frozenset({"stddev", "stdvar", "stddev_over_time", "stdvar_over_time"})
+MEANS = frozenset({"avg", "avg_over_time", "sum", "sum_over_time"})
+
+DIFFERENCES = (
+    Difference(
+        "left-open",
+        (3, 0),
+        "rewritten",
+        "Windows, subqueries and the lookback no longer hold a sample exactly at their start: an older one is asked "
+        "with one millisecond less.",
+    ),
+    Difference(
+        "left-open-rates",
+        (3, 0),
+        "avoided",
+        "rate, increase and delta divide by the window, so a millisecond less is another answer: their windows get "
+        "1.5 s more on both sides, which puts no sample on an edge.",
+    ),
+    Difference(
+        "low-reset",
+        (3, 0),
+        "avoided",
+        "rate and increase stop at zero after they have decided how far to extrapolate, no longer before: only "
+        "counters where both come to the same are asked about, so neither gauges nor subqueries.",
+    ),
+    Difference(
+        "short-subquery",
+        (3, 0),
+        "avoided",
+        "A subquery whose window holds no step is empty; an older one takes the next step after it.",
+    ),
+    Difference(
+        "counted-label",
+        (3, 0),
+        "avoided",
+        "count_values writes its label even where without() names it.",
+    ),
+    Difference(
+        "atan2-name",
+        (3, 0),
+        "rewritten",
+        "atan2 drops the metric name like every other operator: an older one is asked for the result times one.",
+    ),
+    Difference("smoothing-name", (3, 0), "rewritten", "double_exponential_smoothing was holt_winters."),
+    Difference("utf8", (3, 0), "avoided", "Metric and label names may be any text, in quotes."),
+    Difference("regex-newline", (3, 0), "avoided", "A dot in a pattern takes a line feed as well."),
+    Difference("durations-as-numbers", (3, 0), "avoided", "A number may be written as a duration, and the reverse."),
+    Difference("histogram-fraction", (3, 4), "avoided", "histogram_fraction reads classic buckets."),
+    Difference(
+        "experimental",
+        (3, 5),
+        "avoided",
+        "There are limitk, limit_ratio, sort_by_label, mad_over_time and ts_of_…_over_time.",
+    ),
+    Difference(
+        "remarks",
+        (3, 0),
+        "avoided",
+        "Answers carry warnings and infos: not compared with those of an older one.",
+    ),
+    Difference(
+        "spread-of-infinity",
+        (3, 0),
+        "recognised",
+        "Deviations of values with NaN or infinities among them are NaN; they depended on the order of samples.",
+        _only_not_finite(SPREADS),
+    ),
+    Difference(
+        "mean-of-the-huge",
+        (3, 0),
+        "recognised",
+        "Sums and means keep what an overflow or an infinity on the way used to lose.",
+        _only_not_finite(MEANS),
+    ),
+    Difference(
+        "denormal",
+        ALWAYS,
+        "avoided",
+        "Logarithms of numbers below 2.2e-308 are wrong by up to 15 in Prometheus' own build: no such "
+        "samples are made.",
+    ),
+    Difference(
+        "unstable",
+        ALWAYS,
+        "recognised",
+        "What changes as much when the samples move in their 13th digit says nothing about an engine: ties that "
+        "topk has to break, differences of nearly equal numbers, equality of fractions. Asked of two peers whose "
+        "samples are moved, for every single value that differs.",
+    ),
+)  # fmt: skip
+
+
+def applying(version: tuple[int, int]) -> list[Difference]:
+    return [difference for difference in DIFFERENCES if version < difference.before]
+
+
+def taste_for(version: tuple[int, int]) -> Taste:
+    names = {difference.name for difference in applying(version)}
+    return Taste(utf8="utf8" not in names, newlines="regex-newline" not in names, low_resets="low-reset" not in names)
+
+
+def speech_for(version: tuple[int, int]) -> Speech:
+    names = {difference.name for difference in applying(version)}
+    return Speech(
+        old="left-open" in names,
+        utf8="utf8" not in names,
+        experimental="experimental" not in names,
+        newest="histogram-fraction" not in names,
+    )
