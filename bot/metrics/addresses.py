@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from concurrent.futures import Executor
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -26,6 +27,7 @@ _METADATA = frozenset(
 )
 
 
+@lru_cache(4096)  # every scrape asks
 def is_denied(address: str) -> bool:
     """Whether the text is an address that must not be connected to; a name is not an address."""
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot.errors import RemoteError
 from bot.labels import Labels
@@ -59,6 +60,19 @@ class Health:
     last_duration: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """What is written of a page with the series `read`: `kept` are those that are not our own report's, `mask` where
+    they stand if not all are kept, and `ids` all that is written. Mostly the same from scrape to scrape.
+    """
+
+    read: Ids
+    report: Ids
+    kept: Ids
+    mask: NDArray[np.bool_] | None
+    ids: Ids
+
+
 @dataclass
 class ScrapedTarget:
     """State of one target between scrapes."""
@@ -77,6 +91,7 @@ class ScrapedTarget:
     counts: dict[str, int] = field(default_factory=dict)
     _epoch: int = -1
     _report: Ids = field(default_factory=_no_ids)
+    _row: _Row | None = None
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.spec.naming, self.store.intern)
@@ -132,13 +147,17 @@ class ScrapedTarget:
 
     def _write(self, at: float, begun: float, reading: Reading) -> None:
         report = self._report_ids()
-        ids, values = _without(reading.ids, reading.values, report)
+        row = self._row
+        if row is None or row.read is not reading.ids or row.report is not report:
+            row = self._row = _row(reading.ids, report)
+        ids = row.kept
+        values = reading.values if row.mask is None else reading.values[row.mask]
         same = ids is self.live and ids is self.known
         vanished = _no_ids() if same else np.setdiff1d(self.live, ids)
         added = 0 if same else len(np.setdiff1d(ids, self.known))
         took = self.monotonic() - begun
         numbers = np.array([1.0, took, reading.scraped, reading.kept, added])
-        self.store.append(self.spec.key, at, np.concatenate([ids, report]), np.concatenate([values, numbers]))
+        self.store.append(self.spec.key, at, row.ids, np.concatenate([values, numbers]))
         if reading.timed is not None:
             self.store.append_at(reading.timed.ids, reading.timed.times, reading.timed.values)
         if len(vanished):
@@ -176,9 +195,8 @@ class ScrapedTarget:
         self.counts[what] = self.counts.get(what, 0) + by
 
 
-def _without(ids: Ids, values: Values, reserved: Ids) -> tuple[Ids, Values]:
+def _row(read: Ids, report: Ids) -> _Row:
     """A target that exposes `up` itself does not get to say whether it is up."""
-    clash = np.isin(ids, reserved)
-    if not clash.any():
-        return ids, values
-    return ids[~clash], values[~clash]
+    clash = np.isin(read, report)
+    kept, mask = (read[~clash], ~clash) if clash.any() else (read, None)
+    return _Row(read, report, kept, mask, np.concatenate([kept, report]))
