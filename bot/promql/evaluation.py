@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,8 +24,13 @@ from bot.promql.space import Index, Space
 from bot.promql.store import SeriesStore
 from bot.promql.value import Matrix, Scalar, Series, String, Value, Vector
 
-# What visiting a node counts in samples, so that nested subqueries over nothing come to an end too.
-_PER_NODE = 20
+# An evaluation may read the samples it may hold so many times over: steps share none of their memory, but time goes on.
+_TURNS = 20
+# What visiting a node costs, in samples read: nested subqueries over nothing come to an end too.
+_PER_NODE = 1000
+# The same for a step of a subquery that is known already.
+_PER_STEP = 200
+_TOO_MANY = "query processing would load too many samples into memory in query execution"
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,12 @@ class Evaluation:
         self._end_ms = end_ms
         self._memo = memo
         self._notes = notes
+        # Samples held by the step under way and by the results so far; samples read, whatever became of them.
         self._touched = 0
+        self._read = 0
+        # Parts that are the same at every step, and the steps of subqueries, whose windows overlap.
+        self._fixed: dict[str, Scalar | Vector] = {}
+        self._steps: dict[str, dict[int, Vector]] = {}
 
     # Results ------------------------------------------------------------
 
@@ -106,8 +116,10 @@ class Evaluation:
 
     def step(self, node: Node, t_ms: int) -> Vector:
         """One step of a range evaluation; a scalar becomes the vector without labels."""
+        before = self._touched
         value = self.evaluate(node, t_ms)
         vector = value if isinstance(value, Vector) else self._of_scalar(value)
+        self._touched = before
         self._use(vector.space.size)
         return vector
 
@@ -133,14 +145,27 @@ class Evaluation:
             return Scalar(node.value, t_ms / 1000)
         if memo is not None and (known := memo.find(node)) is not None:
             return known
-        if self._limits.deadline():
-            raise QueryError("query timed out in expression evaluation", "timeout")
-        self._use(_PER_NODE)
+        if memo is None and node.fixed:
+            return self._once(node, t_ms)
+        self._visit()
         version = self._engine.store.versions(node.names)
         value = self._fresh(node, t_ms) if memo is None else self._shared(memo, node, t_ms)
         if memo is not None:
             memo.keep(node, version, value)
         return value
+
+    def _visit(self) -> None:
+        if self._limits.deadline():
+            raise QueryError("query timed out in expression evaluation", "timeout")
+        self._read += _PER_NODE
+
+    def _once(self, node: Node, t_ms: int) -> Scalar | Vector:
+        """What does not depend on the time of evaluation, worked out at the first step."""
+        known = self._fixed.get(node.key)
+        if known is None:
+            self._visit()
+            known = self._fixed[node.key] = self._fresh(node, t_ms)
+        return replace(known, t=t_ms / 1000)
 
     def _shared(self, memo: Memo, node: Node, t_ms: int) -> Scalar | Vector:
         """From the answer for all agents, where many expressions ask for the same but for the agent."""
@@ -218,8 +243,9 @@ class Evaluation:
 
     def _use(self, samples: int) -> None:
         self._touched += samples
-        if self._touched > self._limits.samples:
-            raise QueryError("query processing would load too many samples into memory in query execution", "execution")
+        self._read += samples
+        if self._touched > self._limits.samples or self._read > _TURNS * self._limits.samples:
+            raise QueryError(_TOO_MANY, "execution")
 
     def _instant(self, node: Instant, t_ms: int, *, as_time: bool) -> Vector:
         selection = self._engine.selector.select(node)
@@ -380,9 +406,17 @@ class Evaluation:
         step_ms = node.step_ms or self._engine.subquery_step_ms
         first = (start_ms // step_ms + 1) * step_ms
         times = range(first, end_ms + 1, step_ms)
-        if len(times) > self._limits.steps:
-            raise QueryError(f"exceeded maximum resolution of {self._limits.steps} points per timeseries")
-        steps = [self.step(node.expr, at) for at in times]
+        if len(times) * _PER_NODE > _TURNS * self._limits.samples:
+            raise QueryError(_TOO_MANY, "execution")  # at once, not when they have been counted one by one
+        self._read += len(times) * _PER_STEP
+        known = self._steps.setdefault(node.expr.key, {})
+        for at in [at for at in known if at < first]:
+            del known[at]
+        steps = []
+        for at in times:
+            if at not in known:
+                known[at] = self.step(node.expr, at)
+            steps.append(known[at])
         return _stacked(self._engine.store, steps, list(times), start_ms, end_ms)
 
     def _whole_matrix(self, node: Node, t_ms: int) -> Matrix:

@@ -16,6 +16,8 @@ from bot.labels import Matcher, Op
 
 Kind = Literal["scalar", "vector", "matrix", "string"]
 NAME = "__name__"
+# Their answers depend on the time of evaluation, whatever their arguments.
+_TELLS_TIME = frozenset({"time", "timestamp", "predict_linear", "info"})
 
 
 class Anchor(StrEnum):
@@ -41,6 +43,11 @@ class Node:
         """Metric names read below; None stands for a selector that does not pin the name."""
         return frozenset().union(*(child.names for child in self.children()))
 
+    @cached_property
+    def fixed(self) -> bool:
+        """True when it is the same whatever the time of evaluation, for all selectors below are pinned by `@`."""
+        return all(child.fixed for child in self.children())
+
 
 @dataclass(frozen=True, eq=False)
 class Number(Node):
@@ -62,6 +69,10 @@ class Instant(Node):
     offset_ms: int
     at: At
     name: str | None = field(default=None)
+
+    @cached_property
+    def fixed(self) -> bool:
+        return self.at is not None
 
     @cached_property
     def names(self) -> frozenset[str | None]:
@@ -90,6 +101,10 @@ class Subquery(Node):
     def children(self) -> tuple[Node, ...]:
         return (self.expr,)
 
+    @cached_property
+    def fixed(self) -> bool:
+        return self.at is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Call(Node):
@@ -99,6 +114,11 @@ class Call(Node):
 
     def children(self) -> tuple[Node, ...]:
         return self.args
+
+    @cached_property
+    def fixed(self) -> bool:
+        tells_time = self.function in _TELLS_TIME or (not self.args and self.function != "pi")
+        return not tells_time and super().fixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,6 +245,7 @@ def binary(op: str, lhs: Node, rhs: Node, *, returns_bool: bool = False, matchin
     node = Binary(key, op, lhs, rhs, returns_bool, how, returns)
     # Asked for on the way up, so that a long chain never recurses.
     assert node.names is not None
+    assert node.fixed is not None
     return node
 
 

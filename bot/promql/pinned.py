@@ -13,8 +13,10 @@ from bot.promql import nodes
 from bot.promql.nodes import NAME, Aggregate, Binary, Call, Instant, Negate, Node, Range, Subquery
 
 # Their answers have other labels than their argument, or an order.
-_LOSES_LABELS = frozenset({"absent", "absent_over_time", "vector", "sort", "sort_desc"})
-_ORDERED = frozenset({"topk", "bottomk"})
+_LOSES_LABELS = frozenset(
+    {"absent", "absent_over_time", "vector", "sort", "sort_desc", "sort_by_label", "sort_by_label_desc", "info"}
+)
+_ORDERED = frozenset({"topk", "bottomk", "limitk"})
 
 
 @dataclass(frozen=True)

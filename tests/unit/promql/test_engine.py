@@ -122,9 +122,15 @@ def test_a_matrix_has_no_range_evaluation():
 @pytest.mark.parametrize(
     ("text", "limits", "kind", "words"),
     [
-        ("rate(runs[5m])", Limits(samples=130), "execution", "too many samples"),
+        ("rate(runs[5m])", Limits(samples=50), "execution", "too many samples"),
         ("max_over_time(runs[5m:1s])", Limits(samples=500), "execution", "too many samples"),
-        ("max_over_time(runs[5m:1s])", Limits(steps=200), "bad_data", "maximum resolution"),
+        ("max_over_time(runs[1000y:1s])", Limits(), "execution", "too many samples"),
+        (
+            "max_over_time(max_over_time(nothing[1d:1m])[1d:1m])",
+            Limits(samples=1_000_000),
+            "execution",
+            "too many samples",
+        ),
         ("runs", Limits(series=5), "execution", "too many series"),
         ("rate(runs[5m])", Limits(series=5), "execution", "too many series"),
         ("sum(runs)", Limits(deadline=lambda: True), "timeout", "timed out"),

@@ -67,7 +67,8 @@ COUNTER = "PromQL info: metric might not be a counter, name does not end in _tot
         (
             "histogram_fraction(0, 1, odd_bucket)",
             [
-                'PromQL warning: bucket label "le" is missing or has a malformed value of "x" for metric name "odd_bucket"'
+                'PromQL warning: bucket label "le" is missing or has a malformed value of "x" '
+                'for metric name "odd_bucket"',
             ],
             [],
         ),
