@@ -208,6 +208,7 @@ class Ours:
         self.version = version("agentpager")
         self.first_seconds = 0.0  # from the order to reload to the first update that the new rules made
         self.longest_pause = 0.0  # of its event loop since the rules were loaded
+        self.rule_seconds = 0.0  # of all evaluations since it was started, those between rounds too
         self._directory = directory
         self._scrape: dict[str, Any] = {}
         self._watcher = WatcherProcess(self._configuration, self._on_update)
@@ -241,6 +242,7 @@ class Ours:
 
     async def last_round(self) -> tuple[float, float]:
         page = await self._metrics()
+        self.rule_seconds = metric(page, "agentpager_rule_group_duration_seconds_sum")
         self.longest_pause = max(self.longest_pause, metric(page, "agentpager_watcher_loop_lag_seconds"))
         return group_metrics(page, "agentpager")
 

@@ -26,7 +26,7 @@ from benchmarks.report import Report, add_option
 
 FILL_SECONDS = 330.0
 FLEETS = (10, 30, 100, 300, 1000, 3000)
-WARM_ROUNDS = 4
+WARM_ROUNDS = 6
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from benchmarks.inside import ROUND_SECONDS, Inside, quiet
 from benchmarks.report import Report, add_option
 
 EVERY_SECONDS = 0.001
+WARM_ROUNDS = 6
 # The innermost file of ours on the stack decides, save that all below a function of OUTER belongs to its part.
 OUTER = {
     "rules/record.py:__call__": "writing series",
@@ -96,7 +97,7 @@ async def run(agents: int, count: int, rounds: int, *, files: bool) -> str:
         inside = Inside(Path(directory), agents, Inline())
         await inside.configure(rules(count, agents, ROUND_SECONDS))
         inside.fill(330)
-        for _ in range(4):
+        for _ in range(WARM_ROUNDS):
             await inside.round()
         sampler = Sampler()
         took = [await inside.round(sampler) for _ in range(rounds)]
