@@ -210,7 +210,6 @@ def _room(values: array[float], more: int, position: int) -> int:
 
 def _value(text: str, position: int) -> tuple[float, int]:
     sign = 1.0
-    start = position
     signed = text[position : position + 1] in {"+", "-"}
     if signed:
         sign = -1.0 if text[position] == "-" else 1.0
@@ -221,7 +220,7 @@ def _value(text: str, position: int) -> tuple[float, int]:
             return float(STALE), word.end()
         if word.group().lower() in {"inf", "nan"}:
             return sign * float(word.group()), word.end()
-        raise NotationError(f'expected a number, _ or "stale", not {_shown(text, position)}', start)
+        raise NotationError(f'expected a number, _ or "stale", not {_shown(text, position)}', position)
     match = _NUMBER.match(text, position)
     if match is None:
         raise NotationError(f'expected a number, _ or "stale", not {_shown(text, position)}', position)
