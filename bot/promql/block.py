@@ -63,19 +63,22 @@ class Block:
         self.times: Millis = np.full((slots, 0), NEVER, np.int64)
         self.cursor: Positions = np.zeros(0, np.int64)
         self.last: Millis = np.full(0, NEVER, np.int64)
+        self.single: Mask = np.zeros(0, np.bool_)
         self.home: Columns = np.zeros(0, np.intp)
         self.ids: Positions = np.zeros(0, np.int64)
         self.bad_until: Positions = np.zeros(0, np.int64)
         self.reset_at: Positions | None = None
         self.codes: dict[str, Codes] = {}
 
-    def add_writer(self) -> int:
-        """The number of a new writer of this block."""
+    def add_writer(self, *, single: bool = False) -> int:
+        """The number of a new writer of this block; a `single` one has one column, whose times are its own."""
         if self.writers == self.times.shape[1]:
             more = max(4, self.writers // 2)
             self.times = _wider(self.times, more, NEVER)
             self.cursor = _wider(self.cursor, more, 0)
             self.last = _wider(self.last, more, NEVER)
+            self.single = _wider(self.single, more, fill=False)
+        self.single[self.writers] = single
         self.writers += 1
         return self.writers - 1
 
@@ -218,6 +221,7 @@ def compact(block: Block, keep: Columns) -> Block:
     fresh.writers, fresh.width = len(homes), len(keep)
     fresh.generation, fresh.version = block.generation + 1, block.version + 1
     fresh.cursor, fresh.last = block.cursor[homes].copy(), block.last[homes].copy()
+    fresh.single = block.single[homes].copy()
     fresh.home, fresh.ids, fresh.bad_until = home.astype(np.intp), block.ids[keep].copy(), block.bad_until[keep].copy()
     fresh.reset_at = None if block.reset_at is None else block.reset_at[keep].copy()
     fresh.codes = {name: taken for name, codes in block.codes.items() if (taken := codes[keep]).any()}

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +70,9 @@ class _Writer:
     epoch: int = -1
 
 
-@dataclass
-class _Place:
-    block: Block
-    column: int
-    writer: str
+# A place is a block's number and a column in it, packed into one number: there is one for every series.
+_COLUMN_BITS = 32
+_COLUMN = (1 << _COLUMN_BITS) - 1
 
 
 class SeriesStore:
@@ -95,8 +92,9 @@ class SeriesStore:
         self._wanted: Callable[[str], bool] | None = None
         self._next_id = 0
         self._id_of: dict[bytes, int] = {}
-        self._key_of: dict[int, bytes] = {}
-        self._places: dict[int, _Place] = {}
+        self._unplaced: dict[int, bytes] = {}  # keys of series that have no column yet; of others, columns tell
+        self._places: dict[int, int] = {}
+        self._by_uid: dict[int, Block] = {}
         self._writers: dict[str, _Writer] = {}
         self._fresh: list[int] = []
         self._idle: list[int] = []
@@ -126,13 +124,14 @@ class SeriesStore:
             code = self.pool.code
             packed = array("I")
             for name in sorted(labels):
-                packed.append(code(name))
-                packed.append(code(labels[name]))
+                if value := labels[name]:  # an empty value is the same as no label
+                    packed.append(code(name))
+                    packed.append(code(value))
             key = packed.tobytes()
             found = self._id_of.get(key)
             if found is None:
                 found = self._id_of[key] = self._next_id
-                self._key_of[found] = key
+                self._unplaced[found] = key
                 self._fresh.append(found)
                 self._next_id += 1
             return found
@@ -140,11 +139,24 @@ class SeriesStore:
     def labels_of(self, series: int) -> dict[str, str]:
         """Raises KeyError when the id has been forgotten."""
         with self.lock:
-            return self._labels(self._key_of[series])
+            text = self.pool.text
+            return {text(name): text(value) for name, value in self._codes(self._key(series))}
 
-    def _labels(self, key: bytes) -> dict[str, str]:
-        text = self.pool.text
-        return {text(name): text(value) for name, value in self._codes(key)}
+    def _key(self, series: int) -> bytes:
+        """Raises KeyError when the id has been forgotten."""
+        place = self._places.get(series)
+        if place is None:
+            return self._unplaced[series]
+        block, column = self._at(place)
+        packed = array("I")
+        for name in sorted(block.codes):
+            if value := int(block.codes[name][column]):
+                packed.append(self.pool.code(name))
+                packed.append(value)
+        return packed.tobytes()
+
+    def _at(self, place: int) -> tuple[Block, int]:
+        return self._by_uid[place >> _COLUMN_BITS], place & _COLUMN
 
     @staticmethod
     def _codes(key: bytes) -> list[tuple[int, int]]:
@@ -209,7 +221,7 @@ class SeriesStore:
         ids, values = np.asarray(ids, np.int64), np.asarray(values, np.float64)
         times_ms = np.round(np.asarray(times, np.float64) * 1000).astype(np.int64)
         with self.lock:
-            known = np.fromiter((series in self._key_of for series in ids.tolist()), np.bool_, len(ids))
+            known = np.fromiter((self._knows(series) for series in ids.tolist()), np.bool_, len(ids))
             unknown = int(np.count_nonzero(~known & (ids >= 0)))
             ids, values, times_ms = ids[known], values[known], times_ms[known]
             accepted = 0
@@ -227,8 +239,8 @@ class SeriesStore:
             for series in np.asarray(ids, np.int64).tolist():
                 place = self._places.get(series)
                 if place is not None:
-                    key = (place.block.uid, int(place.block.home[place.column]))
-                    parts.setdefault(key, (place.block, []))[1].append(place.column)
+                    block, column = self._at(place)
+                    parts.setdefault((block.uid, int(block.home[column])), (block, []))[1].append(column)
             for (_, number), (block, columns) in parts.items():
                 self._mark(block, number, t_ms, np.array(columns, np.intp))
                 self._touch(block, t_ms)
@@ -290,58 +302,68 @@ class SeriesStore:
             if len(known.plans) >= _PLANS:
                 known.plans.clear()
             columns = len(self._places)
-            plan = self._make_plan(writer, known, ids.tolist())
+            plan = self._make_plan(known, ids)
             if len(self._places) > columns:
                 # Older plans do not know the new columns, so they could not leave holes there.
                 known.plans.clear()
             known.plans[key] = plan
         return plan
 
-    def _make_plan(self, writer: str, known: _Writer, ids: list[int]) -> _Plan:
-        parts: dict[int, tuple[Block, list[int], list[int]]] = {}
-        elsewhere: list[int] = []
+    def _make_plan(self, known: _Writer, ids: Ids) -> _Plan:
+        places = np.fromiter((self._places.get(series, -1) for series in ids.tolist()), np.int64, len(ids))
         unknown = 0
-        seen: set[int] = set()
-        for index, series in enumerate(ids):
-            if series not in self._key_of:
+        for index in np.flatnonzero(places < 0).tolist():
+            series = int(ids[index])
+            if self._knows(series):
+                places[index] = self._settle(series, known)
+            else:
                 unknown += series >= 0
-                continue
-            place = self._places.get(series)
-            if place is None:
-                place = self._settle(series, writer, known)
-            if place.writer != writer or series in seen:
-                elsewhere.append(index)
-                continue
-            seen.add(series)
-            part = parts.setdefault(place.block.uid, (place.block, [], []))
-            part[1].append(place.column)
-            part[2].append(index)
-        steps = tuple(self._step(known, *part) for part in parts.values())
-        return _Plan(steps, np.array(elsewhere, np.intp), unknown)
+        blocks, columns = places >> _COLUMN_BITS, places & _COLUMN
+        here = np.flatnonzero(places >= 0)
+        again = np.ones(len(here), np.bool_)
+        again[np.unique(ids[here], return_index=True)[1]] = False
+        steps, elsewhere = [], [here[again]]
+        here = here[~again]
+        for uid in np.unique(blocks[here]).tolist():
+            block, rows = self._by_uid[uid], here[blocks[here] == uid]
+            mine = block.home[columns[rows]] == known.numbers.get(uid, -1)
+            elsewhere.append(rows[~mine])
+            if mine.any():
+                steps.append(self._step(known, block, columns[rows[mine]], rows[mine]))
+        steps.sort(key=lambda step: step.source.start if isinstance(step.source, slice) else int(step.source[0]))
+        return _Plan(tuple(steps), np.sort(np.concatenate(elsewhere)), unknown)
 
     @staticmethod
-    def _step(known: _Writer, block: Block, columns: list[int], source: list[int]) -> _Step:
+    def _step(known: _Writer, block: Block, columns: Columns, source: Columns) -> _Step:
         number = known.numbers[block.uid]
-        own = np.flatnonzero(block.home[: block.width] == number)
-        missing = np.setdiff1d(own, columns)
+        left = block.home[: block.width] == number
+        left[columns] = False
+        missing = np.flatnonzero(left)
         return _Step(block, number, _sliced(columns), _sliced(source), missing if len(missing) else None)
 
-    def _settle(self, series: int, writer: str, known: _Writer | None) -> _Place:
-        """A column for a series that has none; `known` None gives it times of its own."""
-        codes = {self.pool.text(name): value for name, value in self._codes(self._key_of[series])}
+    def _knows(self, series: int) -> bool:
+        return series in self._places or series in self._unplaced
+
+    def _settle(self, series: int, known: _Writer | None) -> int:
+        """A place for a series that has none; `known` None gives it times of its own."""
+        codes = {self.pool.text(name): value for name, value in self._codes(self._unplaced.pop(series))}
         name = self.pool.text(codes.get(NAME, 0))
         block = self.blocks.get(name)
         if block is None:
             block = self.blocks[name] = Block(name, self._retention_of(name))
+            self._by_uid[block.uid] = block
             self.version += 1
             block.version = self.version
         if known is None:
-            number = block.add_writer()
+            number = block.add_writer(single=True)
         else:
             number = known.numbers.get(block.uid, -1)
             if number < 0:
                 number = known.numbers[block.uid] = block.add_writer()
-        place = self._places[series] = _Place(block, block.add_column(number, series, codes), writer)
+        return self._place(series, block, block.add_column(number, series, codes))
+
+    def _place(self, series: int, block: Block, column: int) -> int:
+        place = self._places[series] = block.uid << _COLUMN_BITS | column
         return place
 
     def _append_own(self, ids: Ids, times_ms: Millis, values: Floats) -> int:
@@ -349,14 +371,13 @@ class SeriesStore:
         parts: dict[int, tuple[Block, list[int], list[int]]] = {}
         for row, (series, t_ms) in enumerate(zip(ids.tolist(), times_ms.tolist(), strict=True)):
             place = self._places.get(series)
-            if place is None:
-                place = self._settle(series, "", None)
-            elif place.writer:
-                if _newest_of(place) >= t_ms:
+            block, column = self._at(self._settle(series, None) if place is None else place)
+            if not block.single[block.home[column]]:
+                if _newest_of(block, column) >= t_ms:
                     continue
-                place = self._move_out(series, place)
-            part = parts.setdefault(place.block.uid, (place.block, [], []))
-            part[1].append(place.column)
+                column = self._move_out(series, block, column)
+            part = parts.setdefault(block.uid, (block, [], []))
+            part[1].append(column)
             part[2].append(row)
         accepted = 0
         for block, columns, rows in parts.values():
@@ -364,25 +385,22 @@ class SeriesStore:
             self._touch(block, int(times_ms[rows].min()))
         return accepted
 
-    def _move_out(self, series: int, place: _Place) -> _Place:
+    def _move_out(self, series: int, block: Block, old: int) -> int:
         """Copies the column to one with times of its own; no selector finds the old one any more."""
-        block, old = place.block, place.column
         home = int(block.home[old])
         positions = np.arange(max(0, int(block.cursor[home]) - block.slots), int(block.cursor[home]))
         times, values = block.times[positions % block.slots, home], block.values[positions % block.slots, old].copy()
         codes = {name: int(column[old]) for name, column in block.codes.items() if column[old]}
         # Its samples stay, for an evaluation that found the old column a moment ago.
         block.ids[old] = -1
-        self._places.pop(series)
-        number = block.add_writer()
-        column = block.add_column(number, series, codes)
-        fresh = self._places[series] = _Place(block, column, "")
+        column = block.add_column(block.add_writer(single=True), series, codes)
+        self._place(series, block, column)
         for row in np.flatnonzero(~is_hole(values)).tolist():
             write_single(block, np.array([column]), times[row : row + 1], values[row : row + 1])
         # Every writer's plan may name the old column.
         for known in self._writers.values():
             known.plans.clear()
-        return fresh
+        return column
 
     # Reading ------------------------------------------------------------
 
@@ -427,6 +445,7 @@ class SeriesStore:
         block = self.blocks.pop(name)
         gone = [series for series in block.ids[: block.width].tolist() if series >= 0]
         self._release(gone)
+        del self._by_uid[block.uid]
         self.version += 1
         for known in self._writers.values():
             known.numbers.pop(block.uid, None)
@@ -436,14 +455,15 @@ class SeriesStore:
         if not len(dead):
             return 0
         gone = [series for series in block.ids[dead].tolist() if series >= 0]
+        self._release(gone)
         kept = np.setdiff1d(np.arange(block.width), dead)
         fresh = self.blocks[block.name] = compact(block, kept)
+        del self._by_uid[block.uid]
+        self._by_uid[fresh.uid] = fresh
         for column, series in enumerate(fresh.ids.tolist()):
-            self._places[series].block = fresh
-            self._places[series].column = column
+            self._place(series, fresh, column)
         homes = np.unique(block.home[kept])
         renumbered = dict(zip(homes.tolist(), range(len(homes)), strict=True))
-        self._release(gone)
         for known in self._writers.values():
             number = renumbered.get(known.numbers.pop(block.uid, -1))
             if number is not None:
@@ -455,19 +475,20 @@ class SeriesStore:
         if not gone:
             return
         for series in gone:
+            self._id_of.pop(self._key(series), None)
             self._places.pop(series, None)
-            self._id_of.pop(self._key_of.pop(series), None)
+            self._unplaced.pop(series, None)
         self.epoch += 1
 
     def _drop_unplaced(self) -> None:
         """Ids that were given out before the last forgetting and never written to since."""
-        self._release([series for series in self._idle if series in self._key_of and series not in self._places])
-        self._idle = [series for series in self._fresh if series not in self._places]
+        self._release([series for series in self._idle if series in self._unplaced])
+        self._idle = [series for series in self._fresh if series in self._unplaced]
         self._fresh.clear()
 
     def _codes_in_use(self) -> int:
         used = {0}
-        for key in self._key_of.values():
+        for key in self._id_of:
             used.update(array("I", key))
         return len(used)
 
@@ -475,12 +496,14 @@ class SeriesStore:
         """Numbers the strings still in use afresh; spaces that were handed out keep the old pool alive."""
         old, self.pool = self.pool, Pool()
         translated = np.zeros(len(old), np.int32)
-        for series, key in list(self._key_of.items()):
+        renamed: dict[bytes, int] = {}
+        for key, series in self._id_of.items():
             packed = array("I", (self.pool.code(old.text(code)) for code in array("I", key)))
             translated[array("I", key)] = packed
-            self._id_of.pop(key)
-            self._key_of[series] = packed.tobytes()
-        self._id_of = {key: series for series, key in self._key_of.items()}
+            renamed[packed.tobytes()] = series
+            if series in self._unplaced:
+                self._unplaced[series] = packed.tobytes()
+        self._id_of = renamed
         for block in self.blocks.values():
             block.codes = {name: translated[codes] for name, codes in block.codes.items()}
             block.generation += 1
@@ -497,21 +520,22 @@ def _one_each(ids: Ids) -> list[Columns]:
     return [np.flatnonzero(turn == number) for number in range(int(turn.max()) + 1)]
 
 
-def _newest_of(place: _Place) -> int:
+def _newest_of(block: Block, column: int) -> int:
     """The time of a series' newest sample or marker in its writer's rows."""
-    block, home = place.block, int(place.block.home[place.column])
+    home = int(block.home[column])
     for position in range(int(block.cursor[home]) - 1, max(-1, int(block.cursor[home]) - block.slots - 1), -1):
         slot = position % block.slots
-        if not is_hole(block.values[slot, place.column : place.column + 1])[0]:
+        if not is_hole(block.values[slot, column : column + 1])[0]:
             return int(block.times[slot, home])
     return NEVER
 
 
-def _sliced(numbers: list[int]) -> Columns | slice:
+def _sliced(numbers: Columns) -> Columns | slice:
     """A slice where the numbers run one after another: writing through it is several times faster."""
-    if numbers and numbers[-1] - numbers[0] == len(numbers) - 1 and all(b - a == 1 for a, b in pairwise(numbers)):
-        return slice(numbers[0], numbers[-1] + 1)
-    return np.array(numbers, np.intp)
+    first = int(numbers[0])
+    if int(numbers[-1]) - first == len(numbers) - 1 and bool((np.diff(numbers) == 1).all()):
+        return slice(first, first + len(numbers))
+    return numbers
 
 
 def _dead_columns(block: Block, edge_ms: int) -> Columns:

@@ -6,6 +6,7 @@ arrays say who has to move, and the moves themselves are state.py's. A round in 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -62,7 +63,7 @@ class Surroundings:
 class _Slot:
     """One label set of the rule, whether its alert is active or not."""
 
-    __slots__ = ("active", "annotations", "described", "key", "labels", "lines", "print", "source")
+    __slots__ = ("active", "annotations", "described", "key", "labels", "lines", "print", "saved", "source")
 
     def __init__(self, labels: dict[str, str], source: dict[str, str]) -> None:
         self.labels = labels
@@ -72,6 +73,7 @@ class _Slot:
         self.annotations: dict[str, str] | None = None
         self.described: float | None = None  # the value that the annotations speak of
         self.print = ""
+        self.saved = ""  # the alert in the words of `AlertingRule.saved`
         self.lines: dict[str, Line] = {}
 
     @property
@@ -107,7 +109,7 @@ class AlertingRule:
         self._last_at: datetime | None = None
         self._resolved: dict[Key, tuple[Active, Alert]] = {}
         self._news: dict[Key, None] = {}
-        self._saved: tuple[int, dict[str, Any]] | None = None
+        self._saved: tuple[int, str] | None = None
         self._going_on: tuple[str, ...] | None = None
         reads_value = any(template.reads_value for template in compiled.labels.values())
         self._places = Places(self._settle, remember=not reads_value)
@@ -264,6 +266,7 @@ class AlertingRule:
         if _told_of(before) != _told_of(active):
             self._news[held.key] = None
         held.active = None if active is None or active.phase is Phase.RESOLVED else active
+        held.saved = ""
         self._count += (held.active is not None) - (before is not None)
         self._on[slot] = held.active is not None
         self._due[slot], self._unseen[slot], self._told[slot] = _NOW, False, _NEVER
@@ -318,7 +321,7 @@ class AlertingRule:
             actives = [held.active for held in slots if held.active is not None]
             states = ["pending" if active.phase is Phase.PENDING else "firing" for active in actives]
             alerts = [held.line("ALERTS", state) for held, state in zip(slots, states, strict=True)]
-            since = [_micros(active.active_at - _EPOCH) // 1_000_000 for active in actives]
+            since = [active.active_at.timestamp() // 1 for active in actives]
             self._lines = Lines(self._writer, [*alerts, *(held.line("ALERTS_FOR_STATE") for held in slots)])
             self._line_values = np.array([1.0] * len(alerts) + since)
         return Samples(self._lines, self._line_values)
@@ -430,17 +433,22 @@ class AlertingRule:
                 return True
         return False
 
-    def dump(self) -> dict[str, Any]:
-        """For a restart; worked out again only after a change."""
+    def saved(self) -> str:
+        """JSON for a restart. Only what changed since the last time is put into words anew."""
         if self._saved is None or self._saved[0] != self.changes:
-            described = [(slot, self._slots[slot].annotations or {}) for slot in np.flatnonzero(self._on).tolist()]
-            alerts = [dump(replace(self._current(slot), annotations=texts)) for slot, texts in described]
-            alerts += [dump(replace(one, annotations=alert.annotations)) for one, alert in self._resolved.values()]
-            self._saved = (self.changes, {"expr": self.compiled.rule.expr, "alerts": alerts})
+            held = [self._slots[slot] for slot in np.flatnonzero(self._on).tolist()]
+            texts = [one.saved or self._put_into_words(one) for one in held]
+            texts += [_words(active, alert.annotations) for active, alert in self._resolved.values()]
+            expr = json.dumps(self.compiled.rule.expr)
+            self._saved = (self.changes, f'{{"expr": {expr}, "alerts": [{", ".join(texts)}]}}')
         return self._saved[1]
 
+    def _put_into_words(self, held: _Slot) -> str:
+        held.saved = _words(self._current(self._of_key[held.key]), held.annotations or {})
+        return held.saved
+
     def restore(self, saved: Mapping[str, Any], now: datetime, gap: timedelta) -> None:
-        """Raises KeyError, TypeError or ValueError on what `dump` did not write."""
+        """Takes up what `saved` said, read. Raises KeyError, TypeError or ValueError on anything else."""
         same = saved["expr"] == self.compiled.rule.expr
         for entry in map(parse, saved["alerts"]):
             active = resumed(entry, self._timing, gap)
@@ -482,6 +490,10 @@ class AlertingRule:
     @property
     def pending(self) -> bool:
         return self._count > len(self._alarming()) if self._count else False
+
+
+def _words(active: Active, annotations: Mapping[str, str]) -> str:
+    return json.dumps({**dump(active), "annotations": annotations})
 
 
 def _told_of(active: Active | None) -> tuple[Phase, datetime | None] | None:

@@ -82,18 +82,11 @@ class _Slot:
     compiled: Compiled
     rule: AlertingRule | RecordingRule
     health: RuleHealth = field(default_factory=RuleHealth)
-    texts: tuple[int, str] | None = None  # the rule's changes when it was last written down, and what was written
     saved: int = 0
 
     @property
     def alerting(self) -> AlertingRule | None:
         return self.rule if isinstance(self.rule, AlertingRule) else None
-
-    def written_down(self) -> str:
-        assert isinstance(self.rule, AlertingRule)
-        if self.texts is None or self.texts[0] != self.rule.changes:
-            self.texts = (self.rule.changes, json.dumps(self.rule.dump()))
-        return self.texts[1]
 
 
 class GroupState:
@@ -298,7 +291,7 @@ class GroupState:
         self._save, self._saved_at = False, now
         for slot, rule in rules:
             slot.saved = rule.changes
-        parts = {slot.compiled.key: slot.written_down() for slot, rule in rules if not rule.empty}
+        parts = {slot.compiled.key: rule.saved() for slot, rule in rules if not rule.empty}
         return {"version": VERSION, "evaluated_at": now.timestamp(), "rules": parts}
 
 

@@ -59,9 +59,9 @@ class Places:
             elif len(rows) == len(self._rows) and np.array_equal(rows, self._rows):
                 return self._places, values
             numbers = rows.tolist()
-            new = [row for row in numbers if row not in self._of_row]
+            new = [index for index, row in enumerate(numbers) if row not in self._of_row]
             if new:
-                self._learn(vector.space, np.array(new, np.intp), values[np.isin(rows, new)])
+                self._learn(vector.space, rows[new], values[new])
         if self._clash:
             found = [
                 self._settle(vector.space.labels(row), v) for row, v in zip(rows.tolist(), values.tolist(), strict=True)
