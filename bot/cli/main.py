@@ -21,6 +21,7 @@ COMMANDS = {
     "resolve": ("bot.cli.resolve", "Resolve an incident."),
     "oncall": ("bot.cli.oncall", "Who is on duty, now or at another time."),
     "explain": ("bot.cli.explain", "Who would be paged for an alert or agent, step by step, and why."),
+    "simulate": ("bot.cli.simulate", "Play a history of alerts: who would have been woken, how often, at night."),
     "query": ("bot.cli.query", "Answer a PromQL expression from a running server or an exposition file."),
     "slack": ("bot.cli.slack", "Things to set up on Slack's side."),
     "db": ("bot.cli.db", "Upgrade the database."),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from bot.cli.common import config_option, output_option, print_table, read_config, show
+from bot.cli.common import config_option, instant, output_option, print_table, read_config, show
+
+if TYPE_CHECKING:
+    from bot.forecast.quality import Report
+
+_MONTH = timedelta(days=28)
 
 
 @click.command("oncall")
@@ -18,23 +24,25 @@ from bot.cli.common import config_option, output_option, print_table, read_confi
     metavar="TIME",
     help="An instant, for example 2026-12-24T18:00:00+01:00. UTC if it has no offset.",
 )
+@click.option("--report", is_flag=True, help="Gaps, double duty, and who has how many of the nights and weekends.")
+@click.option("--from", "from_text", metavar="TIME", help="Of the report: from when on; now if not given.")
+@click.option("--to", "to_text", metavar="TIME", help="Of the report: until when; 28 days later if not given.")
 @config_option
 @output_option
-def command(at_text: str | None, config_path: Path, output: str) -> None:
+def command(
+    at_text: str | None, report: bool, from_text: str | None, to_text: str | None, config_path: Path, output: str
+) -> None:
     """Who is on duty in each schedule. Needs the configuration, no running server."""
+    if report:
+        if at_text:
+            raise click.UsageError("--report has --from and --to instead of --at")
+        _report(from_text, to_text, config_path, output)
+        return
+    if from_text or to_text:
+        raise click.UsageError("--from and --to belong to --report")
     from bot.commands import roster
-    from bot.scheduler import SystemClock
 
-    at = _instant(at_text) if at_text else SystemClock().now()
-    show(roster(read_config(config_path).book, at), output, _table)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f'"{text}" is not an instant; write for example 2026-12-24T18:00:00Z') from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    show(roster(read_config(config_path).book, instant(at_text)), output, _table)
 
 
 def _table(answer: dict[str, Any]) -> None:
@@ -43,3 +51,88 @@ def _table(answer: dict[str, Any]) -> None:
         for row in answer["schedules"]
     ]
     print_table(["SCHEDULE", "ON DUTY", "UNTIL"], cells, "no schedules")
+
+
+def _report(from_text: str | None, to_text: str | None, config_path: Path, output: str) -> None:
+    from bot.forecast.quality import report
+
+    start = instant(from_text)
+    end = instant(to_text) if to_text else start + _MONTH
+    if end <= start:
+        raise click.UsageError("--to is not after --from")
+    show(as_json(report(read_config(config_path).book, start, end)), output, _print)
+
+
+def as_json(found: Report) -> dict[str, Any]:
+    """The shape other tools rely on; hours are numbers."""
+    return {
+        "from": found.start.isoformat(),
+        "to": found.end.isoformat(),
+        "schedules": [
+            {
+                "schedule": quality.schedule,
+                "timezone": quality.timezone,
+                "covered": round(quality.covered, 4),
+                "gaps": [_span(start, end) for start, end in quality.gaps],
+                "night_fairness": round(quality.night_fairness, 3),
+                "weekend_fairness": round(quality.weekend_fairness, 3),
+                "people": [
+                    {
+                        "person": load.person,
+                        "shifts": load.shifts,
+                        "hours": _hours(load.total),
+                        "night_hours": _hours(load.nights),
+                        "weekend_hours": _hours(load.weekends),
+                    }
+                    for load in quality.loads
+                ],
+            }
+            for quality in found.schedules
+        ],
+        "double_duty": [
+            {
+                "person": double.person,
+                "schedules": list(double.schedules),
+                "spans": [_span(start, end) for start, end in double.spans],
+            }
+            for double in found.doubles
+        ],
+    }
+
+
+def _span(start: datetime, end: datetime) -> dict[str, str]:
+    return {"from": start.isoformat(), "until": end.isoformat()}
+
+
+def _hours(span: timedelta) -> float:
+    return round(span / timedelta(hours=1), 2)
+
+
+def _print(told: dict[str, Any]) -> None:
+    click.echo(f"{told['from']} to {told['to']}; nights are 22:00-07:00 where the person lives\n")
+    cells = []
+    for row in told["schedules"]:
+        for index, load in enumerate(row["people"] or [None]):
+            head = [row["schedule"], f"{row['covered']:.1%}"] if index == 0 else ["", ""]
+            keys = ("person", "shifts", "hours", "night_hours", "weekend_hours")
+            cells.append([*head, *(f"{load[key]:g}" if key != "person" else load[key] for key in keys)])
+        fair = f"fairness: nights {row['night_fairness']:.2f}, weekends {row['weekend_fairness']:.2f}"
+        cells.append(["", "", fair, "", "", "", ""])
+    print_table(
+        ["SCHEDULE", "COVERED", "PERSON", "SHIFTS", "HOURS", "NIGHTS (H)", "WEEKENDS (H)"], cells, "no schedules"
+    )
+    gaps = [(row["schedule"], row["timezone"], gap) for row in told["schedules"] for gap in row["gaps"]]
+    click.echo("\nGaps: " + ("" if gaps else "none"))
+    for name, zone, gap in gaps[:50]:
+        click.echo(f"  {name}: {_words(gap, zone)}")
+    click.echo(f"  and {len(gaps) - 50} more" if len(gaps) > 50 else "", nl=len(gaps) > 50)
+    click.echo("Two duties at once: " + ("" if told["double_duty"] else "none"))
+    for double in told["double_duty"]:
+        shown = ", ".join(_words(span, "UTC") for span in double["spans"][:3])
+        more = f" and {len(double['spans']) - 3} more times" if len(double["spans"]) > 3 else ""
+        click.echo(f"  {double['person']} in {' and '.join(double['schedules'])}: {shown}{more}")
+
+
+def _words(span: dict[str, str], zone: str) -> str:
+    start, end = (datetime.fromisoformat(span[key]).astimezone(ZoneInfo(zone)) for key in ("from", "until"))
+    return f"{start:%a %Y-%m-%d %H:%M} to {end:%a %Y-%m-%d %H:%M} ({zone})"

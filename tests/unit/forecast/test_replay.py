@@ -1,0 +1,240 @@
+"""Histories of alerts played against rotas: who would have been woken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from core_world import AGENTS, BOOK, NOW, WORLD, after
+
+from bot.agents.model import Agent
+from bot.errors import UsageError
+from bot.forecast.history import Firing, drawn, recorded
+from bot.forecast.replay import Habits, replay, summary
+from bot.incidents.decision import World
+from bot.oncall.almanac import Almanac, Holidays
+from bot.oncall.model import Book, Person, Policy, Schedule, Step
+
+CRITICAL = {"alertname": "X", "agent": "refund-agent", "severity": "critical"}
+MINUTE = timedelta(minutes=1)
+
+
+def always(value: float):
+    return lambda: value
+
+
+NEVER = Habits(0.0, MINUTE, always(0.5))
+AT_ONCE = Habits(1.0, MINUTE, always(0.5))
+
+
+def woken(firings, habits, world=WORLD) -> list[tuple[int, str]]:
+    return [(int((page.at - NOW) / MINUTE), page.person) for page in replay(firings, world, habits).pages]
+
+
+def test_an_alert_that_nobody_answers_climbs_until_it_ends():
+    assert woken([Firing(NOW, after(minutes=40), CRITICAL)], NEVER) == [
+        (0, "ana"),
+        (5, "ben"),
+        (5, "cat"),
+        (15, "ana"),
+        (20, "ben"),
+        (20, "cat"),
+        (30, "dan"),
+    ]
+
+
+def test_an_answer_stops_the_ladder():
+    course = replay([Firing(NOW, after(minutes=40), CRITICAL)], WORLD, AT_ONCE)
+    assert [page.person for page in course.pages] == ["ana"]
+    assert course.taken == {"INC-1": MINUTE}
+
+
+def test_whoever_has_it_is_asked_again_and_keeps_it_while_it_lasts():
+    # The ack holds an hour; after ten hours the alert ends. Nobody else is ever woken.
+    assert woken([Firing(NOW, after(hours=10), CRITICAL)], AT_ONCE) == [(0, "ana")]
+
+
+def test_an_answer_after_the_end_counts_for_nothing():
+    course = replay([Firing(NOW, after(seconds=30), CRITICAL)], WORLD, AT_ONCE)
+    assert (course.taken, course.ended_untaken) == ({}, {"INC-1"})
+
+
+def test_alerts_at_the_same_time_are_one_incident_of_an_agent():
+    firings = [Firing(after(minutes=n), after(minutes=30), CRITICAL | {"alertname": f"X{n}"}) for n in range(5)]
+    course = replay(firings, WORLD, AT_ONCE)
+    assert (course.alerts, len(course.incidents), len(course.pages)) == (5, 1, 1)
+
+
+def test_an_info_alert_wakes_nobody():
+    assert woken([Firing(NOW, after(minutes=40), CRITICAL | {"severity": "info"})], NEVER) == []
+
+
+def test_the_summary_counts_by_person_and_agent():
+    firings = [Firing(NOW, after(minutes=7), CRITICAL), Firing(after(hours=10), after(hours=11), CRITICAL)]
+    told = summary(replay(firings, WORLD, NEVER), WORLD)
+    # The first, at two at night: Ana, then Ben and Cat. The second, at noon: all rounds, and the fallback twice.
+    assert {key: told[key] for key in ("alerts", "incidents", "pages", "night_pages", "taken", "ended_untaken")} == {
+        "alerts": 2,
+        "incidents": 2,
+        "pages": 3 + 8,
+        "night_pages": 3,
+        "taken": 0,
+        "ended_untaken": 2,
+    }
+    assert told["people"][0] == {
+        "person": "ana",
+        "pages": 3,
+        "incidents": 2,
+        "night_pages": 1,
+        "nights": 1,
+        "weekend_pages": 0,
+    }
+    assert told["agents"] == [
+        {
+            "agent": "refund-agent",
+            "incidents": 2,
+            "pages": 11,
+            "night_pages": 3,
+            "escalated": 2,
+            "to_fallback": 1,
+        }
+    ]
+    assert told["ack_seconds"] is None
+
+
+# A year
+
+
+MADRID = ZoneInfo("Europe/Madrid")
+HOLIDAYS = {date(2026, 12, 25), date(2027, 1, 6), date(2027, 4, 2), date(2027, 8, 16)}
+YEAR = Schedule.model_validate(
+    {
+        "id": "primary",
+        "timezone": "Europe/Madrid",
+        "layers": [
+            {"people": ["ana", "ben", "cat"], "every": "1w", "handoff": "Mon 09:00", "start": "2026-01-05"},
+            {
+                "people": ["dan"],
+                "start": "2026-01-05",
+                "restrictions": [{"days": ["Mon-Fri"], "hours": "09:00-17:00", "not_on": "es"}],
+            },
+        ],
+        "overrides": [
+            {"person": "cat", "from": "2026-12-24T18:00", "until": "2026-12-26T09:00"},
+            {"person": "ana", "from": "2027-08-01T00:00", "until": "2027-08-15T00:00"},
+        ],
+    }
+)
+
+
+def on_the_wall_calendar(instant: datetime) -> str:
+    """The oracle: the wall clock of Madrid and a calendar sheet."""
+    wall = instant.astimezone(MADRID).replace(tzinfo=None)
+    if datetime(2026, 12, 24, 18) <= wall < datetime(2026, 12, 26, 9):
+        return "cat"
+    if datetime(2027, 8, 1) <= wall < datetime(2027, 8, 15):
+        return "ana"
+    if wall.weekday() < 5 and 9 <= wall.hour < 17 and wall.date() not in HOLIDAYS:
+        return "dan"
+    return ("ana", "ben", "cat")[(wall - datetime(2026, 1, 5, 9)) // timedelta(weeks=1) % 3]
+
+
+def year_book() -> Book:
+    policy = Policy(id="p", steps=(Step(notify=("schedule:primary",)), Step(notify=("person:eve",))), repeat=1)
+    people = {
+        name: Person(id=name, name=name.title(), slack=f"U0{name.upper()}", timezone=zone)
+        for name, zone in (
+            ("ana", "Europe/Madrid"),
+            ("ben", "Europe/Madrid"),
+            ("cat", "America/New_York"),
+            ("dan", "Europe/Madrid"),
+            ("eve", "Asia/Tokyo"),
+        )
+    }
+    return Book(
+        people=people,
+        schedules={"primary": YEAR},
+        escalation_policies={"p": policy},
+        fallback="person:eve",
+        almanac=Almanac(holidays={"es": Holidays(dict.fromkeys(HOLIDAYS, "x"))}),
+    )
+
+
+def test_a_year_with_ten_thousand_incidents_wakes_who_the_wall_calendar_says():
+    """From 2026-11 to 2027-11: clocks change on 2027-03-28 and 2027-10-31, four holidays, two overrides."""
+    start, end = datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 11, 1, tzinfo=UTC)
+    agents = {f"agent-{n}": Agent(id=f"agent-{n}", owner="person:ana", escalation="p") for n in range(10)}
+    world = World(agents, year_book(), "#pages")
+    firings = list(drawn(agents, 0.145, start, end, Random(4).random))
+    course = replay(firings, world, Habits(0.9, timedelta(minutes=4), Random(5).random))
+
+    assert len(course.incidents) > 10_000
+    first_pages = [page for page in course.pages if page.level == 0]
+    assert len(first_pages) > 10_000
+    for page in first_pages:
+        assert page.person == on_the_wall_calendar(page.at)
+    assert {page.person for page in course.pages if page.level != 0} == {"eve"}
+    # Every incident wakes somebody the moment it opens; each page but the tenth is answered, or the alert ends before.
+    assert {page.incident for page in course.pages} == set(course.incidents)
+    assert set(course.taken).isdisjoint(course.ended_untaken)
+    assert set(course.taken) | course.ended_untaken == set(course.incidents)
+
+    told = summary(course, world)
+    zones = {name: ZoneInfo(person.timezone) for name, person in world.book.people.items()}
+    local = [(page.person, page.at.astimezone(zones[page.person])) for page in course.pages]
+    assert told["pages"] == len(local) == sum(row["pages"] for row in told["people"])
+    by_night = Counter(person for person, at in local if at.hour >= 22 or at.hour < 7)
+    assert {row["person"]: row["night_pages"] for row in told["people"]} == {name: by_night[name] for name in zones}
+    weekend = Counter(person for person, at in local if at.strftime("%a") in {"Sat", "Sun"})
+    assert {row["person"]: row["weekend_pages"] for row in told["people"]} == {name: weekend[name] for name in zones}
+    assert by_night["dan"] == 0  # office hours only
+    assert sum(row["incidents"] for row in told["agents"]) == told["incidents"] == len(course.incidents)
+
+
+def test_the_same_seed_gives_the_same_year():
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    one, other = (list(drawn(AGENTS, 1, start, start + timedelta(days=9), Random(7).random)) for _ in range(2))
+    assert one == other
+    assert 150 < len(one) < 280  # 216 are expected
+    assert all(start <= firing.start < start + timedelta(days=9) for firing in one)
+
+
+# Recorded
+
+
+def test_a_recorded_history_is_read_line_by_line():
+    text = (
+        '{"starts_at": "2026-11-02T09:00:00Z", "ends_at": "2026-11-02T09:30:00Z", "labels": {"alertname": "X"}}\n\n'
+        '{"starts_at": "2026-11-02T10:00:00+01:00", "labels": {"agent": "a"}}\n'
+    )
+    assert recorded(text, "h.jsonl") == [
+        Firing(datetime(2026, 11, 2, 9, tzinfo=UTC), datetime(2026, 11, 2, 9, 30, tzinfo=UTC), {"alertname": "X"}),
+        Firing(datetime(2026, 11, 2, 9, tzinfo=UTC), None, {"agent": "a"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nonsense", "h.jsonl:2: "),
+        ("[]", "h.jsonl:2: "),
+        ('{"labels": {}}', 'h.jsonl:2: "starts_at" is missing'),
+        ('{"starts_at": "yesterday", "labels": {}}', "h.jsonl:2: Invalid isoformat string"),
+        (
+            '{"starts_at": "2026-11-02T09:00Z", "ends_at": "2026-11-02T09:00Z", "labels": {}}',
+            "h.jsonl:2: ends_at is not after starts_at",
+        ),
+    ],
+)
+def test_a_line_that_is_none_is_refused_with_its_place(line, words):
+    with pytest.raises(UsageError) as refused:
+        recorded('{"starts_at": "2026-11-02T09:00Z", "labels": {}}\n' + line, "h.jsonl")
+    assert words in str(refused.value)
+
+
+def test_an_alert_whose_end_is_not_known_is_watched_for_a_week():
+    course = replay([Firing(NOW, None, CRITICAL)], World(AGENTS, BOOK, "#c"), NEVER)
+    assert NOW + timedelta(days=6, hours=23) < course.pages[-1].at < NOW + timedelta(days=7)
