@@ -40,7 +40,7 @@ KINDS: tuple[tuple[str, str, float, int], ...] = (
     ("QueuePeak", "max_over_time(agent_queue_depth{SEL}[5m]) > ", 90, 0),
     ("NoSuccess", "time() - agent_last_success_timestamp_seconds{SEL} > ", 600, 1),
     ("Memory", "avg by (agent) (avg_over_time(agent_memory_bytes{SEL}[5m])) > ", 7e8, 0),
-    ("ToolErrors", 'sum by (agent, tool) (rate(agent_tool_calls_total{SEL,outcome!="ok"}[5m])) > ', 5, LONGEST_HOLD),
+    ("ToolErrors", 'sum by (agent, tool) (rate(agent_tool_calls_total{SEL,outcome!="ok"}[5m])) > ', 1, LONGEST_HOLD),
     ("NoHeartbeat", "absent(agent_heartbeat_total{SEL}) >= ", 0.5, 0),
 )
 RECORDED = "agent:run_errors:ratio_rate5m"
@@ -150,7 +150,7 @@ def _rows() -> list[_Row]:
     calls = [(f"t{number}", outcome) for number in range(20) for outcome in ("ok", "error", "timeout")]
     for tool, outcome in calls[: 100 - len(rows)]:
         usual = 3 if outcome == "ok" else 0.1
-        worse = 10 if outcome != "ok" and tool in {"t1", "t2"} else usual
+        worse = 30 if outcome != "ok" and tool in {"t1", "t2"} else usual
         rows.append(("agent_tool_calls_total", {"tool": tool, "outcome": outcome}, usual, worse))
     return rows
 
