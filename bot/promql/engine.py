@@ -89,8 +89,12 @@ class Engine:
 
     def _at(self, t_ms: int, limits: Limits | None = None, notes: Notes | None = None) -> Evaluation:
         # A remembered answer has lost what there was to remark, so a collector means a memo of its own.
-        memo = (self._rounds.get(t_ms) if notes is None else None) or Memo(self.store, t_ms)
-        self.store.evaluating(t_ms)
+        memo = self._rounds.get(t_ms) if notes is None else None
+        if memo is None:
+            memo = Memo(self.store, t_ms)
+        else:
+            # Only rounds keep answers: somebody's question about the future must not make every scrape a change.
+            self.store.evaluating(t_ms)
         return Evaluation(self, limits or self.limits, t_ms, t_ms, memo, notes)
 
     def range(
@@ -113,7 +117,6 @@ class Engine:
             raise QueryError(f"exceeded maximum resolution of {used.steps} points per timeseries")
         if expr.kind not in {"scalar", "vector"}:
             raise QueryError(f"invalid expression type {expr.kind} for range query, must be scalar or instant vector")
-        self.store.evaluating(end_ms)
         evaluation = Evaluation(self, used, start_ms, end_ms, None, notes)
         with np.errstate(all="ignore"):
             return _matrix(evaluation.step(expr.node, t_ms) for t_ms in range(start_ms, end_ms + 1, step_ms))

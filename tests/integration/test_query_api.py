@@ -183,11 +183,15 @@ async def test_an_answer_has_a_largest_size(desk, monkeypatch):
 
 
 async def test_a_question_ends_when_its_time_is_over(desk):
-    expected = (503, "timeout", "query timed out in expression evaluation")
-    assert await desk.error("query", query=ENDLESS, timeout="50ms") == expected
+    async def late(**fields: str) -> None:
+        status, kind, text = await desk.error("query", query=ENDLESS, **fields)
+        assert (status, kind) == (503, "timeout")
+        assert text.startswith("query timed out in ")  # where, depends on how busy the machine is
+
+    await late(timeout="50ms")
     desk.queries.adjust(Query(timeout=timedelta(milliseconds=50), max_samples=10**15))
-    assert await desk.error("query", query=ENDLESS) == expected
-    assert await desk.error("query", query=ENDLESS, timeout="1h") == expected
+    await late()
+    await late(timeout="1h")
 
 
 async def test_a_question_that_nobody_waits_for_ends(desk):

@@ -1,6 +1,9 @@
 from datetime import timedelta
 
-from bot.rules.view import alerts_json, rules_json
+import pytest
+
+from bot.labels import Matcher, Op
+from bot.rules.view import Wanted, alerts_json, first_page, rules_json
 from tests.rulekit import NOW, after, failed
 
 HOT = {
@@ -91,3 +94,46 @@ def test_held_and_kept_alerts_say_so(group_of, answers):
     group.evaluate(after(2))
     (held,) = alerts_json([group])["alerts"]
     assert (held["state"], held["noData"]) == ("firing", True)
+
+
+LOUD = {"alert": "Loud", "expr": "noise > 5", "labels": {"severity": "page"}}
+COUNTED = {"record": "x", "expr": "heat", "labels": {"severity": "info"}}
+
+
+def shown(of, **wanted):
+    found = rules_json(of, timedelta(seconds=15), Wanted(**wanted))["groups"]
+    return {group["name"]: [rule["name"] for rule in group["rules"]] for group in found}
+
+
+def test_only_the_rules_that_are_asked_for(group_of):
+    groups = [group_of(HOT, COUNTED, name="g"), group_of(LOUD, name="h")]
+    assert shown(groups) == {"g": ["Hot", "x"], "h": ["Loud"]}
+    assert shown(groups, kind="alert") == {"g": ["Hot"], "h": ["Loud"]}
+    assert shown(groups, kind="record") == {"g": ["x"]}  # a group of which nothing is left is left out
+    assert shown(groups, names=frozenset({"Loud", "x"})) == {"g": ["x"], "h": ["Loud"]}
+    assert shown(groups, groups=frozenset({"h"})) == {"h": ["Loud"]}
+    assert shown(groups, files=frozenset({"other.yaml"})) == {}
+    page = (Matcher("severity", Op.EQUAL, "page"),)
+    nothing = (Matcher("severity", Op.EQUAL, "none"),)
+    assert shown(groups, matcher_sets=(page, nothing)) == {"h": ["Loud"]}
+
+
+def test_alerts_can_be_left_out_of_rules(group_of, answers):
+    group = group_of(HOT)
+    answers.result["heat > 5"] = [({"room": "a"}, 7.5)]
+    group.evaluate(NOW)
+    ((rule,),) = [group["rules"] for group in rules_json([group], timedelta(), Wanted(alerts=False))["groups"]]
+    assert (rule["state"], rule["alerts"]) == ("pending", None)
+
+
+def test_groups_page_by_page(group_of):
+    rules = rules_json([group_of(HOT, name=name) for name in "abc"], timedelta())
+    first = first_page(rules, 2, "")
+    assert [group["name"] for group in first["groups"]] == ["a", "b"]
+    # SHA-1 of "f.yaml;c", as Prometheus makes its tokens.
+    assert first["groupNextToken"] == "f81d32d207b40faf1cb8c98da91430db7cbdf98b"
+    second = first_page(rules, 2, first["groupNextToken"])
+    assert [group["name"] for group in second["groups"]] == ["c"]
+    assert "groupNextToken" not in second
+    with pytest.raises(ValueError, match="were rule groups changed"):
+        first_page(rules, 2, "gone")
