@@ -9,7 +9,7 @@ from bot.incidents.model import AlertState
 from bot.promql.engine import Engine
 from bot.promql.store import SeriesStore
 from bot.rules.evaluate import GroupState
-from tests.promtool_files import recorder
+from bot.rules.record import StoreRecorder
 from tests.rulekit import NOW, after, make_group
 
 
@@ -25,7 +25,7 @@ def scrape(store, at, **series):
 
 
 def group_on(store, *rules):
-    return GroupState(make_group(*rules), Engine(store), recorder(store))
+    return GroupState(make_group(*rules), Engine(store), StoreRecorder(store))
 
 
 def told(evaluation):
