@@ -35,7 +35,7 @@ class Answer:
 
 
 def read(body: dict[str, Any]) -> Answer:
-    notes = frozenset(_POSITION.sub("", text) for name in ("warnings", "infos") for text in body.get(name) or ())
+    notes = frozenset(text for name in ("warnings", "infos") for text in _remarks(body.get(name) or ()))
     if body["status"] != "success":
         return Answer("error", error=body["errorType"], message=body["error"], notes=notes)
     data = body["data"]
@@ -49,6 +49,11 @@ def read(body: dict[str, Any]) -> Answer:
         for row in result
     ]
     return Answer(kind, rows, notes=notes)
+
+
+def _remarks(texts: list[str]) -> list[str]:
+    """Of more than ten only how many there are: which ten are shown is up to the order of a map."""
+    return [text for text in texts if text.endswith("omitted")] or [_POSITION.sub("", text) for text in texts]
 
 
 def _point(pair: list[Any]) -> tuple[int, float]:

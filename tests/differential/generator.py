@@ -333,8 +333,7 @@ class Generator:
         if roll < 0.82:
             return q("vector", f"quantile{grouping}(", self.fraction(), ", ", inner, ")", tags="quantile")
         if roll < 0.92:
-            # An older one drops that label with the others: "counted-label".
-            label = "v" if self.speech.old and "without" in grouping else chance.choice(["v", "v", "job", "le"])
+            label = chance.choice(["v", "v", "job", "le"])
             return q("vector", f'count_values{grouping}("{label}", ', inner, ")", tags="count_values")
         if self.speech.experimental and roll < 0.97:
             ratio = chance.choice(["0.5", "-0.5", "0", "1", "-1", "0.3", "2", "-3", "NaN"])

@@ -79,12 +79,6 @@ DIFFERENCES = (
         "A subquery whose window holds no step is empty; an older one takes the next step after it.",
     ),
     Difference(
-        "counted-label",
-        (3, 0),
-        "avoided",
-        "count_values writes its label even where without() names it.",
-    ),
-    Difference(
         "atan2-name",
         (3, 0),
         "rewritten",
