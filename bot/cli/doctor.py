@@ -90,6 +90,8 @@ def _channels(config: Config) -> list[str]:
     named = [config.settings.slack.channel]
     named += [agent.channel for agent in config.agents.values() if agent.channel]
     named += [team.channel for team in config.book.teams.values() if team.channel]
+    targets = [t for policy in config.book.escalation_policies.values() for step in policy.steps for t in step.notify]
+    named += [target.removeprefix("channel:") for target in targets if target.startswith("channel:")]
     return list(dict.fromkeys(named))
 
 

@@ -117,8 +117,7 @@ def _cells(level: Level, found: Ladder, book: Book) -> list[list[str]]:
         person = book.people[reached.person]
         local = level.at.astimezone(ZoneInfo(person.timezone))
         rows.append([f"{person.name} ({person.id})", f"{local:%a %H:%M} {person.timezone}", reached.why])
-    others = [channel for channel in level.channels if channel != found.incident.channel]
-    rows += [[channel, "", f"{channel} is named in the policy"] for channel in others]
+    rows += [[channel, "", f"{channel} is named in the policy"] for channel in level.paged]
     rows = rows or [["nobody", "", level.why]]
     skipped = [part for part in level.why.split("; ") if part.startswith("level ")]
     out = [[*(head if index == 0 else ["", ""]), *row] for index, row in enumerate(rows)]

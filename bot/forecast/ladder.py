@@ -22,7 +22,7 @@ _GROUP = "forecast"
 
 @dataclass(frozen=True)
 class Level:
-    """One page of the ladder: `channels` are where messages go besides the people's own."""
+    """One page of the ladder. `paged` are the channels that the step names, `channels` all that get a message."""
 
     at: datetime
     after: timedelta
@@ -30,6 +30,7 @@ class Level:
     round: int
     exhausted: bool
     people: tuple[Reached, ...]
+    paged: tuple[str, ...]
     channels: tuple[str, ...]
     why: str
 
@@ -85,6 +86,7 @@ def _level(decision: Decision, world: World, opened: datetime, now: datetime) ->
         round=incident.round,
         exhausted=incident.exhausted,
         people=decision.wake,
+        paged=decision.channels,
         channels=tuple(dict.fromkeys(channels)),
         why=decision.why,
     )

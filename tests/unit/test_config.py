@@ -194,6 +194,28 @@ class TestFiles:
             "../out/x.yaml",
         ]
 
+    def test_calendar_files_are_read_from_beside_the_main_file(self, tmp_path):
+        calendar = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nEND:VCALENDAR\n"
+        more = "holidays:\n  es: {ical: calendars/es.ics}\nschedules:\n  s: {layers: [{ical: calendars/rota.ics}]}\n"
+        files = {**MINIMAL, "oncall/more.yaml": more, "calendars/es.ics": calendar, "calendars/rota.ics": calendar}
+        self.write(tmp_path, files)
+        sources = read_sources(tmp_path, {})
+        assert {path: source.text for path, source in sources.calendars.items()} == {
+            "calendars/es.ics": calendar,
+            "calendars/rota.ics": calendar,
+        }
+        assert Sources.from_json(sources.to_json()) == sources
+        self.write(tmp_path, {"calendars/es.ics": calendar + "\n"})
+        assert read_sources(tmp_path, {}).digest != sources.digest
+
+    def test_a_calendar_file_that_is_not_there_is_told_where_it_is_named(self, tmp_path):
+        more = "holidays:\n  es:\n    ical: calendars/es.ics\n"
+        self.write(tmp_path, {**MINIMAL, "oncall/more.yaml": more})
+        assert [str(finding) for finding in config.check(read_sources(tmp_path, {}))] == [
+            'oncall/more.yaml:3:11 unreadable there is no file "calendars/es.ics"'
+            " (the path counts from the directory of agentpager.yaml)"
+        ]
+
     def test_a_pattern_somebody_wrote_has_to_match(self, tmp_path):
         self.write(tmp_path, {**MINIMAL, "agentpager.yaml": "agents: {files: [agent/*.yaml]}\n"})
         assert [

@@ -85,7 +85,8 @@ def test_the_ladder_is_that_of_a_simulated_incident(steps, repeat, severity, hou
     for level in found.levels:
         assert (level.at, level.after) == (now, now - at)
         assert [one.person for one in level.people] == woken(decision)
-        assert set(decision.channels) <= set(level.channels)
+        assert level.paged == decision.channels
+        assert set(level.paged) <= set(level.channels)
         assert (level.step, level.round) == (decision.incident.step, decision.incident.round)
         assert level.exhausted is decision.incident.exhausted
         assert decision.incident.next_at is not None

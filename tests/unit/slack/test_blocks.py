@@ -53,6 +53,11 @@ _EXHAUSTED = {"step": 2, "round": 2, "exhausted": True, "opened_at": NOW - timed
 
 SCENES = {
     "page": (page(), incident(), rendered()),
+    "page_channel": (
+        page(person=None, channel="#payments", reason="#payments is named in the policy"),
+        incident(),
+        rendered(),
+    ),
     "card": (page(PageKind.CARD), incident(), rendered()),
     "card_info": (
         page(PageKind.CARD),
