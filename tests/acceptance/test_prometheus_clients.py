@@ -274,6 +274,26 @@ async def _promtool(arguments: list[str], port: int) -> tuple[int, list[str]]:
     return process.returncode, sorted(output.decode().strip().split("\n"))
 
 
+async def test_questions_whose_clients_have_gone_make_room_for_others(tmp_path):
+    async with World(tmp_path) as world:
+        await world.start()
+        endless = "count_over_time(count_over_time(count_over_time(vector(time())[3h:1s])[3h:1s])[3h:1s])"
+        request = f"GET /api/v1/query?{urlencode({'query': endless})} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        writers = []
+        for _ in range(2):
+            _, writer = await asyncio.open_connection("127.0.0.1", world.port)
+            writer.write(request.encode())
+            writers.append(writer)
+
+        async def in_vain() -> bool:
+            return (await world.get("/api/v1/query?query=1&timeout=50ms"))["status"] == "error"
+
+        await world.until(in_vain, "both busy")
+        for writer in writers:
+            writer.close()
+        assert (await world.get("/api/v1/query?query=1&timeout=5s"))["status"] == "success"
+
+
 async def test_grafana_finds_what_its_data_source_asks_for(tmp_path):
     """The requests of Grafana's Prometheus data source, as it spells them; docs/api.md lists them."""
     async with pair_in(tmp_path) as pair:
