@@ -13,6 +13,7 @@ import numpy as np
 
 from bot.errors import QueryError
 from bot.promql.block import Floats, Mask
+from bot.promql.maths import power
 from bot.promql.nodes import NAME, Binary, Card, Matching, quoted
 from bot.promql.space import Index, Space, classes, concatenated
 from bot.promql.strings import Pool
@@ -26,7 +27,7 @@ _ARITHMETIC: dict[str, Callable[[Operand, Operand], Floats]] = {
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": power,
     "atan2": np.arctan2,
 }
 _COMPARISON: dict[str, Callable[[Operand, Operand], Mask]] = {

@@ -27,7 +27,7 @@ from bot.promql.value import Matrix, Scalar, Series, String, Value, Vector
 # An evaluation may read the samples it may hold so many times over: steps share none of their memory, but time goes on.
 _TURNS = 20
 # What visiting a node costs, in samples read: nested subqueries over nothing come to an end too.
-_PER_NODE = 1000
+_PER_NODE = 4000
 # The same for a step of a subquery that is known already.
 _PER_STEP = 200
 _TOO_MANY = "query processing would load too many samples into memory in query execution"
@@ -115,7 +115,12 @@ class Evaluation:
         return self.evaluate(node, t_ms)
 
     def step(self, node: Node, t_ms: int) -> Vector:
-        """One step of a range evaluation; a scalar becomes the vector without labels."""
+        """One step of a range evaluation; their number is bounded, so what each may read counts anew."""
+        self._read = 0
+        return self._step(node, t_ms)
+
+    def _step(self, node: Node, t_ms: int) -> Vector:
+        """A scalar becomes the vector without labels. What the step held is given back but for its result."""
         before = self._touched
         value = self.evaluate(node, t_ms)
         vector = value if isinstance(value, Vector) else self._of_scalar(value)
@@ -415,7 +420,7 @@ class Evaluation:
         steps = []
         for at in times:
             if at not in known:
-                known[at] = self.step(node.expr, at)
+                known[at] = self._step(node.expr, at)
             steps.append(known[at])
         return _stacked(self._engine.store, steps, list(times), start_ms, end_ms)
 

@@ -9,16 +9,82 @@ from numpy.typing import NDArray
 
 from bot.promql.block import Floats
 
+# Beyond it a power is zero, one or infinite for nearly every base.
+_LARGEST_EXPONENT = 2.0**12
+
 Dates = NDArray[np.datetime64]
+
+_LOG2_E, _LOG10_E = 1.44269504088896340735992468100189214, 0.434294481903251827651128918916605082
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+# Coefficients of the approximation in FreeBSD's e_log.c, which Go's logarithm is.
+_ODD = (6.666666666666735130e-01, 2.857142874366239149e-01, 1.818357216161805012e-01, 1.479819860511658591e-01)
+_EVEN = (3.999999999940941908e-01, 2.222219843214978396e-01, 1.531383769920937332e-01)
+
+
+def _log(values: Floats) -> Floats:
+    """Go's natural logarithm, which differs from the C library's in the last bit now and then."""
+    fraction, exponent = np.frexp(values)
+    small = fraction < np.sqrt(2) / 2
+    fraction, power = (
+        np.where(small, fraction * 2, fraction),
+        np.where(small, exponent - 1, exponent).astype(np.float64),
+    )
+    off = fraction - 1
+    s = off / (2 + off)
+    s2 = s * s
+    s4 = s2 * s2
+    odd = s2 * (_ODD[0] + s4 * (_ODD[1] + s4 * (_ODD[2] + s4 * _ODD[3])))
+    even = s4 * (_EVEN[0] + s4 * (_EVEN[1] + s4 * _EVEN[2]))
+    half = 0.5 * off * off
+    found = power * _LN2_HIGH - ((half - (s * (half + (odd + even)) + power * _LN2_LOW)) - off)
+    # Zero, negative, infinite and NaN are the library's.
+    return np.where((values > 0) & np.isfinite(values), found, np.log(values))
+
+
+def _log2(values: Floats) -> Floats:
+    fraction, exponent = np.frexp(values)
+    found = np.where(fraction == 0.5, exponent - 1.0, _log(fraction) * _LOG2_E + exponent)
+    return np.where((values > 0) & np.isfinite(values), found, np.log2(values))
+
+
+def power(base: Floats | np.float64, exponent: Floats | np.float64) -> Floats:
+    """Go's power: whole exponents by repeated squaring, so that the last bit is the same."""
+    found: Floats = np.power(base, exponent)
+    base, exponent = np.broadcast_arrays(base, exponent)
+    size = np.abs(exponent)
+    # Go's exponential function cannot be had here, so powers by a fraction stay the library's.
+    whole = (size == np.trunc(size)) & (size > 1) & (size < _LARGEST_EXPONENT) & np.isfinite(base) & (base != 0)
+    if not whole.any():
+        return found
+    result, result_exponent = np.ones(base.shape), np.zeros(base.shape, np.int64)
+    part, part_exponent = np.frexp(base)
+    part_exponent = part_exponent.astype(np.int64)
+    rest = np.where(whole, size, 0).astype(np.int64)
+    while rest.any():
+        odd = (rest & 1) == 1
+        result, result_exponent = (
+            np.where(odd, result * part, result),
+            np.where(odd, result_exponent + part_exponent, result_exponent),
+        )
+        part, part_exponent = part * part, part_exponent << 1
+        low = part < 0.5
+        part, part_exponent = np.where(low, part + part, part), np.where(low, part_exponent - 1, part_exponent)
+        rest >>= 1
+    under = exponent < 0
+    result = np.where(under, 1 / result, result)
+    result_exponent = np.where(under, -result_exponent, result_exponent)
+    exact = np.ldexp(result, np.clip(result_exponent, -5000, 5000).astype(np.int32))
+    return np.where(whole, exact, found)
+
 
 MATHS: dict[str, Callable[[Floats], Floats]] = {
     "abs": np.abs,
     "ceil": np.ceil,
     "floor": np.floor,
     "exp": np.exp,
-    "ln": np.log,
-    "log2": np.log2,
-    "log10": np.log10,
+    "ln": _log,
+    "log2": _log2,
+    "log10": lambda values: _log(values) * _LOG10_E,
     "sqrt": np.sqrt,
     "sgn": lambda values: np.where(values > 0, 1.0, np.where(values < 0, -1.0, values)),
     "sin": np.sin,

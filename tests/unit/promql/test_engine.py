@@ -295,3 +295,31 @@ def test_appending_while_evaluating():
     over = True
     threads[1].join()
     assert not problems
+
+
+def test_a_range_may_read_more_than_one_step_may_hold():
+    store = fleet(scrapes=100)
+    steps = Engine(store).range(parse("count_over_time(runs[20m])"), 1000, 1480, 1, Limits(samples=5000))
+    assert len(steps) == 6
+    with pytest.raises(QueryError, match="too many samples"):
+        Engine(store).range(parse("count_over_time(runs[20m])"), 1000, 1480, 1, Limits(samples=1000))
+
+
+def test_overlapping_subqueries_of_a_range_agree_with_instants():
+    engine = Engine(fleet(scrapes=100))
+    expr = parse("max_over_time(rate(runs[1m])[5m:30s]) + sum_over_time(runs[2m:7s] offset 1m)")
+    lines = engine.range(expr, 400, 900, 11)
+    for line in lines:
+        for t, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
+            assert (line.labels, value) in engine.instant(expr, t).samples
+
+
+def test_what_at_pins_is_the_same_at_every_step_with_that_steps_time():
+    engine = Engine(fleet(scrapes=100))
+    (line,) = engine.range(parse("sum(runs @ 300) + 0 * time()"), 0, 900, 300)
+    assert line.times.tolist() == [0, 300, 600, 900]
+    assert line.values.tolist() == [174.0] * 4
+    (line,) = engine.range(parse("count(runs @ end())"), 0, 900, 300)
+    assert line.times.tolist() == [0, 300, 600, 900]
+    (line,) = engine.range(parse("max(predict_linear(runs[5m] @ 300, 0))"), 290, 310, 10)
+    assert len(set(line.values.tolist())) == 3

@@ -49,6 +49,38 @@ def test_the_last_bit(text, samples, value):
     assert single(text, samples) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x ^ 30", 17.449402268886445),
+        ("x ^ -7", 0.5131581182307065),
+        ("(-x) ^ 5", -1.6105100000000006),
+        ("x ^ 4000", 3.72169374806132e165),
+        ("x ^ 8000", math.inf),
+        ("x ^ -8000", 0.0),
+        ("(x * 0 + 0.7) ^ 2000", 1.57065220561795e-310),
+        ("(x * 0 + 2) ^ -1070", 8e-323),
+        ("ln(x * 7)", 2.0412203288596382),
+        ("log2(x * 3)", 1.7224660244710912),
+        ("log10(x * 0 + 1000)", 3.0),
+        ("log10(x * 9)", 0.9956351945975499),
+        ("ln(x * 0)", -math.inf),
+        ("log10(x * Inf)", math.inf),
+    ],
+)
+def test_logarithms_and_whole_powers(text, value):
+    assert single(text, [1.1]) == value
+
+
+def test_odd_powers():
+    assert single("x ^ 0", [math.nan]) == 1
+    assert single("x ^ 2", [-math.inf]) == math.inf
+    assert single("x ^ 3", [-math.inf]) == -math.inf
+    assert single("x ^ -1", [0.0]) == math.inf
+    assert math.isnan(single("x ^ 0.5", [-2.0]))
+    assert math.isnan(single("log2(x)", [-2.0]))
+
+
 def test_what_cancels_is_not_lost():
     assert single("sum_over_time(x[1h])", [1e100, 1.0, -1e100, 1.0]) == 2.0
     assert single("sum(x)", [1e100], [1.0], [-1e100], [1.0]) == 2.0
