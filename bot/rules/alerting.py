@@ -465,22 +465,38 @@ class AlertingRule:
         self.changes += 1
 
     def adopt(self, other: AlertingRule, now: datetime) -> None:
-        """Takes over from the same rule before a reload; an edited expression is trusted once it has its data."""
+        """Takes over from the same rule before a reload; an edited expression is trusted once it has its data.
+
+        A rule is the same when name and labels are, so the slots fit; `other` is not used any more.
+        """
         same = other.compiled.rule.expr == self.compiled.rule.expr
-        described_alike = other.compiled.annotations == self.compiled.annotations
-        for slot in np.flatnonzero(other._on).tolist():
-            held, value = other._slots[slot], float(other._values[slot])
-            if not same and held.active is not None:
-                held.active = replace(held.active, seen=frozenset(), restored=True)
-            if not described_alike:
+        self._slots, self._of_key, self._count = other._slots, other._of_key, other._count
+        self._values, self._due, self._on = other._values, other._due, other._on
+        self._unseen, self._told = other._unseen, other._told
+        if self._around.external_labels == other._around.external_labels and (
+            self._around.external_url == other._around.external_url
+        ):
+            self._places.take_over(other._places)
+        for slot in np.flatnonzero(self._on).tolist():
+            self._adopt_slot(slot, same=same)
+        if other.compiled.rule.annotations != self.compiled.rule.annotations:
+            for held in self._slots:
                 held.annotations = None
-            self._take(held, value, _NOW if other._told[slot] != _NEVER else _NEVER)
         self._resolved = dict(other._resolved)
         self._news = dict(other._news)
         self.written = other.written
         self._distrust_since = other._distrust_since if same else now
         self._last_at = other._last_at
         self.changes += 1
+
+    def _adopt_slot(self, slot: int, *, same: bool) -> None:
+        active = self._current(slot)
+        if not same:
+            active = replace(active, seen=frozenset(), restored=True)
+        held, news, changes = self._slots[slot], dict(self._news), self.changes
+        words = held.saved if same else ""
+        self._put(slot, active)  # `for` and `keep_firing_for` may have changed
+        self._news, self.changes, held.saved = news, changes, words
 
     @property
     def empty(self) -> bool:

@@ -239,7 +239,9 @@ class GroupState:
         if not self._leftover:
             return
         written = [*(slot.rule.written for slot in self._slots), self._failing_written]
-        still = {frozenset(labels.items()) for lines in written for labels in lines.all_labels()}
+        names = {labels["__name__"] for labels in self._leftover}
+        there = (labels for lines in written for labels in lines.all_labels() if labels["__name__"] in names)
+        still = {frozenset(labels.items()) for labels in there}
         stale = [labels for labels in self._leftover if frozenset(labels.items()) not in still]
         self._leftover = []
         if stale:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bot.errors import QueryError
 from bot.promql.space import Index, Space
+from bot.promql.strings import Pool
 from bot.promql.value import Scalar, Value, Vector
 
 Settle = Callable[[dict[str, str], float], int]
@@ -36,7 +37,15 @@ class Places:
         self._of_row: dict[int, int] = {}
         self._of_codes: dict[bytes, int] = {}
         self._alphabet: tuple[Any, ...] = ()
+        self._pool: Pool | None = None
         self._clash = not self._remember
+
+    def take_over(self, other: Places) -> None:
+        """What another one knows, whose places are the same."""
+        self._space, self._rows, self._places = other._space, other._rows, other._places
+        self._of_row, self._of_codes = other._of_row, other._of_codes
+        self._alphabet, self._pool = other._alphabet, other._pool
+        self._clash = not self._remember or other._clash
 
     def of(self, value: Value) -> tuple[Index, np.ndarray[Any, np.dtype[np.float64]]] | None:
         """Places and values of the result's rows; None when two rows have the same place."""

@@ -52,6 +52,7 @@ class RecordingRule:
     def adopt(self, other: RecordingRule) -> None:
         """Takes over from the same rule before a reload."""
         self._lines, self._of_key, self.written = other._lines, other._of_key, other.written
+        self._places.take_over(other._places)
 
     def _settle(self, source: dict[str, str], _value: float) -> int:
         labels = {name: text for name, text in {**source, **self._labels}.items() if text}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re  # noqa: TID251 - fixed patterns, never a user's
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from bot.errors import TemplateError
@@ -117,6 +118,7 @@ _Operand = _Literal | _Chain | _Call
 _Node = str | _Pipe | _If
 
 
+@lru_cache(maxsize=8192)
 def parse(source: str) -> Template:
     """Raises TemplateError naming the word that is not understood and its offset in `source`."""
     if len(source) > MAX_SOURCE:
