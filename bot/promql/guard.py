@@ -16,6 +16,8 @@ MAX_BYTES = 8 * 1024
 MAX_NESTING = 100
 # A level costs the parser about 2 kB of stack; both limits together stay below the 1 MiB of a small thread.
 MAX_OPERATORS = 250
+# An escape costs it half a kilobyte, all those of a string at once; one in a raw string has become two backslashes.
+MAX_BACKSLASHES = 1000
 
 # One token at a time; every alternative is bounded by what it eats, so the scan is linear.
 _TOKEN = re.compile(
@@ -71,7 +73,10 @@ def checked(text: str) -> str:
             raise QueryError(f"expression is nested too deep: more than {MAX_NESTING} brackets")
         if operators > MAX_OPERATORS:
             raise QueryError(f"expression has too many operators: more than {MAX_OPERATORS}")
-    return _TOKEN.sub(_respelled, text) if _RESPELL.search(text) else text
+    plain = _TOKEN.sub(_respelled, text) if _RESPELL.search(text) else text
+    if plain.count("\\") > MAX_BACKSLASHES:
+        raise QueryError(f"expression has too many backslashes: more than {MAX_BACKSLASHES}")
+    return plain
 
 
 def _respelled(token: re.Match[str]) -> str:

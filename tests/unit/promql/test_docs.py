@@ -5,7 +5,7 @@ from __future__ import annotations
 import re  # noqa: TID251 - fixed pattern
 from pathlib import Path
 
-from bot.promql.guard import MAX_NESTING, MAX_OPERATORS
+from bot.promql.guard import MAX_BACKSLASHES, MAX_NESTING, MAX_OPERATORS
 from bot.promql.signatures import AGGREGATIONS, FUNCTIONS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "promql.md").read_text()
@@ -20,3 +20,4 @@ def test_the_page_names_what_is_answered():
 def test_the_page_gives_the_limits_in_force():
     assert f"{MAX_NESTING} brackets" in PAGE
     assert f"{MAX_OPERATORS} operators" in PAGE
+    assert f"{MAX_BACKSLASHES} backslashes" in PAGE

@@ -319,3 +319,10 @@ thread.join()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "alive\n", done.stderr[-500:]
+
+
+@pytest.mark.parametrize("literal", ['"{}"', "'{}'", "`{}`"])
+def test_a_string_of_escapes_is_refused_before_it_ends_the_process(literal):
+    with pytest.raises(QueryError, match="too many backslashes"):
+        parse("a{b=" + literal.format("\\\\" * 1500) + "}")
+    assert parse("a{b=" + literal.format("\\\\" * 200) + "}").selectors
