@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.promql import angles
 from bot.promql.block import Floats
 
 # Beyond it a power is zero, one or infinite for nearly every base.
@@ -87,12 +88,12 @@ MATHS: dict[str, Callable[[Floats], Floats]] = {
     "log10": lambda values: _log(values) * _LOG10_E,
     "sqrt": np.sqrt,
     "sgn": lambda values: np.where(values > 0, 1.0, np.where(values < 0, -1.0, values)),
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "asin": np.arcsin,
-    "acos": np.arccos,
-    "atan": np.arctan,
+    "sin": angles.sin,
+    "cos": angles.cos,
+    "tan": angles.tan,
+    "asin": angles.asin,
+    "acos": angles.acos,
+    "atan": angles.atan,
     "sinh": np.sinh,
     "cosh": np.cosh,
     "tanh": np.tanh,

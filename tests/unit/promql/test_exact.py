@@ -72,6 +72,52 @@ def test_logarithms_and_whole_powers(text, value):
     assert single(text, [1.1]) == value
 
 
+@pytest.mark.parametrize(
+    ("function", "angle", "value"),
+    [
+        ("sin", 0.3, 0.29552020666133955),
+        ("sin", -0.9, -0.7833269096274834),
+        ("sin", 2.0, 0.9092974268256816),
+        ("sin", -7.5, -0.9379999767747389),
+        ("sin", 100.0, -0.5063656411097588),
+        ("sin", 100000000.0, 0.931639027109726),
+        ("cos", 0.3, 0.955336489125606),
+        ("cos", -0.9, 0.6216099682706645),
+        ("cos", 2.0, -0.4161468365471424),
+        ("cos", -7.5, 0.3466353178350258),
+        ("cos", 100.0, 0.8623188722876839),
+        ("cos", 100000000.0, -0.3633850893556905),
+        ("tan", 0.3, 0.30933624960962325),
+        ("tan", -0.9, -1.260158217550339),
+        ("tan", 2.0, -2.185039863261519),
+        ("tan", -7.5, -2.7060138667726905),
+        ("tan", 100.0, -0.587213915156929),
+        ("tan", 100000000.0, -2.5637789067283774),
+        ("asin", 0.3, 0.3046926540153975),
+        ("asin", -0.9, -1.1197695149986342),
+        ("acos", 0.3, 1.266103672779499),
+        ("acos", -0.9, 2.6905658417935308),
+        ("atan", 0.3, 0.2914567944778671),
+        ("atan", -0.9, -0.7328151017865066),
+        ("atan", 2.0, 1.1071487177940904),
+        ("atan", -7.5, -1.4382447944982226),
+        ("atan", 100.0, 1.5607966601082313),
+        ("atan", 100000000.0, 1.5707963167948966),
+        ("atan", 10000000000.0, 1.5707963266948965),
+    ],
+)
+def test_trigonometry(function, angle, value):
+    assert single(f"{function}(x)", [angle]) == value
+
+
+@pytest.mark.parametrize("function", ["sin", "cos", "tan", "asin", "acos", "atan"])
+def test_trigonometry_of_what_is_no_angle(function):
+    limit = math.pi / 2 if function == "atan" else math.nan
+    assert single(f"{function}(x)", [math.inf]) == pytest.approx(limit, nan_ok=True)
+    assert single(f"{function}(x)", [-math.inf]) == pytest.approx(-limit, nan_ok=True)
+    assert math.isnan(single(f"{function}(x)", [math.nan]))
+
+
 def test_odd_powers():
     assert single("x ^ 0", [math.nan]) == 1
     assert single("x ^ 2", [-math.inf]) == math.inf
