@@ -13,6 +13,8 @@ from bot.ruletests.model import Sample
 
 FUZZ = 1e-6
 SHOWN = 20  # differences told of one case: more is a wall of text
+_TOO_MANY = 10_000  # pairs to try
+_ONE_CHANGED = 2  # a label with another value differs by two entries
 
 Alert = tuple[dict[str, str], dict[str, str]]
 
@@ -54,40 +56,36 @@ def same(expected: Sequence[Sample], got: Sequence[Sample], *, fuzzy: bool) -> b
 def sample_differences(expected: Sequence[Sample], got: Sequence[Sample], *, fuzzy: bool) -> list[Difference]:
     pairs, missing, unexpected = _paired(expected, got)
     found = [
-        Difference("value", f"{_named(one.labels)}: expected {_value(one)}, got {_value(other)}{_relative(one, other)}")
+        Difference("value", f"{labels_text(one.labels)}: {_values(one, other)}{_relative(one, other)}")
         for one, other in pairs
         if not same_value(one.value, other.value, fuzzy=fuzzy)
     ]
-    for one, other in _nearest([s.labels for s in missing], [s.labels for s in unexpected]):
-        wanted, there = missing[one], unexpected[other]
-        value = (
-            "" if same_value(wanted.value, there.value, fuzzy=fuzzy) else f"; {_value(wanted)} became {_value(there)}"
-        )
-        found.append(Difference("labels", f"{_named(wanted.labels)}: {_changed(wanted.labels, there.labels)}{value}"))
-        missing[one], unexpected[other] = None, None  # type: ignore[call-overload]
-    found += [Difference("missing", f"{_named(s.labels)} {_value(s)}") for s in missing if s is not None]
-    found += [Difference("unexpected", f"{_named(s.labels)} {_value(s)}") for s in unexpected if s is not None]
+    left, extra = dict(enumerate(missing)), dict(enumerate(unexpected))
+    near = _nearest({n: one.labels for n, one in left.items()}, {n: one.labels for n, one in extra.items()})
+    for index, place in near:
+        wanted, real = left.pop(index), extra.pop(place)
+        value = "" if same_value(wanted.value, real.value, fuzzy=fuzzy) else f"; {_values(wanted, real)}"
+        text = f"{labels_text(wanted.labels)}: {_changed(wanted.labels, real.labels)}{value}"
+        found.append(Difference("labels", text))
+    found += [Difference("missing", f"{labels_text(one.labels)} {format_json(one.value)}") for one in left.values()]
+    found += [Difference("unexpected", f"{labels_text(one.labels)} {format_json(one.value)}") for one in extra.values()]
     return found
 
 
 def alert_differences(expected: Sequence[Alert], got: Sequence[Alert]) -> list[Difference]:
-    missing: list[Alert | None] = list(expected)
-    unexpected: list[Alert | None] = list(got)
+    left, extra = dict(enumerate(expected)), dict(enumerate(got))
     found: list[Difference] = []
     for index, wanted in enumerate(expected):
-        place = next((n for n, alert in enumerate(unexpected) if alert is not None and alert[0] == wanted[0]), None)
+        place = next((n for n, real in extra.items() if real[0] == wanted[0]), None)
         if place is not None:
-            found += _annotations(wanted, got[place])
-            missing[index], unexpected[place] = None, None
-    rest = [n for n, alert in enumerate(missing) if alert is not None]
-    there = [n for n, alert in enumerate(unexpected) if alert is not None]
-    for one, other in _nearest([expected[n][0] for n in rest], [got[n][0] for n in there]):
-        wanted, real = expected[rest[one]], got[there[other]]
+            found += _annotations(left.pop(index), extra.pop(place))
+    near = _nearest({n: alert[0] for n, alert in left.items()}, {n: alert[0] for n, alert in extra.items()})
+    for index, place in near:
+        wanted, real = left.pop(index), extra.pop(place)
         found.append(Difference("labels", f"{labels_text(wanted[0])}: {_changed(wanted[0], real[0])}"))
         found += _annotations(wanted, real)
-        missing[rest[one]], unexpected[there[other]] = None, None
-    found += [Difference("missing", labels_text(alert[0])) for alert in missing if alert is not None]
-    found += [Difference("unexpected", labels_text(alert[0])) for alert in unexpected if alert is not None]
+    found += [Difference("missing", labels_text(alert[0])) for alert in left.values()]
+    found += [Difference("unexpected", labels_text(alert[0])) for alert in extra.values()]
     return found
 
 
@@ -117,20 +115,23 @@ def _paired(
 
 
 def _nearest(
-    missing: Sequence[Mapping[str, str]], unexpected: Sequence[Mapping[str, str]]
-) -> Iterator[tuple[int, int]]:
+    missing: Mapping[int, Mapping[str, str]], unexpected: Mapping[int, Mapping[str, str]]
+) -> list[tuple[int, int]]:
     """Pairs that look like one and the same with a label changed; each is used once."""
-    if not missing or not unexpected or len(missing) * len(unexpected) > 10_000:
-        return
-    taken: set[int] = set()
-    for one, wanted in enumerate(missing):
-        far = [(len(set(wanted.items()) ^ set(real.items())), n) for n, real in enumerate(unexpected) if n not in taken]
-        if not far:
-            return
-        distance, other = min(far)
-        if distance <= max(2, len(wanted)) and (set(wanted.items()) & set(unexpected[other].items()) or distance <= 2):
-            taken.add(other)
-            yield one, other
+    if len(missing) * len(unexpected) > _TOO_MANY:
+        return []
+    pairs: list[tuple[int, int]] = []
+    free = dict(unexpected)
+    for index, wanted in missing.items():
+        far = [(len(wanted.items() ^ real.items()), place) for place, real in free.items()]
+        distance, place = min(far, default=(0, None))
+        if place is None:
+            break
+        shared = wanted.items() & free[place].items()
+        if distance <= _ONE_CHANGED or (shared and distance <= len(wanted)):
+            pairs.append((index, place))
+            del free[place]
+    return pairs
 
 
 def _changed(wanted: Mapping[str, str], real: Mapping[str, str]) -> str:
@@ -146,12 +147,8 @@ def _text(value: str | None) -> str:
     return "none" if value is None else go_quote(value)
 
 
-def _named(labels: Mapping[str, str]) -> str:
-    return labels_text(labels)
-
-
-def _value(sample: Sample) -> str:
-    return format_json(sample.value)
+def _values(wanted: Sample, real: Sample) -> str:
+    return f"expected {format_json(wanted.value)}, got {format_json(real.value)}"
 
 
 def _relative(one: Sample, other: Sample) -> str:

@@ -69,7 +69,7 @@ def test_a_label_that_differs_is_named():
         'labels: {job="web", zone="x"}: zone expected "x", got "y"'
     ]
     assert told([sample(2, job="web")], [sample(3, job="web", pod="1")]) == [
-        'labels: {job="web"}: pod expected none, got "1"; 2 became 3'
+        'labels: {job="web"}: pod expected none, got "1"; expected 2, got 3'
     ]
 
 
