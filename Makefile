@@ -44,7 +44,7 @@ bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.rules --quick
 
-# The table of docs/performance.md: 100,000 series, half an hour.
+# The table of docs/performance.md: 100,000 series, 40 minutes.
 bench-rules: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.rules
 
