@@ -83,7 +83,8 @@ class Fleet:
         level, age = self._level[agents], (t + self._started[agents]) % RESTART_SECONDS
         counted = np.floor(level * age)
         shown = np.where(self._counts, counted, level * (1 + 0.05 * np.sin(t / 37 + self._phase[agents])))
-        return np.where(self._stamps, np.floor(t - level), shown)
+        found: Floats = np.where(self._stamps, np.floor(t - level), shown)
+        return found
 
     def _name(self, number: int, row: _Row) -> str:
         silent = row[0] == "agent_heartbeat_total" and bad(number, _trouble(row[0]))

@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.engines import Alerts, Engine, FleetProcess, Ours, Prometheus, made, used
 from benchmarks.fleet import LONGEST_HOLD, rules
@@ -47,8 +48,15 @@ class Plan:
         return 30 + self.fill + len(self.only) * len(self.rules) * each
 
 
-QUICK = {"agents": 100, "rules": (1000,), "scrape": 1.0, "interval": 10.0, "fill": 90.0, "rounds": 4}
-FULL = {"agents": 1000, "rules": (1000, 100), "scrape": 5.0, "interval": 30.0, "fill": 345.0, "rounds": 5}
+QUICK: dict[str, Any] = {"agents": 100, "rules": (1000,), "scrape": 1.0, "interval": 10.0, "fill": 90.0, "rounds": 4}
+FULL: dict[str, Any] = {
+    "agents": 1000,
+    "rules": (1000, 100),
+    "scrape": 5.0,
+    "interval": 30.0,
+    "fill": 345.0,
+    "rounds": 5,
+}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import asyncio
 import json
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.engines import Engine, FleetProcess, Prometheus, made, used
@@ -39,7 +40,7 @@ async def run(
         for engine in engines:
             await engine.start(fleet.targets, interval)
         for engine in engines:
-            await until(lambda engine=engine: complete(engine, agents), f"{engine.name} scrapes all", 60 + 5 * interval)
+            await until(partial(complete, engine, agents), f"{engine.name} scrapes all", 60 + 5 * interval)
         await asyncio.sleep(warm)
         before = {engine.name: used(engine) for engine in engines}
         await asyncio.sleep(seconds)
