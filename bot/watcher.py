@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -55,6 +56,8 @@ _PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has rea
 _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
 _STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
+_GARBAGE = (20_000, 20, 50)
+_SETTLED_AFTER = (15.0, 60.0, 600.0)
 _SWITCH_SECONDS = 0.001  # how long the rules thread may keep the interpreter while scrapes wait for it
 
 
@@ -86,6 +89,7 @@ class Watcher:
         self._spawn(self._beat())
         self._spawn(self._rounds.early())
         self._spawn(self._lag.measure())
+        self._spawn(self._set_garbage_aside())
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -97,6 +101,13 @@ class Watcher:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("watcher.part_ended", error=repr(error))
             os._exit(1)  # the pager starts a whole one
+
+    async def _set_garbage_aside(self) -> None:
+        """What lives this long stays: the collector would walk all of it again and again, with scrapes waiting."""
+        gc.set_threshold(*_GARBAGE)
+        for seconds in _SETTLED_AFTER:
+            await asyncio.sleep(seconds)
+            gc.freeze()
 
     async def _beat(self) -> None:
         while True:

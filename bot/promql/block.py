@@ -154,8 +154,9 @@ class Block:
         """More slots: as many as this writer's pace asks for, at most four times what there is."""
         pace = max(1, (newest - oldest) // max(1, self.slots - 1))
         slots = min(max(self.slots + self.slots // 2, self.retention_ms // pace + 3), 4 * self.slots)
-        values = np.full((slots, self.values.shape[1]), HOLE)
-        times = np.full((slots, self.times.shape[1]), NEVER, np.int64)
+        # Room for more columns is not taken along: most blocks have all theirs by now.
+        values = np.full((slots, self.width), HOLE)
+        times = np.full((slots, self.writers), NEVER, np.int64)
         for ring in self._rings():
             source, target = ring.positions[:, None] % self.slots, ring.positions[:, None] % slots
             times[target, ring.writers] = self.times[source, ring.writers]

@@ -318,6 +318,8 @@ class SeriesStore:
                 places[index] = self._settle(series, known)
             else:
                 unknown += series >= 0
+        if not self._unplaced:
+            self._unplaced = {}  # an emptied dictionary keeps its room
         blocks, columns = places >> _COLUMN_BITS, places & _COLUMN
         here = np.flatnonzero(places >= 0)
         again = np.ones(len(here), np.bool_)
