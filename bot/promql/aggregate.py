@@ -123,6 +123,8 @@ def _kept(vector: Vector, rows: Index) -> Vector:
 
 def _sampled(vector: Vector, ratio: float, notes: Notes | None) -> Vector:
     """limit_ratio: a series is in or out by the hash of its labels, whatever else there is."""
+    if not len(vector.rows):
+        return vector
     if np.isnan(ratio):
         raise QueryError("Ratio value is NaN", "execution")
     capped = min(max(ratio, -1.0), 1.0)
@@ -157,5 +159,5 @@ def _count_values(vector: Vector, labels: frozenset[str], *, without: bool, labe
     distinct, inverse = np.unique(vector.values[rows], return_inverse=True)
     codes = pool.encode(format_value(value) for value in distinct.tolist())[inverse]
     marked = Space(pool, space.size, {**space.columns, label: codes})
-    groups = marked.group(labels - {label} if without else labels | {label}, without=without)
+    groups = marked.group(labels if without else labels | {label}, without=without)
     return Vector(groups.space, np.bincount(groups.ids, minlength=groups.count).astype(np.float64), None, vector.t)

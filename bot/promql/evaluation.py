@@ -527,16 +527,19 @@ def _texts(args: tuple[Node, ...]) -> list[str]:
 
 
 def _pinned_labels(arg: Node) -> dict[str, str]:
-    """The labels absent() can know: those an equality matcher pins, once."""
+    """The labels absent() can know. Of two matchers on one name the second spoils what the first pinned, but for an
+    equality after something else, which pins it still: Prometheus goes through them like this."""
     selector = arg.selector if isinstance(arg, Range) else arg
     if not isinstance(selector, Instant):
         return {}
-    seen: dict[str, str] = {}
-    spoilt: set[str] = set()
+    pinned: dict[str, str] = {}
+    done: set[str] = set()
     for matcher in selector.matchers:
         if matcher.name == NAME:
             continue
-        if matcher.op is not Op.EQUAL or matcher.name in seen:
-            spoilt.add(matcher.name)
-        seen[matcher.name] = matcher.value
-    return {name: value for name, value in seen.items() if name not in spoilt and value}
+        if matcher.op is Op.EQUAL and matcher.name not in done:
+            done.add(matcher.name)
+            pinned[matcher.name] = matcher.value
+        else:
+            pinned.pop(matcher.name, None)
+    return {name: value for name, value in pinned.items() if value}

@@ -172,5 +172,13 @@ CALENDAR: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
+# What Prometheus makes of NaN, infinities and instants beyond 64 bits: all of them become its earliest instant.
+_NO_INSTANT = {
+    "minute": 30, "hour": 15, "day_of_week": 0, "day_of_month": 4,
+    "day_of_year": 339, "days_in_month": 31, "month": 12, "year": 292277026596,
+}  # fmt: skip
+
+
 def calendar(name: str, values: Floats) -> Floats:
-    return np.where(np.isfinite(values), CALENDAR[name](values), np.nan)
+    good = np.abs(values) < 2.0**63
+    return np.where(good, CALENDAR[name](np.where(good, values, 0.0)), _NO_INSTANT[name])

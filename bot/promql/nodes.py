@@ -211,7 +211,8 @@ def text(value: str) -> Text:
 
 
 def instant(matchers: Iterable[Matcher], offset_ms: int = 0, at: At = None) -> Instant:
-    ordered = tuple(sorted(matchers, key=lambda matcher: (matcher.name, matcher.op, matcher.value)))
+    # Of one name as they were written: what absent() makes of them depends on it.
+    ordered = tuple(sorted(matchers, key=lambda matcher: matcher.name))
     name = next((m.value for m in ordered if m.name == NAME and m.op is Op.EQUAL), None)
     body = ",".join(f"{quoted(m.name)}{m.op}{quoted(m.value)}" for m in ordered)
     return Instant(f"{{{body}}}{_modifiers(at, offset_ms)}", ordered, offset_ms, at, name)

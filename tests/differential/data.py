@@ -73,7 +73,8 @@ class Maker:
 
     def gauge(self) -> list[float]:
         level, spread = self.chance.choice([0.0, 5.0, 100.0, -3.0]), self.chance.choice([0.0, 1.0, 5.0, 5.0])
-        return [round(level + self.chance.uniform(-spread, spread), 2) for _ in range(SLOTS)]
+        own = len(self.lines) / 512  # no two series have a value in common, so that topk has no ties to break
+        return [round(level + self.chance.uniform(-spread, spread), 2) + own for _ in range(SLOTS)]
 
     def level(self) -> list[float]:
         value, values = float(self.chance.randrange(5)), []

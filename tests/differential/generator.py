@@ -225,7 +225,7 @@ class Generator:
             sign = chance.choice(["", "", "-"])
             offset = f" offset {sign}{spelled(chance.choice([5_000, 60_000, 300_000, 2_500, 600_000]))}"
         if chance.random() < 0.1:
-            at = " @ " + chance.choice(["start()", "end()", "600", "602.5", "900", "1200", "1450", "-10"])
+            at = " @ " + chance.choice(["start()", "end()", "600", "602.5", "900", "1200", "1450"])
         return offset + at if chance.random() < 0.5 else at + offset
 
     def window(self, *, extrapolated: bool, least: int = 0) -> str | Dual:

@@ -47,6 +47,16 @@ def _only_not_finite(tags: frozenset[str]) -> Callable[[Question, Answer, Answer
     return recognises
 
 
+def _nan_of(tags: frozenset[str]) -> Callable[[Question, Answer, Answer], bool]:
+    """Such a function is asked, and the older one answers NaN, or something with NaN in it is left out."""
+
+    def recognises(question: Question, ours: Answer, theirs: Answer) -> bool:
+        asked = bool(tags & question.query.all_tags) and not ours.error and not theirs.error
+        return asked and (any(value != value for value in theirs.values) or len(theirs.values) != len(ours.values))
+
+    return recognises
+
+
 SPREADS = frozenset({"stddev", "stdvar", "stddev_over_time", "stdvar_over_time"})
 MEANS = frozenset({"avg", "avg_over_time", "sum", "sum_over_time"})
 
@@ -114,6 +124,13 @@ DIFFERENCES = (
         "recognised",
         "Sums and means keep what an overflow or an infinity on the way used to lose.",
         _only_not_finite(MEANS),
+    ),
+    Difference(
+        "fraction-below-the-first",
+        (3, 6),
+        "recognised",
+        "histogram_fraction of a part of the lowest bucket, which has no lower bound, was NaN.",
+        _nan_of(frozenset({"histogram_fraction"})),
     ),
     Difference(
         "denormal",

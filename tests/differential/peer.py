@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from zlib import crc32
 
 from .answer import Answer
 from .data import STALE, Line
@@ -108,16 +109,16 @@ def _series(line: Line, moved: int, number: int) -> bytes:
         _field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(line.labels.items())
     )
     samples = b"".join(
-        _field(2, b"\x09" + _bits(value, moved, number + at) + b"\x10" + varint(at)) for at, value in line.points
+        _field(2, b"\x09" + _bits(value, moved, f"{number} {at}") + b"\x10" + varint(at)) for at, value in line.points
     )
     return labels + samples
 
 
-def _bits(value: float | str, moved: int, place: int) -> bytes:
+def _bits(value: float | str, moved: int, place: str) -> bytes:
     if value == STALE:
         return STALE_BITS
     assert isinstance(value, float)
-    share = _NUDGE * ((place + moved) * moved * 2654435761 % 1000 / 500 - 1) if moved else 0.0
+    share = _NUDGE * (crc32(f"{moved} {place}".encode()) / (1 << 31) - 1) if moved else 0.0
     return struct.pack("<d", value * (1 + share) + share * _NEXT_TO_ZERO)
 
 
