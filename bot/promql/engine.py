@@ -18,7 +18,7 @@ from bot.promql.evaluation import Evaluation, Limits, Memo
 from bot.promql.nodes import Node
 from bot.promql.notes import Notes
 from bot.promql.parse import DEFAULT_STEP_MS, Expr
-from bot.promql.pinned import Wide, selectors, widened
+from bot.promql.pinned import Wide, widened
 from bot.promql.presence import agreeing
 from bot.promql.select import Selector
 from bot.promql.space import Space
@@ -141,7 +141,7 @@ class Engine:
         asked = self._popular.get(wide.node.key, 0)
         if asked < _FEW:
             return False
-        return sum(self.selector.select(one).space.size for one in selectors(wide.node)) < asked * _ROWS_EACH
+        return sum(self.selector.select(one).space.size for one in wide.selectors) < asked * _ROWS_EACH
 
     def presence(self, expr: Expr, labels: Mapping[str, str], t: float) -> tuple[int, ...]:
         """Which of `expr.selectors` see a live series at t that disagrees with `labels` on no label name both have."""

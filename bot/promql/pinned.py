@@ -7,6 +7,7 @@ the wide answer by it gives the narrow one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from bot.labels import Op
 from bot.promql import nodes
@@ -26,6 +27,10 @@ class Wide:
     node: Node
     label: str
     value: str
+
+    @cached_property
+    def selectors(self) -> tuple[Instant, ...]:
+        return tuple(selectors(self.node))
 
 
 def widened(node: Node) -> tuple[Wide, ...]:
