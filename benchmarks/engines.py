@@ -248,8 +248,13 @@ class Ours:
 
     async def alerts(self) -> Alerts:
         asked = {"path": "alerts", "fields": [], "pack": False}
-        _, body = await self._watcher.ask("api", asked, RELOAD_SECONDS)
-        return alerts_of(json.loads(body)["data"])
+        for _ in range(5):
+            _, body = await self._watcher.ask("api", asked, RELOAD_SECONDS)
+            answer = json.loads(body)
+            if answer["status"] == "success":
+                return alerts_of(answer["data"])
+            await asyncio.sleep(2)
+        raise SystemExit(f"the watcher does not list its alerts: {body[:300]!r}")
 
     @property
     def processes(self) -> list[int]:
