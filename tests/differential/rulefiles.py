@@ -79,7 +79,6 @@ LABELS = (
     ("job", ""),
     ("instance", "{{ $labels.instance | toUpper }}x"),
     ("site", "{{ $externalLabels.site }}"),
-    ("empty", "{{ $labels.nope }}"),
     ("broken", "{{ $labels.job | humanize }}"),
 )
 # The subset of Go's templates that rules may use (docs/rules.md).
@@ -118,6 +117,7 @@ class Writer:
     def __init__(self, seed: str, *, old: bool) -> None:
         self.chance = Random(f"rules.{seed}")
         self.old = old
+        self.free = ["r:two", "r:one"]  # names to record, each once
 
     def files(self) -> Files:
         groups = [self.group(number) for number in range(self.chance.choice([1, 1, 2]))]
@@ -182,8 +182,8 @@ class Writer:
 
     def rule(self, number: int, place: int) -> dict[str, Any]:
         chance = self.chance
-        if chance.random() < 0.25:
-            rule: dict[str, Any] = {"record": chance.choice(["r:one", "r:two"]), "expr": self.expr(RECORDED)}
+        if self.free and chance.random() < 0.25:
+            rule: dict[str, Any] = {"record": self.free.pop(), "expr": self.expr(RECORDED)}
             if chance.random() < 0.3:
                 rule["labels"] = dict([chance.choice([("job", "new"), ("made", "yes"), ("job", ""), ("instance", "")])])
             return rule
