@@ -14,9 +14,6 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import icalendar
-import recurring_ical_events
-
 from bot.complaints import did_you_mean, quote
 from bot.oncall.almanac import Rota, Shift, remembered
 from bot.oncall.model import Person
@@ -51,6 +48,8 @@ def parse(text: str) -> tuple[Calendar | None, list[Trouble]]:
     """The calendar without its broken events, and what is wrong with those."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         return None, [Trouble(0, "file is larger than 1 MiB", "leave out what is past")]
+    import icalendar  # noqa: PLC0415 - most have no such file, and every command would wait for it
+
     try:
         parsed = icalendar.Calendar.from_ical(text)
     except (ValueError, KeyError, IndexError) as error:
@@ -65,7 +64,36 @@ def parse(text: str) -> tuple[Calendar | None, list[Trouble]]:
             parsed.subcomponents.remove(event)
         else:
             events.append((line, event))
+    troubles += _leave_out_unplayable(parsed, events)
     return Calendar(parsed, tuple(events)), troubles
+
+
+def _leave_out_unplayable(parsed: Any, events: list[tuple[int, Any]]) -> Iterator[Trouble]:
+    """Events that read well each by itself and still cannot be written out; only then one after the other is tried."""
+    if _plays(parsed, [event for _, event in events]):
+        return
+    kept = list(events)
+    events.clear()
+    for _, event in kept:
+        parsed.subcomponents.remove(event)
+    for line, event in kept:
+        parsed.subcomponents.append(event)
+        if _plays(parsed, [event]):
+            events.append((line, event))
+        else:
+            parsed.subcomponents.remove(event)
+            yield Trouble(line, f"event {quote(event.get('SUMMARY'))} cannot be repeated as it says")
+
+
+def _plays(parsed: Any, events: Sequence[Any]) -> bool:
+    """Tried around the first and the last of the events."""
+    starts = sorted(_moment(event.start, ZoneInfo("UTC")) for event in events)
+    try:
+        for start in starts[:1] + starts[1:][-1:]:
+            _between(parsed, start, start + timedelta(days=32))
+    except Exception:  # noqa: BLE001 - a library of others, given text of strangers
+        return False
+    return True
 
 
 def _trouble(event: Any) -> str:
@@ -75,12 +103,16 @@ def _trouble(event: Any) -> str:
         return f"cannot be read: {name or 'a line'}: {_first_line(text)}"
     if "DTSTART" not in event:
         return "has no DTSTART"
+    for name in ("UID", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "RRULE", "SUMMARY", "STATUS"):
+        if isinstance(event.get(name), list):
+            return f"has several {name}"
     rule = event.get("RRULE")
     if rule is not None and _TOO_OFTEN.search(str(rule.to_ical() if hasattr(rule, "to_ical") else rule)):
         return "repeats more often than hourly"
     try:
-        event.start, event.end  # noqa: B018 - both raise when they do not fit together
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        for moment in (event.start, event.end):  # both raise when they do not fit together
+            _moment(moment, ZoneInfo("UTC"))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return f"cannot be read: {_first_line(error)}"
     return ""
 
@@ -147,8 +179,18 @@ def _moment(moment: date, zone: ZoneInfo) -> datetime:
 
 
 def _expand(calendar: Calendar, start: datetime, end: datetime) -> list[Any]:
+    """As `_between`. What fails all the same is nobody's shift: then the next layer or level is asked."""
+    try:
+        return _between(calendar.parsed, start, end)
+    except Exception:  # noqa: BLE001 - a page must go out whatever a calendar holds
+        return []
+
+
+def _between(parsed: Any, start: datetime, end: datetime) -> list[Any]:
     """The events between two instants, repetitions written out, cancelled ones left out."""
-    query = recurring_ical_events.of(calendar.parsed, skip_bad_series=True)
+    import recurring_ical_events  # noqa: PLC0415 - as above
+
+    query = recurring_ical_events.of(parsed, skip_bad_series=True)
     found = query.between(start - _MARGIN, end + _MARGIN)
     return [event for event in found if str(event.get("STATUS", "")).upper() != "CANCELLED"]
 

@@ -16,6 +16,7 @@ from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due
 from bot.incidents.grouping import come_due
 from bot.incidents.model import Alert, Event, Incident, State
+from bot.oncall.model import Policy
 from bot.paging.plan import pages_for
 
 NAMES = ("ErrorsHigh", "Slow", "Note", "Orphan")
@@ -31,6 +32,30 @@ HOLES = World(
     BOOK.model_copy(update={"people": {name: BOOK.people[name] for name in ("cat", "dan")}, "fallback": "person:gone"}),
     WORLD.channel,
 )
+OFFICE = {"days": ["Mon-Fri"], "hours": "09:00-17:00"}
+# Steps for some hours and severities only, and channels; at some hours there is only the fallback.
+HOURS = World(
+    WORLD.agents,
+    BOOK.model_copy(
+        update={
+            "escalation_policies": {
+                "payments": Policy.model_validate(
+                    {
+                        "id": "payments",
+                        "repeat": 1,
+                        "steps": [
+                            {"notify": ["person:ana", "channel:#payments"], "when": {"during": [OFFICE]}},
+                            {"notify": ["channel:#night"], "when": {"severity": "critical", "outside": [OFFICE]}},
+                            {"notify": ["team:payments"], "when": {"severity": "critical", "timezone": "Asia/Tokyo"}},
+                        ],
+                    }
+                )
+            }
+        }
+    ),
+    WORLD.channel,
+)
+WORLDS = (WORLD, HOLES, HOURS)
 LONGEST_WAIT = timedelta(hours=4)
 
 
@@ -87,10 +112,10 @@ class Incidents(RuleBasedStateMachine):
         self.now += timedelta(seconds=seconds)
         self.tick()
 
-    @rule()
-    def reload(self) -> None:
-        """People leave, or come back."""
-        self.world = HOLES if self.world is WORLD else WORLD
+    @rule(world=st.sampled_from(WORLDS))
+    def reload(self, world: World) -> None:
+        """People leave, or come back; policies change."""
+        self.world = world
 
     # What people do
 
@@ -154,8 +179,10 @@ class Incidents(RuleBasedStateMachine):
         incident = decision.incident
         assert incident.revision >= (before.revision if before else 0)
         if decision.event in {Event.ESCALATED, Event.ACK_EXPIRED, Event.STILL_FIRING, Event.WORSENED, Event.RELEASED}:
-            assert decision.wake or not incident.severity.wakes, "recipients are never zero"
-        if decision.wake:
+            reached = decision.wake or decision.channels
+            assert reached or not incident.severity.wakes, "recipients are never zero"
+            assert decision.wake or not incident.exhausted, "behind the last step stand people"
+        if decision.wake or decision.channels:
             assert incident.state is State.OPEN
             assert incident.next_at is not None
             assert incident.next_at > self.now
@@ -206,15 +233,15 @@ TestIncidents = Incidents.TestCase
 TestIncidents.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-@pytest.mark.parametrize("world", [WORLD, HOLES])
+@pytest.mark.parametrize("world", WORLDS)
 def test_nobody_answers_for_a_month_and_somebody_is_woken_every_quarter_of_an_hour(world):
     (first,) = observe([alert()], world=world)
     incident, last = first.incident, NOW
-    assert first.wake
+    assert first.wake or first.channels
     while incident.next_at is not None and incident.next_at < NOW + timedelta(days=30):
         decision = due(incident, world, incident.next_at)
         assert decision is not None
-        assert decision.wake
+        assert decision.wake or decision.channels
         assert incident.next_at - last <= POLICY.fallback_wait
         incident, last = decision.incident, incident.next_at
     assert incident.exhausted

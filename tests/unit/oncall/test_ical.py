@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
@@ -206,6 +208,47 @@ def test_a_broken_event_is_told_and_left_out(broken, words):
     assert words in trouble.message
     assert calendar is not None
     assert [shift.people for shift in ical.rota(calendar, PEOPLE)(MADRID, 2026, 11)] == [("ben",)]
+
+
+WEEKLY = "RRULE:FREQ=WEEKLY;COUNT=9"
+WHOLE = file(
+    event("ana", ";TZID=Europe/Madrid:20261102T090000", ";TZID=Europe/Madrid:20261103T090000", WEEKLY),
+    event("ben", ";VALUE=DATE:20261103", ";VALUE=DATE:20261105", "EXDATE;VALUE=DATE:20261103", "ATTENDEE:mailto:x@y"),
+    event("cat", ":20261105T000000", ":20261105T120000", "RDATE:20261107T000000", "STATUS:CONFIRMED"),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_happens_to_a_file_it_is_told_and_nothing_breaks(data):
+    """Lines lost, doubled or swapped, and signs changed: what is left still answers."""
+    lines = WHOLE.split("\n")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        match data.draw(st.sampled_from(["drop", "double", "cut", "sign", "digit"])):
+            case "drop" if len(lines) > 1:
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case "cut":
+                lines[at] = lines[at][: data.draw(st.integers(0, 20))]
+            case "sign":
+                lines[at] += data.draw(st.text(max_size=3))
+            case _:
+                lines[at] = lines[at].replace("0", data.draw(st.sampled_from("0123456789")))
+    calendar, troubles = ical.parse("\n".join(lines))
+    assert calendar is not None or troubles
+    if calendar is not None:
+        list(ical.strangers(calendar, PEOPLE))
+        for month in (10, 11, 12):
+            ical.rota(calendar, PEOPLE)(MADRID, 2026, month)
+        ical.holidays(calendar)(2026)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_calendar_or_is_told(text):
+    calendar, troubles = ical.parse(text)
+    assert calendar is not None or troubles
 
 
 def test_a_cancelled_event_is_nobodys_shift():
