@@ -57,6 +57,15 @@ def _nan_of(tags: frozenset[str]) -> Callable[[Question, Answer, Answer], bool]:
     return recognises
 
 
+def _only_with_nan_quantile(question: Question, _ours: Answer, _theirs: Answer) -> bool:
+    return "histogram_quantile" in question.query.all_tags and "NaN" in str(question.query)
+
+
+def _predicted_at_the_first_step_only(question: Question, _ours: Answer, _theirs: Answer) -> bool:
+    pinned = " @ " in str(question.query) or "subquery" in question.query.all_tags
+    return "predict_linear" in question.query.all_tags and pinned
+
+
 SPREADS = frozenset({"stddev", "stdvar", "stddev_over_time", "stdvar_over_time"})
 MEANS = frozenset({"avg", "avg_over_time", "sum", "sum_over_time"})
 
@@ -87,6 +96,20 @@ DIFFERENCES = (
         (3, 0),
         "avoided",
         "A subquery whose window holds no step is empty; an older one takes the next step after it.",
+    ),
+    Difference(
+        "quantile-nan",
+        (3, 0),
+        "recognised",
+        "histogram_quantile of the NaN quantile is NaN.",
+        _only_with_nan_quantile,
+    ),
+    Difference(
+        "predict-at",
+        (3, 0),
+        "recognised",
+        "predict_linear of a window pinned by @ has an answer at every step of a range query, not only the first.",
+        _predicted_at_the_first_step_only,
     ),
     Difference(
         "atan2-name",
