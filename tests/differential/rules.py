@@ -47,7 +47,7 @@ class Found:
     theirs: str
 
 
-def tester() -> str | None:
+def promtool_here() -> str | None:
     """PROMTOOL, the one beside PROMETHEUS, or the one that is installed."""
     given = os.environ.get("PROMETHEUS")
     beside = str(Path(given).with_name("promtool")) if given else None

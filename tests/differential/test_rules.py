@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from differential.rules import compare, restarted, tester
+from differential.rules import compare, restarted, promtool_here
 
 pytestmark = pytest.mark.interop
 FILES = 40
@@ -14,7 +14,7 @@ FILES = 40
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    found = tester()
+    found = promtool_here()
     if found is None and not os.environ.get("CI"):
         pytest.skip("promtool is not installed")
     assert found, "install Debian's prometheus package"
