@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from differential.rules import compare, restarted, promtool_here
+from differential.rules import compare, promtool_here, restarted
 
 pytestmark = pytest.mark.interop
 FILES = 40
