@@ -50,7 +50,7 @@ def complaints(model: type[BaseModel], data: Any, errors: Sequence[ErrorDetails]
         if error["type"] == "missing":
             missing.append((*path, str(error["loc"][-1])))
             continue
-        if error["type"] == "too_short" and value:
+        if error["type"] == "too_short" and any(_is_inside(other, error) for other in errors):
             continue  # pydantic counts only the entries that are right; the wrong ones have their own complaint
         complaint = _complaint(error, path, shapes, value)
         if error["type"] == "extra_forbidden":
@@ -63,6 +63,10 @@ def complaints(model: type[BaseModel], data: Any, errors: Sequence[ErrorDetails]
             text = f'missing key "{path[-1]}" in {where(path[:-1])}'
             found.setdefault(path, Complaint(path[:-1], "missing-key", text))
     return list(found.values())
+
+
+def _is_inside(error: ErrorDetails, around: ErrorDetails) -> bool:
+    return len(error["loc"]) > len(around["loc"]) and error["loc"][: len(around["loc"])] == around["loc"]
 
 
 def where(path: Path) -> str:
@@ -123,8 +127,9 @@ def _follow(model: type[BaseModel], data: Any, error: ErrorDetails) -> tuple[Pat
     for part in loc:
         members = [shape for shape in _members(shapes) if shape.annotation is not type(None)]
         is_tag = len(members) > 1 and not (path and isinstance(part, int))
-        if is_tag or not _has(data, part):
-            shapes = _chosen(members, part)
+        if is_tag or not _has(data, part):  # an entry of a list that stands there without its brackets has no place
+            inner = [deeper for shape in members for deeper in _inside(shape, part)] if isinstance(part, int) else []
+            shapes = inner or _chosen(members, part)
             continue
         path = (*path, part)
         if error["type"] == "extra_forbidden" and part == loc[-1]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -57,32 +58,36 @@ def parse(text: str) -> tuple[Calendar | None, list[Trouble]]:
     if parsed.name != "VCALENDAR":
         return None, [Trouble(1, "not an iCalendar file: it does not begin with BEGIN:VCALENDAR")]
     troubles, events = [], []
-    for line, event in zip(_event_lines(text), parsed.walk("VEVENT"), strict=False):
-        trouble = _trouble(event)
-        if trouble:
+    top = [component for component in parsed.subcomponents if component.name == "VEVENT"]
+    for line, event in zip(chain(_event_lines(text), repeat(1)), top, strict=False):
+        if trouble := _trouble(event):
             troubles.append(Trouble(line, f"event {quote(event.get('SUMMARY'))} {trouble}"))
-            parsed.subcomponents.remove(event)
         else:
             events.append((line, event))
+    _keep(parsed, [event for _, event in events])
     troubles += _leave_out_unplayable(parsed, events)
     return Calendar(parsed, tuple(events)), troubles
+
+
+def _keep(parsed: Any, events: Sequence[Any]) -> None:
+    """Leaves these events in the calendar, and nothing but time zones beside them."""
+    zones = [component for component in parsed.subcomponents if component.name == "VTIMEZONE"]
+    parsed.subcomponents = [*(zone for zone in zones if not zone.walk("VEVENT")), *events]
 
 
 def _leave_out_unplayable(parsed: Any, events: list[tuple[int, Any]]) -> Iterator[Trouble]:
     """Events that read well each by itself and still cannot be written out; only then one after the other is tried."""
     if _plays(parsed, [event for _, event in events]):
         return
-    kept = list(events)
+    candidates = list(events)
     events.clear()
-    for _, event in kept:
-        parsed.subcomponents.remove(event)
-    for line, event in kept:
-        parsed.subcomponents.append(event)
+    for line, event in candidates:
+        _keep(parsed, [*(other for _, other in events), event])
         if _plays(parsed, [event]):
             events.append((line, event))
         else:
-            parsed.subcomponents.remove(event)
             yield Trouble(line, f"event {quote(event.get('SUMMARY'))} cannot be repeated as it says")
+    _keep(parsed, [event for _, event in events])
 
 
 def _plays(parsed: Any, events: Sequence[Any]) -> bool:
@@ -98,6 +103,8 @@ def _plays(parsed: Any, events: Sequence[Any]) -> bool:
 
 def _trouble(event: Any) -> str:
     """What makes the event unusable."""
+    if len(event.walk("VEVENT")) > 1:
+        return "is not closed before the next one begins"
     if event.errors:
         name, text = event.errors[0]
         return f"cannot be read: {name or 'a line'}: {_first_line(text)}"

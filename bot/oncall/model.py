@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSe
 from bot.oncall import turns
 from bot.oncall.almanac import NOTHING, Almanac
 from bot.oncall.turns import HANDOFF, Every, parse_handoff
-from bot.oncall.windows import Window
+from bot.oncall.windows import Window, one_or_several
 from bot.schema import Channel, Duration, Model, Positive
 
 BLANK = "none"  # stands for nobody where a person is named
@@ -48,7 +48,7 @@ StepTarget = Annotated[
     ),
 ]
 Waking = Literal["critical", "warning"]
-Severities = Annotated[tuple[Waking, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Severities = Annotated[tuple[Waking, ...], BeforeValidator(one_or_several)]
 PersonOrZone = Annotated[str, AfterValidator(lambda name: name if name == "person" else _known_zone(name))]
 Handoff = Annotated[str, Field(pattern=HANDOFF, examples=["Mon 09:00"])]
 Turn = Annotated[InstanceOf[Every], BeforeValidator(turns.read_every), PlainSerializer(str, return_type=str)]
@@ -128,7 +128,7 @@ class Override(Model):
 class Swap(Model):
     """Two people take each other's turns for a time."""
 
-    people: tuple[str, str]
+    people: tuple[str, ...] = Field(min_length=2, max_length=2)
     start: datetime = Field(alias="from")
     until: datetime
 

@@ -26,11 +26,18 @@ _ONE_DAY = timedelta(days=1)
 
 Days = Annotated[str, Field(pattern=f"^{_DAY}(-{_DAY})?$", examples=["Mon", "Mon-Fri"])]
 Hours = Annotated[str, Field(pattern=f"^{_CLOCK}-({_CLOCK}|24:00)$", examples=["09:00-17:00", "22:00-06:00"])]
-Calendars = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+def one_or_several(value: object) -> object:
+    """A list of one may be written without its brackets."""
+    return (value,) if isinstance(value, str) else value
+
+
+Calendars = Annotated[tuple[str, ...], BeforeValidator(one_or_several)]
 
 
 class Window(Model):
-    days: tuple[Days, ...] = ()
+    days: Annotated[tuple[Days, ...], BeforeValidator(one_or_several)] = ()
     hours: Hours = _ALL_DAY
     not_on: Calendars = ()
     only_on: Calendars = ()

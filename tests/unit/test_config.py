@@ -176,6 +176,19 @@ def test_an_empty_main_file_is_all_defaults():
     )
 
 
+def test_a_list_that_is_too_short_and_a_word_in_place_of_a_list_are_told():
+    more = (
+        "schedules:\n  s:\n    layers: [{people: [ana], start: 2026-11-02}]\n"
+        "    swaps: [{people: [ana], from: 2026-11-02T00:00, until: 2026-11-03T00:00}]\n"
+        'escalation_policies:\n  p: {steps: [{notify: ["person:ana"], when: {severity: high}}]}\n'
+    )
+    assert told({**MINIMAL, "oncall/more.yaml": more}) == [
+        "oncall/more.yaml:4:22 bad-value schedules.s.swaps[0].people needs 2 entries",
+        "oncall/more.yaml:6:60 bad-value escalation_policies.p.steps[0].when.severity"
+        ' must be one of critical, warning, not "high"',
+    ]
+
+
 class TestFiles:
     def write(self, base: Path, files: dict[str, str]) -> Path:
         for name, text in files.items():

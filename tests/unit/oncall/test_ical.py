@@ -313,3 +313,14 @@ def test_a_day_that_is_none_is_refused(day):
 def test_a_calendar_without_days_is_refused(calendar, words):
     with pytest.raises(ValueError, match=words):
         Calendar(**calendar)
+
+
+def test_an_event_that_is_not_closed_is_told_and_the_others_count():
+    broken = event("ana", ":20261103T000000Z", ":20261104T000000Z").replace("END:VEVENT\n", "")
+    good = event("ben", ":20261105T000000Z", ":20261106T000000Z")
+    calendar, troubles = ical.parse(
+        file(broken, event("cat", ":20261104T000000Z", ":20261105T000000Z"), "END:VEVENT\n", good)
+    )
+    assert ["is not closed" in trouble.message for trouble in troubles] == [True]
+    assert calendar is not None
+    assert [shift.people for shift in ical.rota(calendar, PEOPLE)(MADRID, 2026, 11)] == [("ben",)]

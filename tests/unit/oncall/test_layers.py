@@ -60,6 +60,10 @@ def test_with_nothing_below_the_rest_of_the_week_is_empty():
     assert (duty.people, duty.until, duty.why) == ((), at("2026-11-09T09:00"), "nobody in primary")
 
 
+def test_one_day_or_calendar_needs_no_brackets():
+    assert Window.model_validate({"days": "Mon-Fri", "not_on": "es"}) == Window(days=("Mon-Fri",), not_on=("es",))
+
+
 def test_a_window_over_midnight_belongs_to_the_day_it_begins_on():
     schedule = rota(one("night", restrictions=[{"days": ["Fri"], "hours": "22:00-06:00"}]))
     assert line(schedule, "2026-11-06T00:00", "2026-11-08T00:00") == [
