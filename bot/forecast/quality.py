@@ -44,15 +44,16 @@ class Quality:
 
     @property
     def night_fairness(self) -> float:
-        return _fairness([load.nights for load in self.loads])
+        return _fairness([load.nights for load in self.loads if load.nights or not load.total])
 
     @property
     def weekend_fairness(self) -> float:
-        return _fairness([load.weekends for load in self.loads])
+        return _fairness([load.weekends for load in self.loads if load.weekends or not load.total])
 
 
 def _fairness(hours: list[timedelta]) -> float:
-    """The least that anybody has as a share of the most: 1 is the same for all, 0 that somebody has none."""
+    """The least that anybody has as a share of the most: 1 is the same for all. Those who have duty, but by the shape
+    of the rota none of these hours, are left out; those who have no duty at all are not."""
     most = max(hours, default=timedelta())
     return 1.0 if not most else min(hours) / most
 

@@ -184,7 +184,7 @@ def test_a_list_that_is_too_short_and_a_word_in_place_of_a_list_are_told():
     )
     assert told({**MINIMAL, "oncall/more.yaml": more}) == [
         "oncall/more.yaml:4:22 bad-value schedules.s.swaps[0].people needs 2 entries",
-        "oncall/more.yaml:6:60 bad-value escalation_policies.p.steps[0].when.severity"
+        "oncall/more.yaml:6:57 bad-value escalation_policies.p.steps[0].when.severity"
         ' must be one of critical, warning, not "high"',
     ]
 

@@ -55,7 +55,14 @@ def test_who_has_office_hours_has_no_nights():
         Load("ana", 6, hours(128), hours(63), hours(48)),
         Load("ben", 5, hours(40), hours(0), hours(0)),
     )
-    assert (found.night_fairness, found.weekend_fairness) == (0.0, 0.0)
+    assert (found.night_fairness, found.weekend_fairness) == (1.0, 1.0)  # among those who have nights: Ana alone
+
+
+def test_fairness_is_the_least_as_a_share_of_the_most():
+    # Two weeks of Ana, then two of Ben; looked at for three. 2026-11-16 is the beginning of Ana's.
+    rota = book(s={"layers": [layer("ana", "ben", every="2w", handoff="Mon 00:00", start="2026-11-16")]})
+    (found,) = report(rota, at("11-16T00:00"), at("12-07T00:00")).schedules
+    assert (found.night_fairness, found.weekend_fairness) == (0.5, 0.5)
 
 
 def test_the_night_is_where_the_person_lives():
@@ -82,6 +89,7 @@ def test_somebody_in_the_list_who_never_has_a_turn_is_told_too():
     (found,) = report(rota, at("11-02T00:00"), at("11-09T00:00")).schedules
     # 43 weeks have gone by since 2026-01-05, ten whole turns: it is Ana's.
     assert [(load.person, load.total) for load in found.loads] == [("ana", hours(168)), ("ben", hours(0))]
+    assert found.night_fairness == 0.0
 
 
 def test_two_duties_at_once_are_told_with_their_times():
