@@ -173,6 +173,8 @@ class Watcher:
                 group.id: GroupState(group, self._engine, self._record, around, time.perf_counter) for group in groups
             }
         )
+        exprs = [compiled.expr for group in fresh.values() for compiled, _, _ in group.rules]
+        await self._rounds.in_thread(self._engine.expect, exprs)
         await self._rounds.in_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
         await self._scrape(config)
         self._write_registry()

@@ -35,6 +35,7 @@ class Limits:
     nodes: int = MAX_NODES
     merges: bool = False
 
+
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
@@ -468,16 +469,19 @@ def _misread(document: Document, model: type[BaseModel], at: Path, data: Any) ->
 
 
 def _scalars(node: Node | None, path: Path) -> Iterator[tuple[Path, Scalar, bool]]:
-    """Every scalar with its path, and whether it is a key."""
-    if isinstance(node, Scalar):
-        yield path, node, False
-    elif isinstance(node, Sequence):
-        for index, item in enumerate(node.items):
-            yield from _scalars(item, (*path, index))
-    elif isinstance(node, Mapping):
-        for name, value in node.entries.items():
-            yield (*path, name), node.keys[name], True
-            yield from _scalars(value, (*path, name))
+    """Every scalar with its path, and whether it is a key, in the order of the file."""
+    # A stack of its own: generators within generators would hand every scalar up through all levels.
+    pending: list[tuple[Path, Node | None, bool]] = [(path, node, False)]
+    while pending:
+        path, node, is_key = pending.pop()
+        if isinstance(node, Scalar):
+            yield path, node, is_key
+        elif isinstance(node, Sequence):
+            pending += [((*path, index), item, False) for index, item in enumerate(node.items)][::-1]
+        elif isinstance(node, Mapping):
+            for name in reversed(node.entries):
+                pending.append(((*path, name), node.entries[name], False))
+                pending.append(((*path, name), node.keys[name], True))
 
 
 def _is_text(shape: Shape) -> bool:

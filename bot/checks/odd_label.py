@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from bot.checks.subject import Subject, sound
 from bot.complaints import quote
@@ -48,6 +49,11 @@ def _nearly(given: Iterable[str], known: tuple[str, ...]) -> Iterator[tuple[str,
     """Near, and the meant one is not given as well."""
     names = set(given)
     for name in sorted(names.difference(known)):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-        if near and near[0] not in names:
-            yield name, near[0]
+        near = _nearest(name, known)
+        if near and near not in names:
+            yield name, near
+
+
+@lru_cache(maxsize=1024)  # a thousand rules have a handful of names
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.75)), "")

@@ -6,14 +6,15 @@ arrives that could change them. Reading clocks is the caller's business: `Limits
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import merge
 
 import numpy as np
 
 from bot.errors import QueryError
-from bot.promql.block import Floats, Mask
+from bot.promql.cells import Floats, Mask
 from bot.promql.evaluation import Evaluation, Limits, Memo
 from bot.promql.nodes import Node
 from bot.promql.notes import Notes
@@ -31,6 +32,7 @@ __all__ = ["Engine", "Limits"]
 _ROWS_EACH = 2000
 _FEW = 4
 _POPULAR = 20_000
+_FORESEEN = 6  # levels of an expression
 _SORTED_EACH = 5000
 
 Key = tuple[tuple[str, str], ...]
@@ -135,6 +137,19 @@ class Engine:
                 self._widened.clear()
             found = self._widened[node.key] = widened(node)
         return found
+
+    def expect(self, exprs: Iterable[Expr]) -> None:
+        """These will be asked round after round; what many of them have in common need not be found out by rounds."""
+        asked: Counter[str] = Counter()
+        nodes = {expr.node.key: expr.node for expr in exprs}
+        for _ in range(_FORESEEN):
+            asked.update(wide.node.key for node in nodes.values() for wide in self.widened(node))
+            alone = [node for node in nodes.values() if not self._in(asked, node)]
+            nodes = {child.key: child for node in alone for child in node.children()}
+        self._popular.update(asked)
+
+    def _in(self, asked: Counter[str], node: Node) -> bool:
+        return any(asked[wide.node.key] >= _FEW for wide in self.widened(node))
 
     def worth_it(self, wide: Wide) -> bool:
         """True when enough expressions ask for it to pay for reading all the rows."""

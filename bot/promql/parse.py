@@ -67,7 +67,7 @@ def parse(text: str, *, experimental: bool = False) -> Expr:
     return _parse(text.strip() if isinstance(text, str) else text, experimental)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)  # more than a large configuration has rules: what did not change is not parsed anew
 def _parse(text: str, experimental: bool) -> Expr:
     plain = guard.checked(text)
     node = _shielded(plain, lambda: _Reader(experimental).convert(_parsed(plain), 0))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-from bot.errors import QueryError, TemplateError
+from bot.errors import QueryError, TemplateError, UnsupportedQueryError
 from bot.promql.parse import Expr
 from bot.promql.parse import parse as parse_query
 from bot.rules.model import Group, Rule, RuleFile
@@ -210,13 +210,21 @@ def _alert_problems(rule: Rule, path: Path) -> Iterator[Problem]:
             yield problem
 
 
-def _template(text: str, path: Path, rule: Rule) -> tuple[Template | None, Problem | None]:
-    """The parsed template if it parses, and what is wrong with it, tried on labels that read as a number."""
+@lru_cache(maxsize=8192)  # most texts stand in many rules, and in the same ones after a reload
+def _tried(text: str) -> tuple[Template | None, TemplateError | None]:
+    """The template if it parses, and what is wrong with it, tried on labels that read as a number."""
     template = None
     try:
         template = parse_template(text)
         template.render(Scope(dict.fromkeys(template.labels, "1"), 1.0))
     except TemplateError as error:
+        return template, error
+    return template, None
+
+
+def _template(text: str, path: Path, rule: Rule) -> tuple[Template | None, Problem | None]:
+    template, error = _tried(text)
+    if error is not None:
         line = text.count("\n", 0, error.offset) + 1
         column = error.offset - (text.rfind("\n", 0, error.offset) + 1) + 1
         where = f"at character {column}" if "\n" not in text.rstrip("\n") else f"in its line {line}, character {column}"
@@ -260,7 +268,7 @@ def required_metrics(
     texts = [rule.expr for group in groups for rule in group.rules]
     for text in (*texts, *queries):
         try:
-            expr = parse_query(text, experimental=True)
+            expr = _understood(text)
         except QueryError:
             continue
         longest = max(longest, expr.depth_seconds + own)
@@ -272,14 +280,17 @@ def required_metrics(
     return Needs(None if everything else names, longest)
 
 
+def _understood(text: str) -> Expr:
+    """Whatever the settings say about experimental functions; what the checks have parsed is known already."""
+    try:
+        return parse_query(text)
+    except UnsupportedQueryError:
+        return parse_query(text, experimental=True)
+
+
 def warm_seconds(groups: Iterable[Group]) -> dict[str, float]:
     """Recorded name → seconds of data it needs before its value means anything, through rules that build on rules."""
-    recorded = {
-        rule.record: parse_query(rule.expr, experimental=True)
-        for group in groups
-        for rule in group.rules
-        if rule.record
-    }
+    recorded = {rule.record: _understood(rule.expr) for group in groups for rule in group.rules if rule.record}
     memo: dict[str, float] = {}
 
     def of(name: str, above: frozenset[str]) -> float:

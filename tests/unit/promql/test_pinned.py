@@ -116,3 +116,14 @@ def test_one_agents_fault_is_not_the_others():
             found = [answers(engine, text) for text in texts]
     assert "many-to-many matching not allowed" in found[1]
     assert found[0] == []
+
+
+def test_what_is_expected_is_shared_from_the_first_round_on():
+    engine = Engine(filled())
+    exprs = [parse(f'rate(runs{{agent="a{agent}"}}[5m]) > 1') for agent in range(AGENTS)]
+    lonely = parse('load{agent="a1"} + 1')
+    wide, alone = widened(exprs[0].node)[0], widened(lonely.node)[0]
+    assert not engine.worth_it(wide)
+    engine.expect([*exprs, lonely])
+    assert engine.worth_it(wide)
+    assert not engine.worth_it(alone)
