@@ -8,7 +8,7 @@ import numpy as np
 
 from bot.errors import QueryError
 from bot.promql import summing
-from bot.promql.block import Floats, Mask
+from bot.promql.cells import Floats, Mask
 from bot.promql.floats import format_short, format_value
 from bot.promql.hashing import xxh64
 from bot.promql.nodes import Aggregate

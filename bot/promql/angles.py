@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.promql.block import Floats
+from bot.promql.cells import Floats
 
 # Pi/4 in three parts, so that multiples of it can be taken away without loss.
 _QUARTERS = (7.85398125648498535156e-1, 3.77489470793079817668e-8, 2.69515142907905952645e-15)

@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 
 from bot.errors import QueryError
-from bot.promql.block import Floats, Mask
+from bot.promql.cells import Floats, Mask
 from bot.promql.maths import power
 from bot.promql.nodes import NAME, Binary, Card, Matching, quoted
 from bot.promql.space import Index, Space, classes, concatenated
@@ -146,13 +146,15 @@ def _matched(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
         alone = ~met if many.present is None else many.present & ~met
         other, met = np.where(alone, stand_in, other), met | alone
     left, right = (other, many.values) if flipped else (many.values, other)
-    values, kept = _apply(node, left, right)
-    kept = met if kept is None else met & kept
+    values, held = _apply(node, left, right)
+    # Whoever meets must be unambiguous, whether or not a comparison then drops it.
     if how.card is Card.ONE_TO_ONE:
-        _refuse_many(many_ids[kept])
+        _refuse_many(many_ids[met])
     many_space, one_space = (right_space, lhs.space) if flipped else (lhs.space, right_space)
     space = _result_space(node, many_space, one_space, partner)
-    answer = Vector(space, values, None if kept.all() else kept, lhs.t)
+    answer = Vector(space, values, None if met.all() else met, lhs.t)
+    if held is not None:
+        answer = _unique(answer, how).where(held)
     if (how.fill_right if flipped else how.fill_left) is not None:
         answer = _joined(answer, _unmet(node, one, one_ids, many, many_ids, lhs.space.pool))
     return _unique(answer, how)

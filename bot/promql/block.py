@@ -1,7 +1,7 @@
 """The samples of one metric name: a time-major ring in which every writer's scrape is one slot of its columns.
 
 A position counts a writer's scrapes and lives in slot `position % slots`; all columns of a writer share its times.
-A cell without a sample is a HOLE, a series that ended has a STALE marker; both are NaNs known by their bits.
+A metric with many series has several blocks, so that whatever moves a block keeps nobody waiting for long.
 Nothing here is locked or looks at labels beyond carrying their codes: that is the store's business.
 """
 
@@ -14,36 +14,20 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.promql.cells import HOLE, NARROW_HOLE, Cells, Floats, Mask, fits, is_marker, narrowed, widened
 from bot.promql.strings import Codes
 
-Floats = NDArray[np.float64]
 Millis = NDArray[np.int64]
 Positions = NDArray[np.int64]
 Columns = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
-STALE_BITS = 0x7FF0000000000002
-HOLE_BITS = 0x7FF0000000000003
-STALE = np.array([STALE_BITS], np.uint64).view(np.float64)[0]
-HOLE = np.array([HOLE_BITS], np.uint64).view(np.float64)[0]
 NEVER = np.iinfo(np.int64).min // 2
+# A block with so many columns takes no more writers.
+FULL = 8192
 _FIRST_SLOTS = 8
+# What two scrapes in a row say about the pace is believed up to here.
+_GUESSED_SLOTS = 2048
 _uids = count(1)
-
-
-def is_hole(values: Floats) -> Mask:
-    out: Mask = values.view(np.uint64) == HOLE_BITS
-    return out
-
-
-def is_stale(values: Floats) -> Mask:
-    out: Mask = values.view(np.uint64) == STALE_BITS
-    return out
-
-
-def is_marker(values: Floats) -> Mask:
-    out: Mask = (values.view(np.uint64) & ~np.uint64(1)) == STALE_BITS
-    return out
 
 
 class Block:
@@ -59,7 +43,8 @@ class Block:
         # Counted up when a column is added, and when a sample at or before the newest evaluation arrives.
         self.generation = 0
         self.version = 0
-        self.values: Floats = np.full((slots, 0), HOLE)
+        # Zeros cost no memory before something is written there, and are never read.
+        self.values: Cells = np.zeros((slots, 0), np.float32)
         self.times: Millis = np.full((slots, 0), NEVER, np.int64)
         self.cursor: Positions = np.zeros(0, np.int64)
         self.last: Millis = np.full(0, NEVER, np.int64)
@@ -85,21 +70,54 @@ class Block:
     def add_column(self, writer: int, series: int, codes: Mapping[str, int]) -> int:
         """The number of a new column; its past is all holes."""
         if self.width == self.values.shape[1]:
-            self._widen(max(8, self.width // 2))
+            self._widen(max(8, self.width // 4))
         column = self.width
         self.width += 1
         self.generation += 1
         self.home[column] = writer
         self.ids[column] = series
         self.bad_until[column] = self.cursor[writer] - 1
+        self.values[: self.cursor[writer], column] = self.hole
         for name in codes:
             if name not in self.codes:
                 self.codes[name] = np.zeros(self.values.shape[1], np.int32)
             self.codes[name][column] = codes[name]
         return column
 
+    @property
+    def narrow(self) -> bool:
+        return bool(self.values.dtype == np.float32)
+
+    @property
+    def hole(self) -> np.float32 | np.float64:
+        hole: np.float32 | np.float64 = NARROW_HOLE if self.narrow else HOLE
+        return hole
+
+    def packed(self, values: Floats) -> Cells:
+        """As they go into `values`, which gets wider first when it has to."""
+        if not self.narrow:
+            return values
+        if fits(values).all():
+            return narrowed(values)
+        self.broaden()
+        return values
+
+    def broaden(self) -> None:
+        """From now on any value fits."""
+        used = self._used()
+        values = np.zeros(self.values.shape)
+        values[used] = widened(self.values[used])
+        self.values = values
+
+    def _used(self) -> Columns:
+        """Slots that somebody has written."""
+        return np.flatnonzero((self.times > NEVER).any(axis=1))
+
     def _widen(self, more: int) -> None:
-        self.values = _wider(self.values, more, HOLE)
+        used = self._used()
+        values = np.zeros((self.slots, self.width + more), self.values.dtype)
+        values[used, : self.width] = self.values[used]
+        self.values = values
         self.home = _wider(self.home, more, 0)
         self.ids = _wider(self.ids, more, -1)
         self.bad_until = _wider(self.bad_until, more, -1)
@@ -113,21 +131,24 @@ class Block:
         slot = position % self.slots
         oldest = int(self.times[slot, writer])
         if oldest > t - self.retention_ms:
-            self._deepen(int(self.last[writer]), oldest)
+            self.make_room(int(self.last[writer]), oldest)
+            slot = position % self.slots
+        elif position == 1:
+            self.expect(t - int(self.last[writer]))
             slot = position % self.slots
         self.times[slot, writer] = t
         self.cursor[writer] = position + 1
         self.last[writer] = t
         return slot
 
-    def write(self, writer: int, t: int, columns: Columns | slice, values: Floats, missing: Columns | None) -> None:
-        """One scrape: `values` on `columns`, holes on the writer's columns in `missing`."""
+    def write(self, writer: int, t: int, columns: Columns | slice, values: Cells, missing: Columns | None) -> None:
+        """One scrape: `values`, which fit, on `columns`, holes on the writer's columns in `missing`."""
         slot = self.advance(writer, t)
         row = self.values[slot]
         row[columns] = values
         position = int(self.cursor[writer]) - 1
         if missing is not None:
-            row[missing] = HOLE
+            row[missing] = self.hole
             self.bad_until[missing] = position
         if self.reset_at is not None and position:
             dropped = values < self.values[(position - 1) % self.slots][columns]
@@ -150,12 +171,25 @@ class Block:
                 self.reset_at[ring.columns] = np.where(fell.any(axis=0), ring.positions[0] + 1 + newest, -1)
         return self.reset_at
 
-    def _deepen(self, newest: int, oldest: int) -> None:
-        """More slots: as many as this writer's pace asks for, at most four times what there is."""
-        pace = max(1, (newest - oldest) // max(1, self.slots - 1))
-        slots = min(max(self.slots + self.slots // 2, self.retention_ms // pace + 3), 4 * self.slots)
+    def expect(self, pace: int) -> None:
+        """After two scrapes the pace is known, and next to nothing is there to be moved."""
+        slots = min(self._needed(pace), _GUESSED_SLOTS)
+        if slots > self.slots:
+            self._deepen(slots)
+
+    def make_room(self, newest: int, oldest: int) -> None:
+        """A ring that is full of samples inside the retention: as many slots as its pace asks for."""
+        needed = self._needed((newest - oldest) // max(1, self.slots - 1))
+        self._deepen(min(max(self.slots + self.slots // 2, needed), 4 * self.slots))
+
+    def _needed(self, pace: int) -> int:
+        """With some for when scrapes come early."""
+        slots = self.retention_ms // max(1, pace)
+        return slots + min(slots // 64, 6) + 3
+
+    def _deepen(self, slots: int) -> None:
         # Room for more columns is not taken along: most blocks have all theirs by now.
-        values = np.full((slots, self.width), HOLE)
+        values = np.zeros((slots, self.width), self.values.dtype)
         times = np.full((slots, self.writers), NEVER, np.int64)
         for ring in self._rings():
             source, target = ring.positions[:, None] % self.slots, ring.positions[:, None] % slots
@@ -192,14 +226,17 @@ def write_single(block: Block, columns: Columns, times: Millis, values: Floats) 
         # The first of them usually makes room for all.
         oldest = int(block.times[block.cursor[writers[number]] % block.slots, writers[number]])
         if oldest > times[number] - block.retention_ms:
-            block._deepen(int(block.last[writers[number]]), oldest)
+            block.make_room(int(block.last[writers[number]]), oldest)
+    second = np.flatnonzero(block.cursor[writers] == 1)
+    if len(second):
+        block.expect(int(times[second[0]] - block.last[writers[second[0]]]))
     position = block.cursor[writers]
     slots = position % block.slots
     if block.reset_at is not None:
         fell = (values < block.values[(position - 1) % block.slots, columns]) & (position > 0)
         block.reset_at[columns[fell]] = position[fell]
     block.times[slots, writers] = times
-    block.values[slots, columns] = values
+    block.values[slots, columns] = block.packed(values)
     block.cursor[writers] = position + 1
     block.last[writers] = times
     block.note_markers(columns, values)
@@ -226,7 +263,7 @@ def compact(block: Block, keep: Columns) -> Block:
     fresh.home, fresh.ids, fresh.bad_until = home.astype(np.intp), block.ids[keep].copy(), block.bad_until[keep].copy()
     fresh.reset_at = None if block.reset_at is None else block.reset_at[keep].copy()
     fresh.codes = {name: taken for name, codes in block.codes.items() if (taken := codes[keep]).any()}
-    fresh.values = np.full((fresh.slots, len(keep)), HOLE)
+    fresh.values = np.zeros((fresh.slots, len(keep)), block.values.dtype)
     fresh.times = np.full((fresh.slots, len(homes)), NEVER, np.int64)
     for ring in fresh._rings():
         positions = ring.positions[-block.slots :, None]

@@ -12,7 +12,8 @@ from bot.errors import QueryError
 from bot.labels import Op
 from bot.promql import aggregate, binary, histogram, maths, nodes, over_time, rate, relabel
 from bot.promql import select as selecting
-from bot.promql.block import Block, Floats, Mask
+from bot.promql.block import Block
+from bot.promql.cells import Floats, Mask
 from bot.promql.info import enriched
 from bot.promql.nodes import NAME, Aggregate, Anchor, At, Binary, Call, Instant, Negate, Node, Number, Range, Subquery
 from bot.promql.notes import Notes

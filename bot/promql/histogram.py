@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.promql.block import Floats, Mask
+from bot.promql.cells import Floats, Mask
 from bot.promql.nodes import NAME
 from bot.promql.notes import Notes
 from bot.promql.space import Groups, Index
@@ -163,12 +163,13 @@ def _rank(value: float, table: Floats, edges: Floats, depth: Index) -> Floats:
     width = table.shape[1]
     found, rank = np.full(width, np.nan), np.zeros(width)
     known: Mask = np.zeros(width, np.bool_)
-    below = np.full(width, -np.inf)
+    # Where the lowest bucket begins is not said: at zero, unless it ends there or below.
+    below = np.where(edges[0] > 0, 0.0, -np.inf)
     for number, (count, edge) in enumerate(zip(table, edges, strict=True)):
         here = ~known & (number < depth)
         starts = here & (below >= value)
         inside = here & (below < value) & (edge > value)
-        # The lowest bucket has no lower bound to measure from.
+        # A bucket without a lower bound has nothing to measure from.
         even = np.where(np.isneginf(below), count, rank + (count - rank) * (value - below) / (edge - below))
         found = np.where(starts, rank, np.where(inside, even, found))
         known |= starts | inside

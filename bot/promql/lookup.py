@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.promql.block import Block, Mask
+from bot.promql.block import Block
+from bot.promql.cells import Mask
 from bot.promql.nodes import NAME, Instant
 from bot.promql.select import Part, Selector, chunks, newest, span, window
 from bot.promql.space import Index, Space
@@ -48,7 +49,7 @@ def series(selector: Selector, sets: Sequence[Instant], period: Period) -> Itera
 def everything(store: SeriesStore, period: Period) -> Iterator[Found]:
     """All series, metric by metric."""
     with store.lock:
-        blocks = list(store.blocks.values())
+        blocks = [block for blocks in store.blocks.values() for block in blocks]
     for block in blocks:
         part = Part(block, np.flatnonzero(block.ids[: block.width] >= 0))
         if not len(part.columns):
@@ -125,7 +126,7 @@ def cardinality(store: SeriesStore, limit: int) -> Cardinality:
                     if name == NAME:
                         metrics[value] = metrics.get(value, 0) + count
     with store.lock:
-        for block in store.blocks.values():
+        for block in (block for blocks in store.blocks.values() for block in blocks):
             times = block.times[:, : block.writers]
             used = times[(times > -_LATEST_MS) & (times < _LATEST_MS)]
             if used.size:

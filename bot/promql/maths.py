@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.promql import angles
-from bot.promql.block import Floats
+from bot.promql.cells import Floats
 
 # Beyond it a power is zero, one or infinite for nearly every base.
 _LARGEST_EXPONENT = 2.0**12

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.errors import QueryError
-from bot.promql.block import Floats, Mask
+from bot.promql.cells import Floats, Mask
 from bot.promql.select import Window
 from bot.promql.space import Index
 from bot.promql.summing import compensated, means, variances

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bot.promql.block import Mask
+from bot.promql.cells import Mask
 from bot.promql.nodes import NAME
 from bot.promql.space import Groups, Index, Space
 from bot.promql.value import Vector

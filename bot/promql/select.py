@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.labels import Matcher, Op
-from bot.promql.block import Block, Columns, Floats, Mask, Millis, Positions, is_hole, is_marker, is_stale
+from bot.promql.block import Block, Columns, Millis, Positions
+from bot.promql.cells import Floats, Mask, is_hole, is_marker, is_stale, widened
 from bot.promql.nodes import NAME, Instant
 from bot.promql.space import Space
 from bot.promql.store import SeriesStore
 from bot.promql.strings import Codes, Pool
 
 # One gather stays within the processor's cache, and holds the store's lock only for milliseconds.
-_CELLS = 1_000_000
+_CELLS = 500_000
 # Rows in all remembered selections, about 30 bytes each.
 _REMEMBERED = 10_000_000
 
@@ -79,10 +80,9 @@ class Selector:
 
     def _blocks(self, node: Instant) -> list[Block]:
         if node.name is not None:
-            block = self._store.blocks.get(node.name)
-            found = [] if block is None else [block]
+            found = list(self._store.blocks.get(node.name, ()))
         else:
-            found = list(self._store.blocks.values())
+            found = [block for blocks in self._store.blocks.values() for block in blocks]
         matchers = [matcher for matcher in node.matchers if matcher.name == NAME]
         if node.name is not None and len(matchers) == 1:
             return found
@@ -175,7 +175,7 @@ def newest(part: Part, where: Span) -> tuple[Floats, Millis, Mask]:
             present[pending] = position[pending] >= low[pending]
             pending = pending[present[pending]]
             slots = position[pending] % block.slots
-            values[pending] = block.values[slots, columns[pending]]
+            values[pending] = widened(block.values[slots, columns[pending]])
             times[pending] = block.times[slots, home[pending]]
             pending = pending[is_hole(values[pending])]
         present &= ~is_stale(values)
@@ -188,10 +188,9 @@ def _row(part: Part, position: Positions) -> Floats:
     slots = position % block.slots
     first = slots[0]
     if (slots == first).all():
-        row: Floats = block.values[first]
-        return row[part.whole].copy() if part.whole is not None else row[part.columns]
-    cells: Floats = block.values[slots, part.columns]
-    return cells
+        row = block.values[first]
+        return widened(row[part.whole].copy() if part.whole is not None else row[part.columns])
+    return widened(block.values[slots, part.columns])
 
 
 def _times(block: Block, position: Positions, home: Columns) -> Millis:
@@ -292,7 +291,7 @@ def window(part: Part, where: Span, rows: slice | Columns, start_ms: int, end_ms
         times = block.times[slots[:, None], own]
     else:
         slots = (low + np.arange(depth)[:, None]) % block.slots
-        values = block.values[slots, columns]
+        values = widened(block.values[slots, columns])
         times = block.times[slots, home]
     found = Window(values, times, counts, start_ms, end_ms)
     if (block.bad_until[columns] >= low).any():
@@ -304,9 +303,9 @@ def _rows(block: Block, slots: NDArray[np.int64], columns: Columns) -> Floats:
     first, last = int(slots[0]), int(slots[-1])
     rows = block.values[first : last + 1] if last >= first and len(slots) == last - first + 1 else block.values[slots]
     if int(columns[-1]) - int(columns[0]) == len(columns) - 1:
-        return np.ascontiguousarray(rows[:, int(columns[0]) : int(columns[-1]) + 1])
-    cells: Floats = rows[:, columns]
-    return cells
+        part = rows[:, int(columns[0]) : int(columns[-1]) + 1]
+        return widened(part) if block.narrow else np.ascontiguousarray(part)
+    return widened(rows[:, columns])
 
 
 def closed_up(gappy: Window, good: Mask) -> Window:

@@ -15,18 +15,15 @@ from numpy.typing import NDArray
 
 from bot.labels import Labels
 from bot.promql.block import (
-    HOLE,
+    FULL,
     NEVER,
-    STALE,
     Block,
     Columns,
-    Floats,
     Millis,
     compact,
-    is_hole,
-    is_marker,
     write_single,
 )
+from bot.promql.cells import STALE, Floats, Mask, fits, is_hole, is_marker, narrowed, widened
 from bot.promql.nodes import NAME
 from bot.promql.strings import Pool
 
@@ -61,6 +58,8 @@ class _Plan:
     steps: tuple[_Step, ...]
     elsewhere: Columns
     unknown: int
+    # Values that need not fit into four bytes, as their block has eight.
+    wide: Mask
 
 
 @dataclass
@@ -81,7 +80,7 @@ class SeriesStore:
     def __init__(self, retention_seconds: float, lock: AbstractContextManager[object] | None = None) -> None:
         self.lock: AbstractContextManager[object] = nullcontext() if lock is None else lock
         self.pool = Pool()
-        self.blocks: dict[str, Block] = {}
+        self.blocks: dict[str, list[Block]] = {}
         # Counted up when ids were forgotten or wanted names changed: answers of `intern` may differ afterwards.
         self.epoch = 0
         self.rejected = 0
@@ -95,6 +94,7 @@ class SeriesStore:
         self._unplaced: dict[int, bytes] = {}  # keys of series that have no column yet; of others, columns tell
         self._places: dict[int, int] = {}
         self._by_uid: dict[int, Block] = {}
+        self._versions: dict[str, int] = {}
         self._writers: dict[str, _Writer] = {}
         self._fresh: list[int] = []
         self._idle: list[int] = []
@@ -112,7 +112,7 @@ class SeriesStore:
 
     @property
     def bytes_used(self) -> int:
-        return sum(block.values.nbytes + block.times.nbytes for block in self.blocks.values())
+        return sum(block.values.nbytes + block.times.nbytes for block in self._by_uid.values())
 
     # Series ------------------------------------------------------------
 
@@ -170,16 +170,15 @@ class SeriesStore:
             self._wanted = wanted
             self.epoch += 1
             if wanted is not None:
-                unwanted = [name for name in self.blocks if not wanted(name)]
-                for name in unwanted:
-                    self._drop_block(name)
+                for block in [block for block in self._by_uid.values() if not wanted(block.name)]:
+                    self._drop_block(block)
 
     def set_retention(self, seconds: float, needs: Mapping[str, float] | None = None) -> None:
         """`needs` gives single metric names their own retention, so that one long window does not hold everything."""
         with self.lock:
             self._retention_ms = round(seconds * 1000)
             self._needs = None if needs is None else {name: round(value * 1000) for name, value in needs.items()}
-            for block in self.blocks.values():
+            for block in self._by_uid.values():
                 block.retention_ms = self._retention_of(block.name)
 
     def _retention_of(self, name: str) -> int:
@@ -194,12 +193,15 @@ class SeriesStore:
         t_ms = round(t * 1000)
         with self.lock:
             plan = self._plan(writer, ids)
-            marked = bool(np.isnan(values).any()) and bool(is_marker(values).any())
+            self._make_fit(plan, values)
+            odd = bool(np.isnan(values).any())
+            marked = odd and bool(is_marker(values).any())
             accepted = rejected = 0
             for step in plan.steps:
                 part = values[step.source]
                 if step.block.last[step.writer] < t_ms:
-                    step.block.write(step.writer, t_ms, step.columns, part, step.missing)
+                    cells = narrowed(part) if odd and step.block.narrow else part
+                    step.block.write(step.writer, t_ms, step.columns, cells, step.missing)
                     if marked:
                         step.block.note_markers(step.columns, part)
                     accepted += len(part)
@@ -208,13 +210,24 @@ class SeriesStore:
                     accepted += done
                     rejected += len(part) - done
                 self._touch(step.block, t_ms)
-            for rows in _one_each(ids[plan.elsewhere]):
+            for rows in _one_each(ids[plan.elsewhere]) if len(plan.elsewhere) else ():
                 index = plan.elsewhere[rows]
                 done = self._append_own(ids[index], np.full(len(index), t_ms), values[index])
                 accepted += done
                 rejected += len(index) - done
             self._count(t_ms, accepted, rejected)
             return Appended(accepted, rejected, plan.unknown)
+
+    @staticmethod
+    def _make_fit(plan: _Plan, values: Floats) -> None:
+        """Widens the blocks of values that need it."""
+        fit = fits(values) | plan.wide
+        if fit.all():
+            return
+        for step in plan.steps:
+            if not fit[step.source].all() and step.block.narrow:
+                step.block.broaden()
+            plan.wide[step.source] = not step.block.narrow
 
     def append_at(self, ids: Ids, times: Floats, values: Floats) -> Appended:
         """Samples that bring their own times, oldest first per series."""
@@ -252,11 +265,11 @@ class SeriesStore:
         if block.last[writer] < t_ms:
             slot = block.advance(writer, t_ms)
             own = np.flatnonzero(block.home[: block.width] == writer)
-            block.values[slot, own] = HOLE
+            block.values[slot, own] = block.hole
             block.bad_until[own] = block.cursor[writer] - 1
         slot = int(block.cursor[writer] - 1) % block.slots
         free = columns[is_hole(block.values[slot, columns])]
-        block.values[slot, free] = STALE
+        block.values[slot, free] = block.packed(np.full(len(free), STALE))
         block.bad_until[free] = block.cursor[writer] - 1
 
     def _fill(self, step: _Step, t_ms: int, values: Floats) -> int:
@@ -267,7 +280,7 @@ class SeriesStore:
             return self._append_own(block.ids[columns], np.full(len(columns), t_ms), values)
         slot = int(block.cursor[step.writer] - 1) % block.slots
         free = is_hole(block.values[slot, columns])
-        block.values[slot, columns[free]] = values[free]
+        block.values[slot, columns[free]] = block.packed(values[free])
         block.bad_until[columns[free]] = block.cursor[step.writer] - 1
         if block.reset_at is not None:
             # Which of them fell is not worth finding out: the slow path looks at every sample.
@@ -278,6 +291,7 @@ class SeriesStore:
         # Samples after the newest evaluation cannot change an answer that was given.
         if t_ms <= self._evaluated_ms:
             block.version += 1
+            self._versions[block.name] += 1
             self.version += 1
 
     def _count(self, t_ms: int, accepted: int, rejected: int) -> None:
@@ -333,7 +347,11 @@ class SeriesStore:
             if mine.any():
                 steps.append(self._step(known, block, columns[rows[mine]], rows[mine]))
         steps.sort(key=lambda step: step.source.start if isinstance(step.source, slice) else int(step.source[0]))
-        return _Plan(tuple(steps), np.sort(np.concatenate(elsewhere)), unknown)
+        beside = np.sort(np.concatenate(elsewhere))
+        wide = np.ones(len(ids), np.bool_)
+        for step in steps:
+            wide[step.source] = not step.block.narrow
+        return _Plan(tuple(steps), beside, unknown, wide)
 
     @staticmethod
     def _step(known: _Writer, block: Block, columns: Columns, source: Columns) -> _Step:
@@ -350,12 +368,7 @@ class SeriesStore:
         """A place for a series that has none; `known` None gives it times of its own."""
         codes = {self.pool.text(name): value for name, value in self._codes(self._unplaced.pop(series))}
         name = self.pool.text(codes.get(NAME, 0))
-        block = self.blocks.get(name)
-        if block is None:
-            block = self.blocks[name] = Block(name, self._retention_of(name))
-            self._by_uid[block.uid] = block
-            self.version += 1
-            block.version = self.version
+        block = self._open_block(name, known)
         if known is None:
             number = block.add_writer(single=True)
         else:
@@ -363,6 +376,22 @@ class SeriesStore:
             if number < 0:
                 number = known.numbers[block.uid] = block.add_writer()
         return self._place(series, block, block.add_column(number, series, codes))
+
+    def _open_block(self, name: str, known: _Writer | None) -> Block:
+        """Where this writer has its other columns, or else a block with room for more writers."""
+        blocks = self.blocks.setdefault(name, [])
+        for block in blocks:
+            if known is not None and block.uid in known.numbers:
+                return block
+        for block in blocks:
+            if block.width < FULL:
+                return block
+        block = Block(name, self._retention_of(name))
+        blocks.append(block)
+        self._by_uid[block.uid] = block
+        self.version += 1
+        block.version = self._versions[name] = self.version
+        return block
 
     def _place(self, series: int, block: Block, column: int) -> int:
         place = self._places[series] = block.uid << _COLUMN_BITS | column
@@ -391,13 +420,16 @@ class SeriesStore:
         """Copies the column to one with times of its own; no selector finds the old one any more."""
         home = int(block.home[old])
         positions = np.arange(max(0, int(block.cursor[home]) - block.slots), int(block.cursor[home]))
-        times, values = block.times[positions % block.slots, home], block.values[positions % block.slots, old].copy()
+        times, values = (
+            block.times[positions % block.slots, home],
+            widened(block.values[positions % block.slots, old].copy()),
+        )
         codes = {name: int(column[old]) for name, column in block.codes.items() if column[old]}
         # Its samples stay, for an evaluation that found the old column a moment ago.
         block.ids[old] = -1
         column = block.add_column(block.add_writer(single=True), series, codes)
         self._place(series, block, column)
-        for row in np.flatnonzero(~is_hole(values)).tolist():
+        for row in np.flatnonzero(~is_hole(values) & (times > NEVER)).tolist():
             write_single(block, np.array([column]), times[row : row + 1], values[row : row + 1])
         # Every writer's plan may name the old column.
         for known in self._writers.values():
@@ -414,8 +446,7 @@ class SeriesStore:
         """Grows when samples that an answer was made of may have changed. None among the names means any metric."""
         if None in names:
             return self.version
-        blocks = self.blocks
-        return sum(block.version + 1 for name in names if (block := blocks.get(name or "")) is not None)
+        return sum(self._versions.get(name or "", 0) for name in names)
 
     # Forgetting ------------------------------------------------------------
 
@@ -427,11 +458,11 @@ class SeriesStore:
     def _forget(self, before_ms: int | None) -> int:
         self._forgotten_ms = self._newest_ms
         gone = 0
-        for block in list(self.blocks.values()):
+        for block in list(self._by_uid.values()):
             edge = self._newest_ms - block.retention_ms if before_ms is None else before_ms
             dead = _dead_columns(block, edge)
             if len(dead) == block.width:
-                gone += self._drop_block(block.name)
+                gone += self._drop_block(block)
             elif before_ms is not None or len(dead) > max(16, block.width // 5):
                 gone += self._drop_columns(block, dead)
         self._drop_unplaced()
@@ -443,12 +474,14 @@ class SeriesStore:
             self._counted_strings = len(self.pool)
         return gone
 
-    def _drop_block(self, name: str) -> int:
-        block = self.blocks.pop(name)
+    def _drop_block(self, block: Block) -> int:
         gone = [series for series in block.ids[: block.width].tolist() if series >= 0]
         self._release(gone)
-        del self._by_uid[block.uid]
+        self._replace_block(block, [])
         self.version += 1
+        self._versions[block.name] = self.version
+        if block.name not in self.blocks:
+            del self._versions[block.name]
         for known in self._writers.values():
             known.numbers.pop(block.uid, None)
         return len(gone)
@@ -459,9 +492,10 @@ class SeriesStore:
         gone = [series for series in block.ids[dead].tolist() if series >= 0]
         self._release(gone)
         kept = np.setdiff1d(np.arange(block.width), dead)
-        fresh = self.blocks[block.name] = compact(block, kept)
-        del self._by_uid[block.uid]
-        self._by_uid[fresh.uid] = fresh
+        fresh = compact(block, kept)
+        self._replace_block(block, [fresh])
+        self.version += 1
+        self._versions[block.name] += 1
         for column, series in enumerate(fresh.ids.tolist()):
             self._place(series, fresh, column)
         homes = np.unique(block.home[kept])
@@ -472,6 +506,15 @@ class SeriesStore:
                 known.numbers[fresh.uid] = number
             known.plans.clear()
         return len(gone)
+
+    def _replace_block(self, block: Block, by: list[Block]) -> None:
+        blocks = self.blocks[block.name]
+        at = blocks.index(block)
+        blocks[at : at + 1] = by
+        if not blocks:
+            del self.blocks[block.name]
+        del self._by_uid[block.uid]
+        self._by_uid.update((fresh.uid, fresh) for fresh in by)
 
     def _release(self, gone: list[int]) -> None:
         if not gone:
@@ -506,7 +549,7 @@ class SeriesStore:
             if series in self._unplaced:
                 self._unplaced[series] = packed.tobytes()
         self._id_of = renamed
-        for block in self.blocks.values():
+        for block in self._by_uid.values():
             block.codes = {name: translated[codes] for name, codes in block.codes.items()}
             block.generation += 1
 

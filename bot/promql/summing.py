@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.promql.block import Floats, Mask
+from bot.promql.cells import Floats, Mask
 from bot.promql.space import Index
 
 # Groups longer than this are summed exactly, in no particular order: a loop over their members would take too long.

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.promql.block import HOLE, STALE
+from bot.promql.cells import HOLE, STALE
 
 NAME = "__name__"
 MAX_SAMPLES = 10_000_000  # of one series: 80 MB

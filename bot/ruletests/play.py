@@ -14,7 +14,7 @@ import numpy as np
 
 from bot.errors import QueryError, TemplateError
 from bot.labels import Labels
-from bot.promql.block import HOLE
+from bot.promql.cells import HOLE
 from bot.promql.engine import Engine
 from bot.promql.parse import parse
 from bot.promql.store import SeriesStore

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import uvicorn
 
-from bot.promql.block import STALE as STALE_NAN
+from bot.promql.cells import STALE as STALE_NAN
 from bot.promql.store import SeriesStore
 from bot.queries import Queries
 from bot.settings import Http, Query

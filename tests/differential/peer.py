@@ -118,7 +118,9 @@ def _bits(value: float | str, moved: int, place: str) -> bytes:
     if value == STALE:
         return STALE_BITS
     assert isinstance(value, float)
-    share = _NUDGE * (crc32(f"{moved} {place}".encode()) / (1 << 31) - 1) if moved else 0.0
+    if not moved:
+        return struct.pack("<d", value)  # and nothing added to it, so that a negative zero stays one
+    share = _NUDGE * (crc32(f"{moved} {place}".encode()) / (1 << 31) - 1)
     return struct.pack("<d", value * (1 + share) + share * _NEXT_TO_ZERO)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from bot.errors import ConfigError
-from bot.promql.block import HOLE
+from bot.promql.cells import HOLE
 from bot.promql.engine import Engine
 from bot.promql.store import SeriesStore
 from bot.rules.evaluate import GroupState, Surroundings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bot.promql.block import STALE
+from bot.promql.cells import STALE
 from bot.promql.engine import Engine
 from bot.promql.parse import parse
 from bot.promql.store import SeriesStore
@@ -157,7 +157,7 @@ def test_the_ring_holds_its_retention_and_not_much_more(interval):
     assert len(kept) == 900 // interval
     assert kept[-1] == (newest, 3999)
     assert kept[0] == (newest - 900 + interval, 3999 - 900 // interval + 1)
-    assert store.blocks["x"].slots <= 960 // interval + 10
+    assert store.blocks["x"][0].slots <= 960 // interval + 10
 
 
 def test_one_metric_may_be_kept_longer_than_the_others():
@@ -166,7 +166,7 @@ def test_one_metric_may_be_kept_longer_than_the_others():
     for step in range(400):
         put(store, step * 10, long=step, short=step)
     assert len(raw(store, "long", 3990, "50m")) == 300
-    assert store.blocks["short"].slots < 50
+    assert store.blocks["short"][0].slots < 50
 
 
 def test_writers_of_different_pace_share_a_metric():

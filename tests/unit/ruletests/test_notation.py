@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bot.promql.block import is_hole, is_marker
+from bot.promql.cells import is_hole, is_marker
 from bot.ruletests import notation
 from bot.ruletests.notation import HistogramError, NotationError, parse_metric, parse_series
 
