@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,10 @@ import structlog
 
 from bot import telemetry
 from bot.joint import Update, encode
+from bot.labels import Labels
 from bot.promql.engine import Engine
+from bot.promql.parse import Expr
+from bot.promql.value import Value
 from bot.rules.evaluate import Evaluation, GroupState, Tell
 
 log = structlog.get_logger()
@@ -51,6 +55,31 @@ class Pace:
         return Tell.SUMMARY
 
 
+class InTime:
+    """The engine as the rules of one group ask it: every question has `seconds` to be answered, by a `clock` of seconds.
+
+    `asked` is told of each, for a group of many slow rules is busy and not stuck.
+    """
+
+    def __init__(
+        self, engine: Engine, seconds: float, asked: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._seconds = seconds
+        self._asked = asked
+        self._clock = clock
+
+    def instant(self, expr: Expr, t: float) -> Value:
+        """Raises QueryError, also when time is over."""
+        self._asked()
+        over = self._clock() + self._seconds
+        limits = replace(self._engine.limits, deadline=lambda: self._clock() > over)
+        return self._engine.instant(expr, t, limits)
+
+    def presences(self, expr: Expr, labels: Sequence[Labels], t: float) -> Sequence[Iterable[int]]:
+        return self._engine.presences(expr, labels, t)
+
+
 class Rounds:
     """`send` takes a line for the pager."""
 
@@ -65,9 +94,16 @@ class Rounds:
         self._busy_since: float | None = None
         self._waiting = 0
 
+    def querier(self, seconds: float) -> InTime:
+        """For the rules of one group."""
+        return InTime(self._engine, seconds, self._alive)
+
+    def _alive(self) -> None:
+        self._busy_since = time.monotonic()
+
     @property
     def busy_seconds(self) -> float:
-        """How long the evaluation that is under way has taken."""
+        """How long what is under way has taken; within a round, the rule."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 

@@ -41,6 +41,7 @@ from bot.queries import Queries
 from bot.rounds import Lag, Rounds
 from bot.rules.evaluate import GroupState, Surroundings
 from bot.rules.load import required_metrics, warm_seconds, with_builtin
+from bot.rules.model import Group
 from bot.rules.record import StoreRecorder
 from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
 from bot.runbooks.lint import queries as check_queries
@@ -168,18 +169,19 @@ class Watcher:
         limits = Limits(asked.max_samples, asked.max_series)
         await self._rounds.in_thread(self._engine.adjust, asked.lookback_delta.total_seconds(), limits)
         self._queries.adjust(asked)
-        fresh = await asyncio.to_thread(
-            lambda: {
-                group.id: GroupState(group, self._engine, self._record, around, time.perf_counter) for group in groups
-            }
-        )
-        exprs = [compiled.expr for group in fresh.values() for compiled, _, _ in group.rules]
+        intervals = {group.id: group.interval or config.settings.rules.interval for group in groups}
+
+        def compiled(group: Group) -> GroupState:
+            querier = self._rounds.querier(min(asked.timeout, intervals[group.id]).total_seconds())
+            return GroupState(group, querier, self._record, around, time.perf_counter)
+
+        fresh = await asyncio.to_thread(lambda: {group.id: compiled(group) for group in groups})
+        exprs = [rule.expr for group in fresh.values() for rule, _, _ in group.rules]
         await self._rounds.in_thread(self._engine.expect, exprs)
         await self._rounds.in_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
         await self._scrape(config)
         self._write_registry()
         self._ticker.every(config.settings.rules.interval, "registry", self._registry_tick)
-        intervals = {group.id: group.interval or config.settings.rules.interval for group in groups}
         self._rounds.follow({name: interval.total_seconds() for name, interval in intervals.items()})
         for name, interval in intervals.items():
             self._ticker.every(interval, f"group {name}", partial(self._rounds.regular, name))

@@ -30,6 +30,7 @@ FAILING = "agentpager_rule_failing"
 PENDING_SAVE_EVERY = timedelta(seconds=5)  # how much pending time a crash may cost at most
 TOLD_ANEW = timedelta(seconds=60)  # an alert that goes on is told again this long after the last time, at the soonest
 TOLD_AT_ONCE = 1000  # most alerts that are told anew in one round, so that no round is much longer than another
+SLOW = 0.5  # seconds; a rule that takes longer is looked at in its regular rounds only
 
 VERSION = 1
 
@@ -128,11 +129,12 @@ class GroupState:
         return [(slot.compiled, slot.alerting, slot.health) for slot in self._slots]
 
     def evaluate(self, now: datetime, *, early: bool = False, tell: Tell = Tell.EVERYTHING) -> Evaluation:
-        """One round. `early` looks at the alerting rules only and writes nothing: a scrape came in between rounds."""
+        """One round. `early` looks at the quick alerting rules only and writes nothing: a scrape came in between
+        rounds."""
         began = self._stopwatch()
         t = (now - self.group.query_offset).timestamp()
         for slot in self._slots:
-            if slot.alerting is not None or not early:
+            if not early or (slot.alerting is not None and slot.health.seconds < SLOW):
                 self._evaluate_one(slot, now, t, early=early)
         if not early:
             self._write_failing(t)

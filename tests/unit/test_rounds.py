@@ -53,8 +53,6 @@ def test_a_rule_that_takes_too_long_fails_and_the_others_of_its_group_are_evalua
     querier = InTime(Engine(store), 50.0, lambda: asked.append(1), lambda: float(next(ticks)))  # each look a second
     group = GroupState(read(RULES, "r.yaml")[0], querier, StoreRecorder(store))
     found = group.evaluate(datetime.fromtimestamp(1001, UTC))
-    assert [(one.rule, one.message) for one in found.failures] == [
-        ("Slow", "query timed out in expression evaluation")
-    ]
+    assert [(one.rule, one.message) for one in found.failures] == [("Slow", "query timed out in expression evaluation")]
     assert [alert.name for alert in found.alerts] == ["Quick"]
     assert len(asked) == 2
