@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bot.errors import QueryError
-from bot.promql.block import STALE
+from bot.promql.cells import STALE
 from bot.promql.engine import Engine, Limits
 from bot.promql.parse import parse
 from bot.promql.store import SeriesStore
