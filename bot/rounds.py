@@ -56,7 +56,7 @@ class Pace:
 
 
 class InTime:
-    """The engine as the rules of one group ask it: every question has `seconds` to be answered, by a `clock` of seconds.
+    """The engine as the rules of one group ask it: every question has so many `seconds`, on a `clock` of seconds.
 
     `asked` is told of each, for a group of many slow rules is busy and not stuck.
     """

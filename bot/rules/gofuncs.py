@@ -141,6 +141,8 @@ def _escaped(char: str) -> str:
 
 
 def to_number(value: Any) -> float:
+    if type(value) is float:  # nearly always
+        return value
     match value:
         case bool() | None | dict():
             raise TemplateError(f"can't convert {go_type(value)} to float")

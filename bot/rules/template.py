@@ -1,4 +1,4 @@
-"""Go templates as rules use them: read once into a tree, rendered many times. Knows no rule and no clock.
+"""Go templates as rules use them: read once, made into functions, rendered many times. Knows no rule and no clock.
 
 Only what Prometheus rules need is understood (docs/rules.md lists it); any other word is a TemplateError that names
 it and where it stands. Text comes out as Prometheus would print it.
@@ -7,7 +7,7 @@ it and where it stands. Text comes out as Prometheus would print it.
 from __future__ import annotations
 
 import re  # noqa: TID251 - fixed patterns, never a user's
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -58,6 +58,7 @@ class Template:
     nodes: tuple[_Node, ...]
     labels: frozenset[str]
     reads_value: bool
+    body: _Text = field(repr=False, compare=False)
 
     @property
     def static(self) -> bool:
@@ -67,17 +68,7 @@ class Template:
         """Raises TemplateError where Prometheus would write `<error expanding template: …>`."""
         if len(self.nodes) == 1 and isinstance(self.nodes[0], str):
             return self.nodes[0]
-        frame = _Frame(
-            {
-                "$": scope,
-                "$labels": dict(scope.labels),
-                "$externalLabels": dict(scope.external_labels),
-                "$externalURL": scope.external_url,
-                "$value": float(scope.value),
-            }
-        )
-        frame.run(self.nodes)
-        return "".join(frame.out)
+        return self.body(_Run(scope))
 
 
 @dataclass(frozen=True)
@@ -126,7 +117,7 @@ def parse(source: str) -> Template:
     parser = _Parser(_pieces(source))
     nodes, end = parser.nodes(frozenset(), 0, set(_PREDECLARED))
     assert not end
-    return Template(source, nodes, frozenset(parser.labels), parser.reads_value)
+    return Template(source, nodes, frozenset(parser.labels), parser.reads_value, _body(nodes))
 
 
 @dataclass(frozen=True)
@@ -426,113 +417,171 @@ def _number(token: _Token) -> int | float:
         return float(text)
 
 
-class _Frame:
-    """One rendering: the variables and what has been written so far."""
+class _Run:
+    """One rendering: its variables, and for each open if what its own declarations stand in front of."""
 
-    def __init__(self, variables: dict[str, Any]) -> None:
-        self._variables = variables
-        self._hidden: list[dict[str, Any]] = []  # for each open if: what its own declarations stand in front of
-        self._size = 0
-        self.out: list[str] = []
+    __slots__ = ("hidden", "variables")
 
-    def run(self, nodes: tuple[_Node, ...]) -> None:
-        for node in nodes:
-            match node:
-                case str():
-                    self._write(node)
-                case _Pipe():
-                    value = self._pipe(node)
-                    if not node.variable:
-                        self._write(_printable(value))
-                case _If():
-                    self._if(node)
+    def __init__(self, scope: Scope) -> None:
+        self.hidden: list[dict[str, Any]] = []
+        self.variables: dict[str, Any] = {
+            "$": scope,
+            "$labels": _dict(scope.labels),
+            "$externalLabels": _dict(scope.external_labels),
+            "$externalURL": scope.external_url,
+            "$value": float(scope.value),
+        }
 
-    def _if(self, node: _If) -> None:
-        self._hidden.append({})
-        for condition, body in node.branches:
-            if truth(self._pipe(condition)):
-                self.run(body)
-                break
-        else:
-            self.run(node.otherwise)
-        # What was declared inside ends here; what was only assigned stays.
-        self._variables.update(self._hidden.pop())
 
-    def _write(self, text: str) -> None:
-        self._size += len(text)
-        if self._size > MAX_OUTPUT:
+# What the tree becomes, once: functions that call each other, so that a rendering never looks at the tree again.
+_Text = Callable[[_Run], str]
+_Step = Callable[[_Run], Any]
+
+
+def _body(nodes: tuple[_Node, ...]) -> _Text:
+    texts = [_node(node) for node in nodes]
+
+    def body(run: _Run) -> str:
+        text = "".join([text if isinstance(text, str) else text(run) for text in texts])
+        if len(text) > MAX_OUTPUT:
             raise TemplateError(f"output is longer than {MAX_OUTPUT} characters")
-        self.out.append(text)
+        return text
 
-    def _pipe(self, pipe: _Pipe) -> Any:
-        value = self._operand(pipe.commands[0])
-        for command in pipe.commands[1:]:
-            assert isinstance(command, _Call)
-            value = self._call(command, (value,))
-        if pipe.variable:
-            if pipe.declares and self._hidden:
-                self._hidden[-1].setdefault(pipe.variable, self._variables.get(pipe.variable))
-            self._variables[pipe.variable] = value
+    return body
+
+
+def _node(node: _Node) -> str | _Text:
+    match node:
+        case str():
+            return node
+        case _If():
+            return _branches(node)
+    step = _pipe(node)
+    if node.variable:
+        return lambda run: (step(run), "")[1]
+    return lambda run: value if type(value := step(run)) is str else _printable(value)
+
+
+def _branches(node: _If) -> _Text:
+    branches = [(_pipe(condition), _body(nodes)) for condition, nodes in node.branches]
+    otherwise = _body(node.otherwise)
+
+    def chosen(run: _Run) -> str:
+        run.hidden.append({})
+        body = next((body for condition, body in branches if truth(condition(run))), otherwise)
+        text = body(run)
+        # What was declared inside ends here; what was only assigned stays.
+        run.variables.update(run.hidden.pop())
+        return text
+
+    return chosen
+
+
+def _pipe(pipe: _Pipe) -> _Step:
+    step = _operand(pipe.commands[0])
+    for command in pipe.commands[1:]:
+        assert isinstance(command, _Call)
+        step = _call(command, step)
+    return _variable(pipe, step) if pipe.variable else step
+
+
+def _variable(pipe: _Pipe, step: _Step) -> _Step:
+    def put(run: _Run) -> Any:
+        value = step(run)
+        if pipe.declares and run.hidden:
+            run.hidden[-1].setdefault(pipe.variable, run.variables.get(pipe.variable))
+        run.variables[pipe.variable] = value
         return value
 
-    def _operand(self, operand: _Operand) -> Any:
-        match operand:
-            case _Literal():
-                return operand.value
-            case _Call():
-                return self._call(operand, ())
-            case _Chain():
-                return self._chain(operand)
+    return put
 
-    def _chain(self, chain: _Chain) -> Any:
-        value = self._variables[chain.base] if isinstance(chain.base, str) else self._pipe(chain.base)
-        for name in chain.fields:
-            match value:
-                case Scope():
-                    value = _root_field(value, name, chain.offset)
-                case dict():
-                    value = value.get(name, "")
-                case _:
-                    _fail(f"can't evaluate field {name} in type {go_type(value)}", chain.offset)
-        return value
 
-    def _call(self, call: _Call, piped: tuple[Any, ...]) -> Any:
-        if call.name in {"externalURL", "pathPrefix"}:
-            url = self._variables["$"].external_url
-            return url if call.name == "externalURL" else _path_of(url)
-        function, _, _ = FUNCTIONS[call.name]
-        if call.name in {"and", "or"}:
-            return self._lazily(call, piped)
-        args = [self._operand(arg) for arg in call.args]
-        if any(isinstance(arg, Scope) for arg in args):
+def _operand(operand: _Operand) -> _Step:
+    match operand:
+        case _Literal(value):
+            return lambda _: value
+        case _Call():
+            return _call(operand, None)
+        case _Chain(base, fields, offset):
+            step = _named(base) if isinstance(base, str) else _pipe(base)
+            for name in fields:
+                step = _field(step, name, offset)
+            return step
+
+
+def _named(variable: str) -> _Step:
+    return lambda run: run.variables[variable]
+
+
+def _field(of: _Step, name: str, offset: int) -> _Step:
+    def taken(run: _Run) -> Any:
+        value = of(run)
+        if type(value) is dict:
+            return value.get(name, "")
+        if isinstance(value, Scope):
+            return _root_field(value, name, offset)
+        _fail(f"can't evaluate field {name} in type {go_type(value)}", offset)
+
+    return taken
+
+
+def _call(call: _Call, piped: _Step | None) -> _Step:
+    """`piped` is worked out first, and is the last argument."""
+    match call.name:
+        case "externalURL":
+            return lambda run: run.variables["$"].external_url
+        case "pathPrefix":
+            return lambda run: _path_of(run.variables["$"].external_url)
+    steps = [*([piped] if piped else []), *map(_operand, call.args)]
+    if call.name in {"and", "or"}:
+        return _lazily(call, steps, piped is not None)
+    function, _, _ = FUNCTIONS[call.name]
+
+    def called(run: _Run) -> Any:
+        args = [step(run) for step in steps]
+        if piped:
+            args.append(args.pop(0))
+        if Scope in map(type, args):
             _fail(f'"." cannot be an argument of {call.name}', call.offset)
         try:
-            return function(*args, *piped)
+            return function(*args)
         except (TemplateError, ValueError) as error:
             raise TemplateError(f"error calling {call.name}: {error}", call.offset) from None
 
-    def _lazily(self, call: _Call, piped: tuple[Any, ...]) -> Any:
-        """`and` and `or` stop at the first operand that decides, as in Go 1.18 and later."""
-        stop_at = call.name == "or"
+    return called
+
+
+def _lazily(call: _Call, steps: list[_Step], has_piped: bool) -> _Step:
+    """`and` and `or` stop at the first operand that decides, as in Go 1.18 and later."""
+    stop_at = call.name == "or"
+
+    def decided(run: _Run) -> Any:
+        piped = steps[0](run) if has_piped else None
         value: Any = None
-        for arg in call.args:
-            value = self._operand(arg)
+        for step in steps[has_piped:]:
+            value = step(run)
             if truth(value) is stop_at:
                 return value
-        return piped[0] if piped else value
+        return piped if has_piped else value
+
+    return decided
 
 
 def _root_field(scope: Scope, name: str, offset: int) -> Any:
     match name:
         case "Labels":
-            return dict(scope.labels)
+            return _dict(scope.labels)
         case "Value":
             return float(scope.value)
         case "ExternalLabels":
-            return dict(scope.external_labels)
+            return _dict(scope.external_labels)
         case "ExternalURL":
             return scope.external_url
     raise TemplateError(f"can't evaluate field {name}", offset)
+
+
+def _dict(labels: Mapping[str, str]) -> dict[str, str]:
+    return labels if type(labels) is dict else dict(labels)
 
 
 def _path_of(url: str) -> str:
