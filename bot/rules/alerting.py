@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -24,7 +24,20 @@ from bot.promql.value import Value
 from bot.rules.load import DEFAULT_LOOKBACK, Compiled, span_seconds
 from bot.rules.places import Places
 from bot.rules.record import NO_LINES, Line, Lines, Samples
-from bot.rules.state import RESOLVED_RETENTION, Active, Data, Key, Phase, Timing, absent, dump, parse, present, resumed
+from bot.rules.state import (
+    RESOLVED_RETENTION,
+    Active,
+    Data,
+    Key,
+    Phase,
+    Timing,
+    absent,
+    changed,
+    dump,
+    parse,
+    present,
+    resumed,
+)
 from bot.rules.template import Scope
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -175,7 +188,7 @@ class AlertingRule:
         for (slot, active), more in zip(looking.items(), seen, strict=True):
             now_seen = active.seen | (frozenset(more) & self._selectors)
             if now_seen != active.seen:
-                after[slot] = replace(active, seen=now_seen)
+                after[slot] = changed(active, seen=now_seen)
 
     def _incomplete(self, active: Active) -> bool:
         return active.phase is Phase.FIRING and not active.seen >= self._selectors
@@ -236,7 +249,7 @@ class AlertingRule:
         if held.source != source:
             held.source, held.annotations = source, None
             if held.active is not None:
-                held.active = replace(held.active, source=source)
+                held.active = changed(held.active, source=source)
         return slot
 
     def _add(self, fresh: _Slot) -> int:
@@ -256,7 +269,7 @@ class AlertingRule:
         active = self._slots[slot].active
         assert active is not None
         value = float(self._values[slot])
-        return active if value == active.value else replace(active, value=value)
+        return active if value == active.value else changed(active, value=value)
 
     def _put(self, slot: int, active: Active | None) -> None:
         """What became of a slot's alert: None and resolved ones leave."""
@@ -419,7 +432,7 @@ class AlertingRule:
         """The rule is gone: what was firing ends."""
         for slot in np.flatnonzero(self._on).tolist():
             active = self._current(slot)
-            ended = replace(active, phase=Phase.RESOLVED, resolved_at=now, restored=False) if active.alarms else None
+            ended = changed(active, phase=Phase.RESOLVED, resolved_at=now, restored=False) if active.alarms else None
             self._put(slot, ended)
         self._finish(now)
 
@@ -428,7 +441,7 @@ class AlertingRule:
         for slot in self._alarming():
             held = self._slots[slot]
             if held.active is not None and held.active.phase is Phase.NO_DATA and held.fingerprint == print_:
-                self._put(slot, replace(self._current(slot), phase=Phase.RESOLVED, resolved_at=now))
+                self._put(slot, changed(self._current(slot), phase=Phase.RESOLVED, resolved_at=now))
                 self._finish(now)
                 return True
         return False
@@ -459,7 +472,7 @@ class AlertingRule:
                 held.annotations, held.described = active.annotations, active.value
                 self._resolved[held.key] = (active, self._alert(held, active))
             else:
-                held.active = active if same else replace(active, seen=frozenset())
+                held.active = active if same else changed(active, seen=frozenset())
                 self._take(held, active.value, _NOW if active.alarms else _NEVER)
         self._distrust_since = self._last_at = now
         self.changes += 1
@@ -492,7 +505,7 @@ class AlertingRule:
     def _adopt_slot(self, slot: int, *, same: bool) -> None:
         active = self._current(slot)
         if not same:
-            active = replace(active, seen=frozenset(), restored=True)
+            active = changed(active, seen=frozenset(), restored=True)
         held, news, changes = self._slots[slot], dict(self._news), self.changes
         words = held.saved if same else ""
         self._put(slot, active)  # `for` and `keep_firing_for` may have changed
