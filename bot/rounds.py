@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 
-from bot import telemetry
+from bot import garbage, telemetry
 from bot.joint import Update, encode
 from bot.labels import Labels
 from bot.promql.engine import Engine
@@ -167,7 +167,9 @@ class Rounds:
     def _round(self, group: GroupState, pace: Pace, early: bool) -> tuple[Evaluation, bytes, float]:
         began = time.thread_time()  # what others take of the processor is not ours to pay for by waiting
         now = self._now()
-        with self._engine.round((now - group.group.query_offset).timestamp()):
+        t = (now - group.group.query_offset).timestamp()
+        first = group.evaluated_at is None
+        with garbage.let_lie() if first else nullcontext(), self._engine.round(t):
             evaluation = group.evaluate(now, early=early, tell=pace.tell(time.monotonic()))
         # Put into words here: it may be long, and the loop has scrapes to see to.
         return evaluation, _line(evaluation), time.thread_time() - began

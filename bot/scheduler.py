@@ -7,6 +7,7 @@ would silence it for as long; a monotonic watchdog beside it runs whatever is ov
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 log = structlog.get_logger()
+# It warns of every turn that a job still under way misses; whoever runs the job says so once, and when it is over.
+logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 class SystemClock:

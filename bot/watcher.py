@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import json
 import os
 import resource
@@ -25,7 +24,7 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
-from bot import logs, telemetry
+from bot import garbage, logs, telemetry
 from bot.agents.model import registry_series
 from bot.config import Config, check, load
 from bot.errors import AgentpagerError, QueryError
@@ -57,8 +56,6 @@ _PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has rea
 _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
 _STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
-_GARBAGE = (20_000, 20, 50)
-_SETTLED_AFTER = (15.0, 60.0, 600.0)
 _SWITCH_SECONDS = 0.001  # how long the rules thread may keep the interpreter while scrapes wait for it
 
 
@@ -90,7 +87,7 @@ class Watcher:
         self._spawn(self._beat())
         self._spawn(self._rounds.early())
         self._spawn(self._lag.measure())
-        self._spawn(self._set_garbage_aside())
+        self._spawn(garbage.set_aside())
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -102,13 +99,6 @@ class Watcher:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("watcher.part_ended", error=repr(error))
             os._exit(1)  # the pager starts a whole one
-
-    async def _set_garbage_aside(self) -> None:
-        """What lives this long stays: the collector would walk all of it again and again, with scrapes waiting."""
-        gc.set_threshold(*_GARBAGE)
-        for seconds in _SETTLED_AFTER:
-            await asyncio.sleep(seconds)
-            gc.freeze()
 
     async def _beat(self) -> None:
         while True:
@@ -150,6 +140,10 @@ class Watcher:
         self._queries.cancel(params["id"])
 
     async def _configure(self, params: dict[str, Any]) -> None:
+        with garbage.let_lie():
+            await self._take_up(params)
+
+    async def _take_up(self, params: dict[str, Any]) -> None:
         config = await asyncio.to_thread(load, Sources.from_json(params["sources"]))
         before, self._config = self._config, config
         self._configured = self._clock.now()
@@ -157,8 +151,10 @@ class Watcher:
         queries = check_queries(config.runbooks)
         asked = config.settings.query
         needs = required_metrics(groups, queries, asked.lookback_delta)
-        self._store.set_retention(
-            max(_BASE_RETENTION, needs.lookback_seconds if needs.names is None else 0), needs.names
+        await asyncio.to_thread(
+            self._store.set_retention,
+            max(_BASE_RETENTION, needs.lookback_seconds if needs.names is None else 0),
+            needs.names,
         )
         around = Surroundings(
             external_url=config.settings.http.external_url,

@@ -95,12 +95,13 @@ class _Slot:
             self.print = fingerprint(self.labels)
         return self.print
 
-    def line(self, name: str, state: str = "") -> Line:
-        """The slot's own series of this name, the same object every time."""
+    def line(self, name: str, state: str, texts: Labels) -> Line:
+        """The slot's own series of this name, the same object every time. A label that came to nothing has the text of
+        its template there: so it is in Prometheus."""
         found = self.lines.get(state)
         if found is None:
             added = {"__name__": name, "alertstate": state} if state else {"__name__": name}
-            found = self.lines[state] = Line({**self.labels, **added})
+            found = self.lines[state] = Line({**texts, **self.labels, **added})
         return found
 
 
@@ -118,6 +119,7 @@ class AlertingRule:
         self._hold_us = _micros(compiled.rule.hold)
         self._span = timedelta(seconds=span_seconds(compiled.expr, dict(around.recorded_seconds)))
         self._selectors = frozenset(i for i, s in enumerate(compiled.expr.selectors) if not s.under_absent)
+        self._texts = {name: template.source for name, template in compiled.labels.items() if template.source}
         self._distrust_since: datetime | None = None
         self._last_at: datetime | None = None
         self._resolved: dict[Key, tuple[Active, Alert]] = {}
@@ -125,7 +127,7 @@ class AlertingRule:
         self._saved: tuple[int, str] | None = None
         self._going_on: tuple[str, ...] | None = None
         reads_value = any(template.reads_value for template in compiled.labels.values())
-        self._places = Places(self._settle, remember=not reads_value)
+        self._places = Places(remember=not reads_value)
         self._clear()
 
     def _clear(self) -> None:
@@ -147,7 +149,7 @@ class AlertingRule:
     def evaluate(self, querier: Querier, now: datetime, offset: timedelta, limit: int) -> None:
         """Raises QueryError when the query fails, two results get the same labels, or there are more than `limit`."""
         t = (now - offset).timestamp()
-        found = self._places.of(querier.instant(self.compiled.expr, t))
+        found = self._places.of(querier.instant(self.compiled.expr, t), self._settle)
         if found is None:
             text = "vector contains metrics with the same labelset after applying alert labels"
             raise QueryError(text, "execution")
@@ -333,9 +335,10 @@ class AlertingRule:
             slots = [self._slots[slot] for slot in np.flatnonzero(self._on).tolist()]
             actives = [held.active for held in slots if held.active is not None]
             states = ["pending" if active.phase is Phase.PENDING else "firing" for active in actives]
-            alerts = [held.line("ALERTS", state) for held, state in zip(slots, states, strict=True)]
+            texts = self._texts
+            alerts = [held.line("ALERTS", state, texts) for held, state in zip(slots, states, strict=True)]
             since = [active.active_at.timestamp() // 1 for active in actives]
-            self._lines = Lines(self._writer, [*alerts, *(held.line("ALERTS_FOR_STATE") for held in slots)])
+            self._lines = Lines(self._writer, [*alerts, *(held.line("ALERTS_FOR_STATE", "", texts) for held in slots)])
             self._line_values = np.array([1.0] * len(alerts) + since)
         return Samples(self._lines, self._line_values)
 

@@ -22,10 +22,9 @@ _NOTHING = np.zeros(0, np.intp)
 
 
 class Places:
-    """`settle` turns labels and a value into a place. With `remember` False it is asked for every row every time."""
+    """With `remember` False the rule is asked for every row every time."""
 
-    def __init__(self, settle: Settle, *, remember: bool = True) -> None:
-        self._settle = settle
+    def __init__(self, *, remember: bool = True) -> None:
         self._remember = remember
         self.forget()
 
@@ -47,17 +46,21 @@ class Places:
         self._alphabet, self._pool = other._alphabet, other._pool
         self._clash = not self._remember or other._clash
 
-    def of(self, value: Value) -> tuple[Index, np.ndarray[Any, np.dtype[np.float64]]] | None:
-        """Places and values of the result's rows; None when two rows have the same place."""
+    def of(self, value: Value, settle: Settle) -> tuple[Index, np.ndarray[Any, np.dtype[np.float64]]] | None:
+        """Places and values of the result's rows; None when two rows have the same place.
+
+        `settle` is the rule's way to turn labels and a value into a place. It is not kept: a rule that is not used any
+        more is free at once, without the garbage collector.
+        """
         match value:
             case Scalar():
-                return np.array([self._settle({}, value.value)]), np.array([value.value])
+                return np.array([settle({}, value.value)]), np.array([value.value])
             case Vector():
-                return self._of_vector(value)
+                return self._of_vector(value, settle)
             case _:
                 raise QueryError("rule result is not a vector or scalar", "execution")
 
-    def _of_vector(self, vector: Vector) -> tuple[Index, np.ndarray[Any, np.dtype[np.float64]]] | None:
+    def _of_vector(self, vector: Vector, settle: Settle) -> tuple[Index, np.ndarray[Any, np.dtype[np.float64]]] | None:
         rows = vector.rows
         if not len(rows):
             return _NOTHING, np.zeros(0)
@@ -70,11 +73,9 @@ class Places:
             numbers = rows.tolist()
             new = [index for index, row in enumerate(numbers) if row not in self._of_row]
             if new:
-                self._learn(vector.space, rows[new], values[new])
+                self._learn(vector.space, rows[new], values[new], settle)
         if self._clash:
-            found = [
-                self._settle(vector.space.labels(row), v) for row, v in zip(rows.tolist(), values.tolist(), strict=True)
-            ]
+            found = [settle(vector.space.labels(row), v) for row, v in zip(rows.tolist(), values.tolist(), strict=True)]
             return None if len(set(found)) < len(found) else (np.array(found, np.intp), values)
         of_row = self._of_row
         self._rows, self._places = rows, np.array([of_row[row] for row in numbers], np.intp)
@@ -88,7 +89,7 @@ class Places:
             self._alphabet, self._pool = alphabet, space.pool  # the pool is held so that its id stays its own
             self._of_codes = {}
 
-    def _learn(self, space: Space, rows: Index, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    def _learn(self, space: Space, rows: Index, values: np.ndarray[Any, np.dtype[np.float64]], settle: Settle) -> None:
         columns = [codes[rows] for codes in space.columns.values()]
         packed = np.stack(columns, axis=1).astype(np.int32).tobytes() if columns else b""
         width = 4 * len(columns)
@@ -97,7 +98,7 @@ class Places:
             codes = packed[number * width : (number + 1) * width]
             place = self._of_codes.get(codes)
             if place is None:
-                place = self._settle(space.labels(row), float(values[number]))
+                place = settle(space.labels(row), float(values[number]))
                 if place in taken:
                     self._clash = True  # two label sets become one: which one it is has to be looked at each time
                 taken.add(place)

@@ -26,13 +26,13 @@ class RecordingRule:
         self._labels = {**group.labels_of(compiled.rule), "__name__": compiled.rule.name}
         self._lines: list[Line] = []
         self._of_key: dict[Key, int] = {}
-        self._places = Places(self._settle)
+        self._places = Places()
         self._at: Index | None = None
         self._samples = Samples(NO_LINES, np.zeros(0))
 
     def evaluate(self, querier: Querier, t: float, limit: int) -> None:
         """Raises QueryError when the query fails, two results get the same labels, or there are more than `limit`."""
-        found = self._places.of(querier.instant(self.compiled.expr, t))
+        found = self._places.of(querier.instant(self.compiled.expr, t), self._settle)
         if found is None:
             raise QueryError("vector contains metrics with the same labelset after applying rule labels", "execution")
         here, values = found

@@ -1,4 +1,6 @@
+import gc
 import json
+import weakref
 
 import pytest
 
@@ -535,6 +537,22 @@ def test_a_reload_keeps_alerts_of_rules_that_stay(group_of, answers, written):
     fresh = GroupState(make_group(slow, rule(alert="New", expr="new")), answers, written)
     fresh.adopt(group, after(30))
     assert states(fresh.evaluate(after(60))) == [("a", "firing")]
+
+
+def test_a_group_that_a_reload_replaced_is_freed_without_the_garbage_collector(group_of, answers):
+    total = {"record": "heat:sum", "expr": "sum(heat)"}
+    answers.result |= {"heat > 5": ROOM, "sum(heat)": [({}, 7.0)]}
+    old, new = group_of(HOT, total), group_of(HOT, total)
+    old.evaluate(NOW)
+    new.adopt(old, after(15))
+    new.evaluate(after(15))
+    gone = [weakref.ref(one) for one in (old, *(rule for _, rule, _ in old.rules if rule is not None))]
+    gc.disable()
+    try:
+        del old
+        assert [one() for one in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_reload_ends_alerts_and_series_of_rules_that_went(group_of, answers, written):
