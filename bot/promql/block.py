@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,11 @@ Columns = NDArray[np.intp]
 
 NEVER = np.iinfo(np.int64).min // 2
 # A block with so many columns takes no more writers.
-FULL = 8192
+FULL = 4096
 _FIRST_SLOTS = 8
 # What two scrapes in a row say about the pace is believed up to here.
 _GUESSED_SLOTS = 2048
+_MANY_COLUMNS = 256
 _uids = count(1)
 
 
@@ -45,6 +47,7 @@ class Block:
         self.version = 0
         # Zeros cost no memory before something is written there, and are never read.
         self.values: Cells = np.zeros((slots, 0), np.float32)
+        self.narrow = True  # four bytes a value
         self.times: Millis = np.full((slots, 0), NEVER, np.int64)
         self.cursor: Positions = np.zeros(0, np.int64)
         self.last: Millis = np.full(0, NEVER, np.int64)
@@ -85,10 +88,6 @@ class Block:
         return column
 
     @property
-    def narrow(self) -> bool:
-        return bool(self.values.dtype == np.float32)
-
-    @property
     def hole(self) -> np.float32 | np.float64:
         hole: np.float32 | np.float64 = NARROW_HOLE if self.narrow else HOLE
         return hole
@@ -104,19 +103,19 @@ class Block:
 
     def broaden(self) -> None:
         """From now on any value fits."""
-        used = self._used()
         values = np.zeros(self.values.shape)
-        values[used] = widened(self.values[used])
-        self.values = values
+        for slot in self._used():
+            values[slot] = widened(self.values[slot])
+        self.values, self.narrow = values, False
 
-    def _used(self) -> Columns:
-        """Slots that somebody has written."""
-        return np.flatnonzero((self.times > NEVER).any(axis=1))
+    def _used(self) -> list[int]:
+        """Slots that somebody has written. Row by row is the quickest way to copy them: little memory is touched."""
+        return np.flatnonzero((self.times > NEVER).any(axis=1)).tolist()
 
     def _widen(self, more: int) -> None:
-        used = self._used()
         values = np.zeros((self.slots, self.width + more), self.values.dtype)
-        values[used, : self.width] = self.values[used]
+        for slot in self._used():
+            values[slot, : self.width] = self.values[slot]
         self.values = values
         self.home = _wider(self.home, more, 0)
         self.ids = _wider(self.ids, more, -1)
@@ -152,10 +151,10 @@ class Block:
             self.bad_until[missing] = position
         if self.reset_at is not None and position:
             dropped = values < self.values[(position - 1) % self.slots][columns]
-            if dropped.any():
+            if np.count_nonzero(dropped):
                 self.reset_at[_listed(columns)[dropped]] = position
 
-    def note_markers(self, columns: Columns | slice, values: Floats) -> None:
+    def note_markers(self, columns: Columns | slice, values: Cells) -> None:
         """Remembers where markers were among values just written."""
         marked = _listed(columns)[is_marker(values)]
         self.bad_until[marked] = self.cursor[self.home[marked]] - 1
@@ -193,9 +192,20 @@ class Block:
         times = np.full((slots, self.writers), NEVER, np.int64)
         for ring in self._rings():
             source, target = ring.positions[:, None] % self.slots, ring.positions[:, None] % slots
-            times[target, ring.writers] = self.times[source, ring.writers]
-            values[target, ring.columns] = self.values[source, ring.columns]
+            _copy(self.times, source, times, target, ring.writers)
+            _copy(self.values, source, values, target, ring.columns)
         self.values, self.times, self.slots = values, times, slots
+
+    def retain(self, retention_ms: int) -> None:
+        """Another retention from now on, with room for it at once: one append writes to many blocks."""
+        self.retention_ms = retention_ms
+        writers = np.arange(self.writers)
+        oldest = self.times[self.cursor[writers] % self.slots, writers]
+        newest = self.last[writers]
+        full = oldest > newest - retention_ms
+        if full.any():
+            quickest = int(np.argmin(np.where(full, newest - oldest, retention_ms)))
+            self.make_room(int(newest[quickest]), int(oldest[quickest]))
 
     def _rings(self) -> Iterator[_Ring]:
         """Writers that stand at the same position together, with their columns."""
@@ -214,6 +224,16 @@ class _Ring:
     positions: Positions
     writers: Columns
     columns: Columns
+
+
+def _copy(old: NDArray[Any], source: Positions, new: NDArray[Any], target: Positions, columns: Columns) -> None:
+    """Many columns go row by row, which touches no memory but what it copies."""
+    if len(columns) < _MANY_COLUMNS:
+        new[target, columns] = old[source, columns]
+        return
+    part = sliced(columns)
+    for before, after in zip(source[:, 0].tolist(), target[:, 0].tolist(), strict=True):
+        new[after, part] = old[before, part]
 
 
 def write_single(block: Block, columns: Columns, times: Millis, values: Floats) -> Mask:
@@ -247,6 +267,14 @@ def _listed(columns: Columns | slice) -> Columns:
     return np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
 
 
+def sliced(numbers: Columns) -> Columns | slice:
+    """A slice where the numbers run one after another: writing through it is several times faster."""
+    first = int(numbers[0])
+    if int(numbers[-1]) - first == len(numbers) - 1 and bool((np.diff(numbers) == 1).all()):
+        return slice(first, first + len(numbers))
+    return numbers
+
+
 def _wider(array: NDArray, more: int, fill: float) -> NDArray:  # type: ignore[type-arg]
     shape = (*array.shape[:-1], more)
     return np.concatenate([array, np.full(shape, fill, array.dtype)], axis=-1)
@@ -263,6 +291,7 @@ def compact(block: Block, keep: Columns) -> Block:
     fresh.home, fresh.ids, fresh.bad_until = home.astype(np.intp), block.ids[keep].copy(), block.bad_until[keep].copy()
     fresh.reset_at = None if block.reset_at is None else block.reset_at[keep].copy()
     fresh.codes = {name: taken for name, codes in block.codes.items() if (taken := codes[keep]).any()}
+    fresh.narrow = block.narrow
     fresh.values = np.zeros((fresh.slots, len(keep)), block.values.dtype)
     fresh.times = np.full((fresh.slots, len(homes)), NEVER, np.int64)
     for ring in fresh._rings():

@@ -53,10 +53,15 @@ def fits(values: Floats) -> Mask:
     return out | np.isnan(values)
 
 
+def shortened(values: Floats) -> Cells:
+    """In four bytes, where numbers lose what does not fit, and NaNs their meaning."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float32)
+
+
 def narrowed(values: Floats) -> Cells:
     """Values that fit, in four bytes."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        cells = values.astype(np.float32)
+    cells = shortened(values)
     odd = np.isnan(values)
     if odd.any():
         cells[odd] = np.nan

@@ -21,9 +21,10 @@ from bot.promql.block import (
     Columns,
     Millis,
     compact,
+    sliced,
     write_single,
 )
-from bot.promql.cells import STALE, Floats, Mask, fits, is_hole, is_marker, narrowed, widened
+from bot.promql.cells import STALE, Floats, Mask, fits, is_hole, is_marker, narrowed, shortened, widened
 from bot.promql.nodes import NAME
 from bot.promql.strings import Pool
 
@@ -178,8 +179,10 @@ class SeriesStore:
         with self.lock:
             self._retention_ms = round(seconds * 1000)
             self._needs = None if needs is None else {name: round(value * 1000) for name, value in needs.items()}
-            for block in self._by_uid.values():
-                block.retention_ms = self._retention_of(block.name)
+            blocks = list(self._by_uid.values())
+        for block in blocks:
+            with self.lock:  # anew for each, so that an append waits for one at most
+                block.retain(self._retention_of(block.name))
 
     def _retention_of(self, name: str) -> int:
         own = self._retention_ms if self._needs is None else self._needs.get(name, self._retention_ms)
@@ -193,19 +196,23 @@ class SeriesStore:
         t_ms = round(t * 1000)
         with self.lock:
             plan = self._plan(writer, ids)
-            self._make_fit(plan, values)
-            odd = bool(np.isnan(values).any())
+            odd = np.count_nonzero(np.isnan(values)) > 0
             marked = odd and bool(is_marker(values).any())
+            small = narrowed(values) if odd else shortened(values)
+            fit = (fits(values) if odd else small == values) | plan.wide
+            if np.count_nonzero(fit) < len(fit):
+                self._make_fit(plan, fit)
             accepted = rejected = 0
             for step in plan.steps:
-                part = values[step.source]
-                if step.block.last[step.writer] < t_ms:
-                    cells = narrowed(part) if odd and step.block.narrow else part
-                    step.block.write(step.writer, t_ms, step.columns, cells, step.missing)
+                block = step.block
+                if block.last[step.writer] < t_ms:
+                    cells = (small if block.narrow else values)[step.source]
+                    block.write(step.writer, t_ms, step.columns, cells, step.missing)
                     if marked:
-                        step.block.note_markers(step.columns, part)
-                    accepted += len(part)
+                        block.note_markers(step.columns, cells)
+                    accepted += len(cells)
                 else:
+                    part = values[step.source]
                     done = self._fill(step, t_ms, part)
                     accepted += done
                     rejected += len(part) - done
@@ -219,13 +226,10 @@ class SeriesStore:
             return Appended(accepted, rejected, plan.unknown)
 
     @staticmethod
-    def _make_fit(plan: _Plan, values: Floats) -> None:
+    def _make_fit(plan: _Plan, fit: Mask) -> None:
         """Widens the blocks of values that need it."""
-        fit = fits(values) | plan.wide
-        if fit.all():
-            return
         for step in plan.steps:
-            if not fit[step.source].all() and step.block.narrow:
+            if step.block.narrow and not fit[step.source].all():
                 step.block.broaden()
             plan.wide[step.source] = not step.block.narrow
 
@@ -243,6 +247,18 @@ class SeriesStore:
             rejected = len(ids) - accepted
             self._count(int(times_ms.max(initial=NEVER)), accepted, rejected)
         return Appended(accepted, rejected, unknown)
+
+    def sample_at(self, series: int, t: float) -> float | None:
+        """The sample or stale marker at exactly that time."""
+        with self.lock:
+            place = self._places.get(series)
+            if place is None:
+                return None
+            block, column = self._at(place)
+            slots = np.flatnonzero(block.times[:, block.home[column]] == round(t * 1000))
+            found = block.values[slots, column]
+            found = widened(found[~is_hole(found)])
+            return float(found[-1]) if len(found) else None
 
     def mark_stale(self, t: float, ids: Ids) -> None:
         """These series ended at time t. A series that has a sample at t, or a later one, is left alone."""
@@ -359,7 +375,7 @@ class SeriesStore:
         left = block.home[: block.width] == number
         left[columns] = False
         missing = np.flatnonzero(left)
-        return _Step(block, number, _sliced(columns), _sliced(source), missing if len(missing) else None)
+        return _Step(block, number, sliced(columns), sliced(source), missing if len(missing) else None)
 
     def _knows(self, series: int) -> bool:
         return series in self._places or series in self._unplaced
@@ -573,14 +589,6 @@ def _newest_of(block: Block, column: int) -> int:
         if not is_hole(block.values[slot, column : column + 1])[0]:
             return int(block.times[slot, home])
     return NEVER
-
-
-def _sliced(numbers: Columns) -> Columns | slice:
-    """A slice where the numbers run one after another: writing through it is several times faster."""
-    first = int(numbers[0])
-    if int(numbers[-1]) - first == len(numbers) - 1 and bool((np.diff(numbers) == 1).all()):
-        return slice(first, first + len(numbers))
-    return numbers
 
 
 def _dead_columns(block: Block, edge_ms: int) -> Columns:
