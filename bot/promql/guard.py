@@ -120,13 +120,10 @@ def refuse_unsupported(text: str) -> None:
         word = token.group()
         if token.lastgroup == "skip":
             continue
-        inside = brackets[-1] if brackets else ""
         if word.lower() in {"smoothed", "anchored"} and before == "]":
             raise UnsupportedQueryError(f"unsupported modifier: {word}")
-        if (before, word) in {("<", "/"), (">", "/")} and not inside.startswith("{"):
+        if (before, word) in {("<", "/"), (">", "/")} and "{" not in brackets[-1:]:
             raise UnsupportedQueryError(f"unsupported operator: {before}{word}, which trims histograms")
-        if (word == "(" and before.lower() == "offset") or (inside == "[" and (token["operator"] or word == "(")):
-            raise UnsupportedQueryError("unsupported: arithmetic in durations; write the result, for example [10m]")
         if token["open"]:
             brackets.append(word)
         elif token["close"] and brackets:

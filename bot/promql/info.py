@@ -25,12 +25,11 @@ def enriched(vector: Vector, infos: Vector, selector: Instant) -> Vector:
     rows, labels = [], []
     for row in vector.rows.tolist():
         own = vector.space.labels(row)
-        if not any(matcher.matches_value(own.get(NAME, "")) for matcher in named):
+        if not all(matcher.matches_value(own.get(NAME, "")) for matcher in named):
             found = lenders.get(_identity(own), {}) if any(own.get(name) for name in _IDENTIFYING) else {}
-            lent = _lent(own, found, wanted)
-            if not lent and needed:
+            if not found and needed:
                 continue
-            own = {**own, **lent}
+            own = {**own, **_lent(own, found, wanted)}
         rows.append(row)
         labels.append(own)
     return Vector(Space.of(vector.space.pool, labels), vector.values[rows], None, vector.t)

@@ -16,7 +16,7 @@ import promql_parser as pp
 
 from bot.errors import QueryError, UnsupportedQueryError
 from bot.labels import Matcher, Op
-from bot.promql import guard, nodes
+from bot.promql import durations, guard, nodes
 from bot.promql.nodes import Anchor, At, Card, Instant, Kind, Matching, Node
 from bot.promql.signatures import AGGREGATIONS, EXPERIMENTAL, FUNCTIONS
 
@@ -70,10 +70,15 @@ def parse(text: str, *, experimental: bool = False) -> Expr:
 @lru_cache(maxsize=16_384)  # more than a large configuration has rules: what did not change is not parsed anew
 def _parse(text: str, experimental: bool) -> Expr:
     plain = guard.checked(text)
-    node = _shielded(plain, lambda: _Reader(experimental).convert(_parsed(plain), 0))
+    node = _shielded(plain, lambda: _read(plain, experimental))
     selectors = tuple(_selectors(node, 0, 0, under_absent=False))
     depth = max((selector.depth_seconds for selector in selectors), default=0.0)
     return Expr(text, node.key, nodes.kind_of(node), selectors, depth, node)
+
+
+def _read(plain: str, experimental: bool) -> Node:
+    settled, times = durations.settled(plain)
+    return _Reader(experimental, times).convert(_parsed(settled), 0)
 
 
 def _shielded(text: str, work: Callable[[], Node]) -> Node:
@@ -109,6 +114,8 @@ class _Reader:
     """The parser's tree into ours."""
 
     experimental: bool
+    # What `@ 0`, `@ 1` … stand for, when they do.
+    times: tuple[int, ...]
 
     def need_setting(self, what: str) -> None:
         if not self.experimental:
@@ -125,12 +132,13 @@ class _Reader:
             case pp.StringLiteral():
                 return nodes.text(raw.val)
             case pp.VectorSelector():
-                return _instant(raw)
+                return self.instant(raw)
             case pp.MatrixSelector():
-                return nodes.range_of(_instant(raw.vector_selector), _ms(raw.range))
+                return nodes.range_of(self.instant(raw.vector_selector), _length(raw.range))
             case pp.SubqueryExpr():
                 inner = self.convert(raw.expr, depth + 1)
-                return nodes.subquery(inner, _ms(raw.range), _step(raw.step), _ms(raw.offset), _at(raw.at))
+                step = None if raw.step is None else _length(raw.step)
+                return nodes.subquery(inner, _length(raw.range), step, _offset(raw.offset), self.at(raw.at))
             case pp.UnaryExpr():
                 return nodes.negate(self.convert(raw.expr, depth + 1))
             case pp.Call():
@@ -195,8 +203,11 @@ class _Reader:
             raise QueryError("parse error: expected label selectors only, got vector selector instead")
         given = raw.args[1].matchers.matchers if len(raw.args) > 1 else []
         matchers = [Matcher(m.name, _op(m.op), m.value) for m in given if m.name != _ANY_INFO]
-        if all(matcher.name != nodes.NAME for matcher in matchers):
+        named = [matcher.op for matcher in matchers if matcher.name == nodes.NAME]
+        if not named:
             matchers.append(Matcher(nodes.NAME, Op.EQUAL, "target_info"))
+        elif all(op in {Op.NOT_EQUAL, Op.NOT_REGEX} for op in named):
+            matchers.append(Matcher(nodes.NAME, Op.REGEX, ".+_info"))
         return nodes.call("info", (self.convert(raw.args[0], depth + 1), nodes.instant(matchers)), "vector")
 
     def aggregate(self, raw: Any, depth: int) -> Node:
@@ -209,18 +220,29 @@ class _Reader:
         modifier = raw.modifier
         without = modifier is not None and modifier.type == pp.AggModifierType.Without
         labels = () if modifier is None else modifier.labels
+        if "" in labels:
+            raise QueryError('parse error: invalid label name for grouping: ""')
         return nodes.aggregate(op, self.convert(raw.expr, depth + 1), param, without=without, labels=labels)
 
+    def instant(self, raw: Any) -> Instant:
+        if raw.matchers.or_matchers:
+            raise UnsupportedQueryError('unsupported: "or" between matchers; write two selectors joined by or')
+        matchers = [Matcher(m.name, _op(m.op), m.value) for m in raw.matchers.matchers]
+        if any(matcher.name == _ANY_INFO for matcher in matchers):
+            raise QueryError("parse error: vector selector must contain at least one non-empty matcher")
+        if raw.name is not None:
+            matchers.append(Matcher(nodes.NAME, Op.EQUAL, raw.name))
+        return nodes.instant(matchers, _offset(raw.offset), self.at(raw.at))
 
-def _instant(raw: Any) -> Instant:
-    if raw.matchers.or_matchers:
-        raise UnsupportedQueryError('unsupported: "or" between matchers; write two selectors joined by or')
-    matchers = [Matcher(m.name, _op(m.op), m.value) for m in raw.matchers.matchers]
-    if any(matcher.name == _ANY_INFO for matcher in matchers):
-        raise QueryError("parse error: vector selector must contain at least one non-empty matcher")
-    if raw.name is not None:
-        matchers.append(Matcher(nodes.NAME, Op.EQUAL, raw.name))
-    return nodes.instant(matchers, _ms(raw.offset), _at(raw.at))
+    def at(self, modifier: Any) -> At:
+        if modifier is None:
+            return None
+        if modifier.type == pp.AtModifierType.Start:
+            return Anchor.START
+        if modifier.type == pp.AtModifierType.End:
+            return Anchor.END
+        seconds: float = modifier.at.timestamp()
+        return self.times[round(seconds)] if self.times else round(seconds * 1000)
 
 
 def _op(raw: Any) -> Op:
@@ -232,23 +254,20 @@ def _op(raw: Any) -> Op:
     return Op.REGEX if raw == pp.MatchOp.Re else Op.NOT_REGEX
 
 
-def _ms(value: timedelta | None) -> int:
-    return 0 if value is None else value // timedelta(milliseconds=1)
+def _ms(value: timedelta) -> int:
+    if abs(value.total_seconds()) > durations.MAX_SECONDS:
+        raise QueryError("parse error: duration out of range")
+    return value // timedelta(milliseconds=1)
 
 
-def _step(value: timedelta | None) -> int | None:
-    return None if value is None else _ms(value)
+def _length(value: timedelta | None) -> int:
+    if value is None or value <= timedelta():
+        raise QueryError("parse error: duration must be greater than 0")
+    return _ms(value)
 
 
-def _at(modifier: Any) -> At:
-    if modifier is None:
-        return None
-    if modifier.type == pp.AtModifierType.Start:
-        return Anchor.START
-    if modifier.type == pp.AtModifierType.End:
-        return Anchor.END
-    seconds: float = modifier.at.timestamp()
-    return round(seconds * 1000)
+def _offset(value: timedelta | None) -> int:
+    return 0 if value is None else _ms(value)
 
 
 def _selectors(node: Node, range_ms: int, above_ms: int, *, under_absent: bool) -> Iterator[Selector]:
