@@ -251,8 +251,7 @@ class Pager:
             sys.executable,
             "-P",
             "-m",
-            "bot.watcher",
-            "--check",
+            "bot.checker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -1,21 +1,17 @@
 """The child process: scrapes, evaluates, renders. May be killed at any moment; owns nothing that lasts.
 
 Reads requests on standard input and writes updates, heartbeats and replies on standard output, one JSON object a line.
-Ends when its input ends. With `--check` it only judges a configuration given on standard input.
+Ends when its input ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
-import resource
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
@@ -26,7 +22,8 @@ from pydantic import ValidationError
 
 from bot import garbage, logs, telemetry
 from bot.agents.model import registry_series
-from bot.config import Config, check, load
+from bot.config import Config, load
+from bot.confinement import MEMORY_BYTES, confine
 from bot.errors import AgentpagerError, QueryError
 from bot.incidents.model import Incident
 from bot.joint import Heartbeat, Reply, Request, decode, encode
@@ -51,7 +48,6 @@ from bot.sources import Sources
 
 log = structlog.get_logger()
 
-MEMORY_BYTES = 8 << 30  # address space of this process: the child dies, never the pager
 _PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has read
 _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
@@ -330,30 +326,10 @@ async def run(joint_out: int) -> None:
             task.add_done_callback(answering.discard)
 
 
-def check_only() -> None:
-    """Findings of the configuration on standard input, as JSON on standard output."""
-    findings = check(Sources.from_json(json.loads(sys.stdin.read())))
-    sys.stdout.write(json.dumps([asdict(finding) for finding in findings]))
-
-
-def _confine() -> None:
-    """Limits on memory, first to go when the machine runs out of it, and no life without the pager."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the pager decides when to end
-    if sys.platform == "linux":
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write("500")
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def main() -> None:
-    _confine()
+    confine()
     logs.set_up("watcher")
     sys.setswitchinterval(_SWITCH_SECONDS)
-    if "--check" in sys.argv[1:]:
-        check_only()
-        return
     joint_out = os.dup(1)
     os.dup2(2, 1)  # whatever prints must not write into the joint
     try:
