@@ -6,6 +6,7 @@ unchanged layout costs a list comparison and one float() per changed value; anyt
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -86,6 +87,11 @@ class Layout:
             self._memory = None
             reading = self._in_full(lines, dialect)
         return reading
+
+    @property
+    def remembers(self) -> bool:
+        """The next body may turn out to be little work."""
+        return self._memory is not None
 
     def forget(self) -> None:
         """The next body is read in full and its series are looked up again."""
@@ -200,7 +206,7 @@ def _remember(
     kept = {entry.line for entry in stored}
     dropped = [entry for entry in page.samples if entry.line not in kept]
     for row, entry in enumerate([*stored, *dropped]):
-        prefixes[entry.line - 1] = entry.prefix
+        prefixes[entry.line - 1] = sys.intern(entry.prefix)  # a fleet of equal agents keeps one copy
         rows[entry.line - 1] = row
     raw = np.concatenate([values, np.zeros(len(dropped))])
     return _Memory(dialect, lines, prefixes, rows, raw, target, ids, unwanted)

@@ -50,6 +50,7 @@ class Scraper:
         self._on_scraped = on_scraped
         self._clock = clock
         self._monotonic = monotonic
+        self._turns = asyncio.Semaphore(1)
         self._running: dict[str, _Running] = {}
         self._client: Client | None = None
         self._discovery: Discovery | None = None
@@ -118,7 +119,7 @@ class Scraper:
         for key, spec in wanted.items():
             running = self._running.get(key)
             if running is None:
-                target = ScrapedTarget(spec, self._store, self._client, self._clock, self._monotonic)
+                target = ScrapedTarget(spec, self._store, self._client, self._clock, self._monotonic, self._turns)
                 self._running[key] = self._start(target)
             elif running.target.spec != spec:
                 running.task.cancel()

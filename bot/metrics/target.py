@@ -82,6 +82,8 @@ class ScrapedTarget:
     client: Client
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    # Shared by all targets, see `_wait_for_turn`.
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     health: Health = field(default_factory=Health)
     layout: Layout = field(init=False)
     # Series of the last scrape that took its time: they go stale when they vanish.
@@ -108,6 +110,7 @@ class ScrapedTarget:
         begun = self.monotonic()
         try:
             answer = await self._fetch()
+            await self._wait_for_turn()
             reading = await self._read(answer)
         except RemoteError as error:
             self._write_failure(at, begun, str(error))
@@ -138,6 +141,13 @@ class ScrapedTarget:
             timeout_seconds=spec.timeout_seconds,
             max_bytes=spec.naming.limits.body_size,
         )
+
+    async def _wait_for_turn(self) -> None:
+        """One page in full per turn of the loop: the first pages of a fleet, all there at once, stop no heartbeat."""
+        self._look_up_again_if_forgotten()
+        if not self.layout.remembers:
+            async with self.turns:
+                await asyncio.sleep(0)
 
     async def _read(self, answer: Answer) -> Reading:
         self._look_up_again_if_forgotten()
