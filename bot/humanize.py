@@ -47,12 +47,14 @@ def humanize_duration(seconds: float) -> str:
     if abs(seconds) < 1:
         return _scaled_up(seconds) + "s"
     sign = "-" if seconds < 0 else ""
-    whole = int(abs(seconds))
+    whole = min(int(abs(seconds)), 1 << 63)
+    # What 64 bits cannot hold comes out as their lowest number, every part of it with a sign: so it does in Prometheus.
+    low = "-" if whole == 1 << 63 else ""
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     if days:
-        return f"{sign}{days}d {hour}h {minute}m {second}s"
+        return f"{sign}{low}{days}d {low}{hour}h {low}{minute}m {low}{second}s"
     if hours:
         return f"{sign}{hour}h {minute}m {second}s"
     if minutes:

@@ -31,9 +31,11 @@ def aggregate(node: Aggregate, vector: Vector, param: float | str | None, notes:
         case "limitk", float():
             return _first(vector, groups, _whole(param))
         case "limit_ratio", float():
-            return _sampled(vector, param, notes)
+            if notes is not None and abs(param) > 1:
+                notes.bad_ratio_of(node, param, float(np.sign(param)))
+            return _sampled(vector, param)
         case "quantile", float() if notes is not None and not 0 <= param <= 1:
-            notes.bad_quantile(param)
+            notes.bad_quantile_of(node, param)
     ids, values = _present(vector, groups)
     sizes = np.bincount(ids, minlength=groups.count)
     out = _reduced(node.op, values, ids, groups, sizes, param)
@@ -83,7 +85,8 @@ def _extreme(values: Floats, ids: Index, count: int, *, largest: bool) -> Floats
 
 
 def _quantile(q: float, values: Floats, ids: Index, sizes: Index) -> Floats:
-    order = np.lexsort((np.where(np.isnan(values), -np.inf, values), ids))
+    odd = np.isnan(values)
+    order = np.lexsort((~odd, np.where(odd, -np.inf, values), ids))
     starts = np.cumsum(sizes) - sizes
     depth = int(sizes.max(initial=0))
     table = np.full((depth, len(sizes)), np.nan)
@@ -121,15 +124,13 @@ def _kept(vector: Vector, rows: Index) -> Vector:
     return Vector(vector.space, vector.values, present, vector.t, rows)
 
 
-def _sampled(vector: Vector, ratio: float, notes: Notes | None) -> Vector:
+def _sampled(vector: Vector, ratio: float) -> Vector:
     """limit_ratio: a series is in or out by the hash of its labels, whatever else there is."""
     if not len(vector.rows):
         return vector
     if np.isnan(ratio):
         raise QueryError("Ratio value is NaN", "execution")
     capped = min(max(ratio, -1.0), 1.0)
-    if notes is not None and capped != ratio:
-        notes.bad_ratio(ratio, capped)
     if capped == 0:
         return vector.where(np.zeros(vector.space.size, np.bool_))
     share = vector.space.derive("hash", lambda: np.array([_share(row) for row in _labels_of(vector.space)]))
@@ -156,8 +157,9 @@ def _count_values(vector: Vector, labels: frozenset[str], *, without: bool, labe
     rows = vector.rows
     space = vector.space.take(rows)
     pool = space.pool
-    distinct, inverse = np.unique(vector.values[rows], return_inverse=True)
-    codes = pool.encode(format_value(value) for value in distinct.tolist())[inverse]
+    # By their bits: a negative zero is written otherwise than zero.
+    distinct, inverse = np.unique(vector.values[rows].view(np.int64), return_inverse=True)
+    codes = pool.encode(format_value(value) for value in distinct.view(np.float64).tolist())[inverse]
     marked = Space(pool, space.size, {**space.columns, label: codes})
     groups = marked.group(labels if without else labels | {label}, without=without)
     return Vector(groups.space, np.bincount(groups.ids, minlength=groups.count).astype(np.float64), None, vector.t)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from bot.errors import QueryError
-from bot.labels import Op
+from bot.labels import Matcher, Op
 from bot.promql import aggregate, binary, histogram, maths, nodes, over_time, rate, relabel
 from bot.promql import select as selecting
 from bot.promql.block import Block
@@ -527,15 +527,22 @@ def _texts(args: tuple[Node, ...]) -> list[str]:
     return [arg.value for arg in args if isinstance(arg, nodes.Text)]
 
 
+def _takes_away(matcher: Matcher, filled: set[str]) -> bool:
+    denies = matcher.op in {Op.NOT_EQUAL, Op.NOT_REGEX}
+    return matcher.name not in filled or (denies and matcher.matches_value(""))
+
+
 def _pinned_labels(arg: Node) -> dict[str, str]:
     """The labels absent() can know. Of two matchers on one name the second spoils what the first pinned, but for an
-    equality after something else, which pins it still: Prometheus goes through them like this."""
+    equality after something else, which pins it still: Prometheus goes through them like this, after its storage has
+    put those that only take series away behind the others."""
     selector = arg.selector if isinstance(arg, Range) else arg
     if not isinstance(selector, Instant):
         return {}
     pinned: dict[str, str] = {}
     done: set[str] = set()
-    for matcher in selector.matchers:
+    filled = {matcher.name for matcher in selector.matchers if not matcher.matches_value("")}
+    for matcher in sorted(selector.matchers, key=lambda matcher: _takes_away(matcher, filled)):
         if matcher.name == NAME:
             continue
         if matcher.op is Op.EQUAL and matcher.name not in done:

@@ -34,24 +34,24 @@ def histogram_quantile(q: float, vector: Vector, notes: Notes | None = None) -> 
     if notes is not None and not 0 <= q <= 1:
         notes.bad_quantile(q)
 
-    def quantiles(table: Floats, edges: Floats, depth: Index, names: Callable[[Mask], list[str]]) -> Floats:
+    def quantiles(table: Floats, edges: Floats, depth: Index) -> Floats:
         if 0 <= q <= 1:
             bent = _make_monotonic(table)
-            # A histogram that is too short, or not closed, has no quantile that the mending could change.
+            # A histogram that is too short, empty or not closed has no quantile that the mending could change.
             if notes is not None and bent is not None:
-                closed = np.isposinf(edges[depth - 1, np.arange(table.shape[1])])
-                for name in names(bent & closed):
-                    notes.mended_histogram(name)
+                at = np.arange(table.shape[1])
+                if (bent & np.isposinf(edges[depth - 1, at]) & (table[depth - 1, at] != 0)).any():
+                    notes.mended_histogram()
         return _quantile(q, table, edges, depth)
 
     return _each(vector, quantiles, notes)
 
 
 def histogram_fraction(lower: float, upper: float, vector: Vector, notes: Notes | None = None) -> Vector:
-    return _each(vector, lambda table, edges, depth, _: _fraction(lower, upper, table, edges, depth), notes)
+    return _each(vector, lambda table, edges, depth: _fraction(lower, upper, table, edges, depth), notes)
 
 
-Reckon = Callable[[Floats, Floats, Index, Callable[[Mask], list[str]]], Floats]
+Reckon = Callable[[Floats, Floats, Index], Floats]
 
 
 def _each(vector: Vector, reckon: Reckon, notes: Notes | None) -> Vector:
@@ -70,11 +70,7 @@ def _each(vector: Vector, reckon: Reckon, notes: Notes | None) -> Vector:
     if len(rows):
         present[ids] = True
         histograms, table, edges, depth = _table(ids, bounds, vector.values[rows])
-
-        def names(which: Mask) -> list[str]:
-            return sorted({space.labels(row).get(NAME, "") for row in histograms[which].tolist()})
-
-        out[histograms] = reckon(table, edges, depth, names)
+        out[histograms] = reckon(table, edges, depth)
     return Vector(space.without_name(), out, None if present.all() else present, vector.t)
 
 
@@ -90,20 +86,23 @@ def _layout(vector: Vector) -> _Layout:
     space = vector.space
     groups = space.group(frozenset({"le"}), without=True, keep_name=True)
     codes = space.columns.get("le")
-    bounds = np.full(space.size, np.nan)
+    bounds, good = np.full(space.size, np.nan), np.zeros(space.size, np.bool_)
     if codes is not None:
         distinct, inverse = np.unique(codes, return_inverse=True)
-        bounds = np.array([_bound(text) for text in space.pool.texts(distinct.tolist())])[inverse]
-    rows = np.flatnonzero(~np.isnan(bounds))
+        found = [_bound(text) for text in space.pool.texts(distinct.tolist())]
+        bounds = np.array(found, np.float64)[inverse]  # None becomes NaN
+        good = np.array([bound is not None for bound in found])[inverse]
+    rows = np.flatnonzero(good)
+    # NaN is a bound to Prometheus. It comes last, so that such a histogram is not closed.
     rows = rows[np.lexsort((bounds[rows], groups.ids[rows]))]
     return _Layout(rows, bounds[rows], groups)
 
 
-def _bound(text: str) -> float:
+def _bound(text: str) -> float | None:
     try:
-        return float(text) if _BOUND.fullmatch(text) else np.nan
+        return float(text) if _BOUND.fullmatch(text) else None
     except ValueError:
-        return np.nan
+        return None
 
 
 def _table(ids: Index, bounds: Floats, values: Floats) -> tuple[Index, Floats, Floats, Index]:

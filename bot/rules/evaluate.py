@@ -214,17 +214,20 @@ class GroupState:
         except Exception as error:  # noqa: BLE001 - one bad rule never stops the round; it is shown as failing
             health.error = f"{type(error).__name__}: {error}"
         else:
-            health.error = ""
-            if not early:
-                self._write(t, slot.rule)
+            health.error = "" if early else self._write(t, slot.rule)
         health.seconds = self._stopwatch() - began
 
-    def _write(self, t: float, rule: AlertingRule | RecordingRule) -> None:
+    def _write(self, t: float, rule: AlertingRule | RecordingRule) -> str:
+        """What is wrong with it: another rule has written such a series in this round."""
         samples = rule.series()
         stale = rule.written.without(samples.lines)
-        if samples or stale:
-            self._record(t, samples, stale)
         rule.written = samples.lines
+        try:
+            if samples or stale:
+                self._record(t, samples, stale)
+        except QueryError as error:
+            return str(error)
+        return ""
 
     def _write_failing(self, t: float) -> None:
         values = np.zeros(len(self._failing.lines))

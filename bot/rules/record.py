@@ -6,21 +6,28 @@ The rules make `Lines` once and hand them over each round with new values; whoev
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from struct import pack
 from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.errors import QueryError
 from bot.labels import Labels
+from bot.promql.floats import format_short
 from bot.promql.store import SeriesStore
 
 Sample = tuple[Labels, float]
 Floats = NDArray[np.float64]
+_TWICE = "duplicate sample for timestamp {}; overrides not allowed: existing {}, new value {}"
 _UNKNOWN = -2  # never asked the store; -1 is its answer for what nobody wants
 
 
 class Recorder(Protocol):
-    """Takes series into the store. `stale` are series that end here."""
+    """Takes series into the store. `stale` are series that end here.
+
+    Raises QueryError after everything is done if a series has another sample at that time already.
+    """
 
     def __call__(self, t: float, samples: Sequence[Sample], stale: Sequence[Labels]) -> None: ...
 
@@ -89,23 +96,36 @@ class StoreRecorder:
         self._store = store
 
     def __call__(self, t: float, samples: Sequence[Sample], stale: Sequence[Labels]) -> None:
+        refused = False
         if isinstance(samples, Samples):
-            self._append(t, samples)
+            refused = self._append(t, samples)
         elif samples:
             ids = np.array([self._store.intern(labels) for labels, _ in samples], np.int64)
             values = np.array([value for _, value in samples], np.float64)
             self._store.append_at(ids, np.full(len(ids), t), values)
         if stale:
             self._store.mark_stale(t, np.array([self._store.intern(labels) for labels in stale], np.int64))
+        if refused:
+            self._complain(t, samples)
 
-    def _append(self, t: float, samples: Samples) -> None:
+    def _complain(self, t: float, samples: Sequence[Sample]) -> None:
+        """A sample that is there already is none to complain about when it has the same value."""
+        for labels, value in samples:
+            there = self._store.sample_at(self._store.intern(labels), t)
+            if there is not None and pack("d", there) != pack("d", value):
+                raise QueryError(_TWICE.format(round(t * 1000), format_short(there), format_short(value)), "execution")
+
+    def _append(self, t: float, samples: Samples) -> bool:
+        """Whether some were not taken."""
         lines = samples.lines
         if lines.ids is None or lines.epoch != self._store.epoch:
             self._look_up(lines, known=lines.ids is None)
         assert lines.ids is not None
-        if self._store.append(lines.writer, t, lines.ids, samples.values).unknown:
+        done = self._store.append(lines.writer, t, lines.ids, samples.values)
+        if done.unknown:
             self._look_up(lines, known=False)
-            self._store.append(lines.writer, t, lines.ids, samples.values)
+            done = self._store.append(lines.writer, t, lines.ids, samples.values)
+        return done.rejected > 0
 
     def _look_up(self, lines: Lines, *, known: bool) -> None:
         """With `known`, only the ids that the store has not given yet."""

@@ -65,7 +65,7 @@ RECORDED = (
     "time()",
     "r:one + 1",
     "ALERTS",
-    "max_over_time(r:one[{window}])",
+    "max_over_time(r:one[90s])",  # no sample of a rule lies at the edge
     "m > 2",
     "5",
     "sum without (instance) (m)",
@@ -80,6 +80,8 @@ LABELS = (
     ("instance", "{{ $labels.instance | toUpper }}x"),
     ("site", "{{ $externalLabels.site }}"),
     ("broken", "{{ $labels.job | humanize }}"),
+    ("empty", "{{ $labels.nope }}"),
+    ("job", "{{ $labels.nope }}"),
 )
 # The subset of Go's templates that rules may use (docs/rules.md).
 TEXTS = (
@@ -117,7 +119,6 @@ class Writer:
     def __init__(self, seed: str, *, old: bool) -> None:
         self.chance = Random(f"rules.{seed}")
         self.old = old
-        self.free = ["r:two", "r:one"]  # names to record, each once
 
     def files(self) -> Files:
         groups = [self.group(number) for number in range(self.chance.choice([1, 1, 2]))]
@@ -183,8 +184,9 @@ class Writer:
 
     def rule(self, number: int, place: int) -> dict[str, Any]:
         chance = self.chance
-        if self.free and chance.random() < 0.25:
-            rule: dict[str, Any] = {"record": self.free.pop(), "expr": self.expr(RECORDED)}
+        if chance.random() < 0.25:
+            # Now and then two rules write the same series.
+            rule: dict[str, Any] = {"record": chance.choice(["r:one", "r:two"]), "expr": self.expr(RECORDED)}
             if chance.random() < 0.3:
                 rule["labels"] = dict([chance.choice([("job", "new"), ("made", "yes"), ("job", ""), ("instance", "")])])
             return rule

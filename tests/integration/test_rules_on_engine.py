@@ -84,6 +84,31 @@ def test_a_rule_sees_what_an_earlier_rule_of_its_group_recorded_in_the_same_roun
     assert found == [("Hot", "a"), ("Meta", "a")]
 
 
+def test_of_two_rules_that_write_different_values_into_one_series_the_second_fails(store):
+    group = group_on(
+        store,
+        {"record": "most", "expr": "max(heat)"},
+        {"record": "most", "expr": "max(heat) + 0"},
+        {"record": "most", "expr": "max(heat) * 2"},
+    )
+    scrape(store, NOW, heat=7)
+    (failure,) = group.evaluate(NOW).failures
+    assert (failure.index, failure.rule) == (2, "most")
+    assert failure.message == (
+        f"duplicate sample for timestamp {NOW.timestamp() * 1000:.0f}; overrides not allowed: existing 7, new value 14"
+    )
+
+
+def test_a_rule_may_not_go_on_with_a_series_that_an_earlier_rule_has_just_ended(store):
+    group = group_on(store, {"record": "most", "expr": "heat < 5"}, {"record": "most", "expr": "heat > 5"})
+    scrape(store, NOW, heat=1)
+    assert group.evaluate(NOW).failures == ()
+    scrape(store, after(1), heat=7)
+    (failure,) = group.evaluate(after(1)).failures
+    assert "existing NaN, new value 7" in failure.message
+    assert group.evaluate(after(2)).failures == ()
+
+
 def test_a_rule_that_errors_is_a_series_that_the_built_in_alert_sees(store):
     group = group_on(
         store,

@@ -61,7 +61,7 @@ COUNTER = "PromQL info: metric might not be a counter, name does not end in _tot
             [
                 "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
                 "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) "
-                'for metric name "h_bucket"'
+                'for metric name ""'
             ],
         ),
         (
@@ -77,6 +77,15 @@ COUNTER = "PromQL info: metric might not be a counter, name does not end in _tot
             ["PromQL warning: ratio value should be between -1 and 1, got -2, capping to -1"],
             [],
         ),
+        (
+            "limit_ratio(2, missing)",
+            ["PromQL warning: ratio value should be between -1 and 1, got 2, capping to 1"],
+            [],
+        ),
+        # Every step of a subquery counts, the values farthest out are told, each way.
+        ("(quantile(time(), jobs))[1m:20s]", [QUANTILE + "120"], []),
+        ("(quantile(100 - time(), jobs))[1m:20s]", [QUANTILE + "20", QUANTILE + "-20"], []),
+        ("quantile(2, jobs) + quantile(3, jobs)", [QUANTILE + "2", QUANTILE + "3"], []),
     ],
 )
 def test_remarks(engine, text, warnings, infos):

@@ -285,6 +285,17 @@ def test_severity_none_stays_inside(group_of, answers, written):
     ]
 
 
+def test_a_label_that_comes_to_nothing_has_its_templates_text_in_alerts(group_of, answers, written):
+    labels = {"severity": "critical", "floor": "{{ $labels.floor }}", "none": ""}
+    group = group_of(rule(labels=labels, **{"for": "0s"}))
+    answers.result["heat > 5"] = ROOM
+    (alert,) = group.evaluate(NOW).alerts
+    assert "floor" not in alert.labels
+    shown = {"alertname": "Hot", "room": "a", "severity": "critical", "floor": "{{ $labels.floor }}"}
+    assert written.named("ALERTS") == [(NOW.timestamp(), {**shown, "alertstate": "firing"}, 1.0)]
+    assert [labels for _, labels, _ in written.named("ALERTS_FOR_STATE")] == [shown]
+
+
 def test_alerts_are_written_as_series_and_end_with_a_stale_marker(group_of, answers, written):
     group = group_of(rule(**{"for": "1m"}))
     answers.result["heat > 5"] = ROOM

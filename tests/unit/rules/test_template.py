@@ -23,6 +23,7 @@ def render(source, value=0.381):
         ),
         ("{{ $value | humanizePercentage }} {{ humanizePercentage $value }}", "38.1% 38.1%"),
         ('{{ 1234567.0 | humanize }} {{ humanize "2048" }} {{ humanize1024 2048 }}', "1.235M 2.048k 2ki"),
+        ("{{ humanizeDuration -1e20 }}", "--106751991167300d -15h -30m -8s"),
         ("{{ humanizeDuration 3725 }} {{ 0 | humanizeTimestamp }}", "1h 2m 5s 1970-01-01 00:00:00 +0000 UTC"),
         (
             '{{ printf "%.2f|%5.1f|%-6s|%q|%d|%v|%%|%+d|%05d" $value 1.26 "ab" $labels.job 5 true 3 42 }}',
