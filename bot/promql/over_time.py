@@ -88,12 +88,13 @@ def resets(seen: Window) -> Answer:
 
 
 def quantile_over_time(q: float, seen: Window) -> Answer:
-    # NaN counts as the smallest value; cells that are no samples go to the far end.
-    ranked = np.where(np.isnan(seen.values), -np.inf, seen.values)
+    # NaN counts as the smallest value, below negative infinity; cells that are no samples go to the far end.
+    odd = np.isnan(seen.values)
+    ranked = np.where(odd, -np.inf, seen.values)
     order = np.argsort(np.where(seen.inside, ranked, np.inf), axis=0, kind="stable")
-    if not seen.full:
+    if not seen.full or odd.any():
         # An infinite sample ties with the filler: samples first.
-        order = np.lexsort((np.where(seen.inside, ranked, np.inf), ~seen.inside), axis=0)
+        order = np.lexsort((~odd, np.where(seen.inside, ranked, np.inf), ~seen.inside), axis=0)
     values = np.take_along_axis(seen.values, order, 0)
     return quantile(q, values, seen.counts), _some(seen)
 

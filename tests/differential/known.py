@@ -66,6 +66,10 @@ def _predicted_at_the_first_step_only(question: Question, _ours: Answer, _theirs
     return "predict_linear" in question.query.all_tags and pinned
 
 
+def _several_compared(_question: Question, ours: Answer, theirs: Answer) -> bool:
+    return "multiple matches for labels" in ours.message and not theirs.error
+
+
 SPREADS = frozenset({"stddev", "stdvar", "stddev_over_time", "stdvar_over_time"})
 MEANS = frozenset({"avg", "avg_over_time", "sum", "sum_over_time"})
 
@@ -152,8 +156,15 @@ DIFFERENCES = (
         "fraction-below-the-first",
         (3, 6),
         "recognised",
-        "histogram_fraction of a part of the lowest bucket, which has no lower bound, was NaN.",
+        "histogram_fraction of a part of the lowest bucket, which had no lower bound, was NaN.",
         _nan_of(frozenset({"histogram_fraction"})),
+    ),
+    Difference(
+        "several-to-one",
+        (3, 9),
+        "recognised",
+        "A comparison fails when several of the left side meet the same one, whether or not more than one passes.",
+        _several_compared,
     ),
     Difference(
         "denormal",
