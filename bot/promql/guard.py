@@ -120,8 +120,10 @@ def refuse_unsupported(text: str) -> None:
         word = token.group()
         if token.lastgroup == "skip":
             continue
-        if word.lower() in {"smoothed", "anchored"} and before == "]":
-            raise UnsupportedQueryError(f"unsupported modifier: {word}")
+        if word.lower() in {"smoothed", "anchored"}:
+            if before == "]":
+                raise UnsupportedQueryError(f"unsupported modifier: {word}")
+            raise UnsupportedQueryError(f'unsupported as a name: {word}; write it in quotes, as in {{"{word}"}}')
         if (before, word) in {("<", "/"), (">", "/")} and "{" not in brackets[-1:]:
             raise UnsupportedQueryError(f"unsupported operator: {before}{word}, which trims histograms")
         if token["open"]:

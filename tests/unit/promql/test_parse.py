@@ -91,6 +91,7 @@ def test_a_selector_without_a_pinned_name_has_none():
         ("x offset range()", "range()"),
         ("rate(x[5m] smoothed)", "smoothed"),
         ("increase(x[5m] anchored)", "anchored"),
+        ("sum(smoothed)", 'write it in quotes, as in {"smoothed"}'),
         ("x </ 3", "</"),
         ("x >/ 3", ">/"),
         ('{a="1" or b="2"}', '"or" between matchers'),
