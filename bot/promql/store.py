@@ -26,6 +26,7 @@ from bot.promql.block import (
 )
 from bot.promql.cells import STALE, Floats, Mask, fits, is_hole, is_marker, narrowed, shortened, widened
 from bot.promql.nodes import NAME
+from bot.promql.places import Places
 from bot.promql.strings import Pool
 
 Ids = NDArray[np.int64]
@@ -93,7 +94,7 @@ class SeriesStore:
         self._next_id = 0
         self._id_of: dict[bytes, int] = {}
         self._unplaced: dict[int, bytes] = {}  # keys of series that have no column yet; of others, columns tell
-        self._places: dict[int, int] = {}
+        self._places = Places()
         self._by_uid: dict[int, Block] = {}
         self._versions: dict[str, int] = {}
         self._writers: dict[str, _Writer] = {}
@@ -146,7 +147,7 @@ class SeriesStore:
     def _key(self, series: int) -> bytes:
         """Raises KeyError when the id has been forgotten."""
         place = self._places.get(series)
-        if place is None:
+        if place < 0:
             return self._unplaced[series]
         block, column = self._at(place)
         packed = array("I")
@@ -252,7 +253,7 @@ class SeriesStore:
         """The sample or stale marker at exactly that time."""
         with self.lock:
             place = self._places.get(series)
-            if place is None:
+            if place < 0:
                 return None
             block, column = self._at(place)
             slots = np.flatnonzero(block.times[:, block.home[column]] == round(t * 1000))
@@ -267,7 +268,7 @@ class SeriesStore:
             parts: dict[tuple[int, int], tuple[Block, list[int]]] = {}
             for series in np.asarray(ids, np.int64).tolist():
                 place = self._places.get(series)
-                if place is not None:
+                if place >= 0:
                     block, column = self._at(place)
                     parts.setdefault((block.uid, int(block.home[column])), (block, []))[1].append(column)
             for (_, number), (block, columns) in parts.items():
@@ -340,7 +341,7 @@ class SeriesStore:
         return plan
 
     def _make_plan(self, known: _Writer, ids: Ids) -> _Plan:
-        places = np.fromiter((self._places.get(series, -1) for series in ids.tolist()), np.int64, len(ids))
+        places = np.fromiter((self._places.get(series) for series in ids.tolist()), np.int64, len(ids))
         unknown = 0
         for index in np.flatnonzero(places < 0).tolist():
             series = int(ids[index])
@@ -410,7 +411,8 @@ class SeriesStore:
         return block
 
     def _place(self, series: int, block: Block, column: int) -> int:
-        place = self._places[series] = block.uid << _COLUMN_BITS | column
+        place = block.uid << _COLUMN_BITS | column
+        self._places.put(series, place)
         return place
 
     def _append_own(self, ids: Ids, times_ms: Millis, values: Floats) -> int:
@@ -418,7 +420,7 @@ class SeriesStore:
         parts: dict[int, tuple[Block, list[int], list[int]]] = {}
         for row, (series, t_ms) in enumerate(zip(ids.tolist(), times_ms.tolist(), strict=True)):
             place = self._places.get(series)
-            block, column = self._at(self._settle(series, None) if place is None else place)
+            block, column = self._at(self._settle(series, None) if place < 0 else place)
             if not block.single[block.home[column]]:
                 if _newest_of(block, column) >= t_ms:
                     continue
@@ -537,7 +539,7 @@ class SeriesStore:
             return
         for series in gone:
             self._id_of.pop(self._key(series), None)
-            self._places.pop(series, None)
+            self._places.drop(series)
             self._unplaced.pop(series, None)
         self.epoch += 1
 

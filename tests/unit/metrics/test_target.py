@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from bot.errors import RemoteError
@@ -211,3 +213,18 @@ async def test_targets_as_prometheus_shows_them(bench):
         "scrapeInterval": "15s",
         "scrapeTimeout": "5s",
     }
+
+
+async def test_between_the_first_pages_of_a_fleet_the_loop_sees_to_others():
+    turns, read = asyncio.Semaphore(1), []
+    fleet = [Bench() for _ in range(20)]
+    for bench in fleet:
+        bench.target.turns = turns
+        bench.target.layout.intern = lambda labels, bench=bench: read.append(id(bench)) or bench.store.intern(labels)
+    scrapes = [asyncio.create_task(bench.scrape(b"x 1\n")) for bench in fleet]
+    most = 0
+    while not all(scrape.done() for scrape in scrapes):
+        before = len(set(read))
+        await asyncio.sleep(0)
+        most = max(most, len(set(read)) - before)
+    assert (len(set(read)), most) == (20, 1)
