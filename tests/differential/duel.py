@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from .answer import Answer, Key, Points, close, same_order, same_shape, same_values
-from .data import Line, made
+from .data import GRID_MS, SLOTS, Line, made
 from .generator import LABELS, Generator
 from .known import applying, speech_for, taste_for
 from .ours import Ours
@@ -67,10 +67,22 @@ class Duel:
     def word(self, question: Question, ours: Answer, theirs: Answer) -> str:
         if self._equal(question, ours, theirs):
             return "refused" if theirs.error else "same" if theirs.rows else "empty"
+        culprit = self._culprit(Verdict(question, ours, theirs, ""))
         for difference in self._differences:
-            if difference.recognises(question, ours, theirs):
+            if difference.recognises(culprit.question, culprit.ours, culprit.theirs):
                 return difference.name
         return "unstable" if self._unstable(question, ours, theirs) else "different"
+
+    def _culprit(self, whole: Verdict) -> Verdict:
+        """The smallest part of the question, asked alone, that the two do not answer alike."""
+        question = whole.question
+        for node in sorted((node for node in question.query.walk() if node.kind == "vector"), key=lambda one: one.size):
+            part = replace(question, query=node)
+            for asked in (part, _everywhere(part)) if node is not question.query else ():
+                ours, theirs = self.ours.ask(asked), self.peer.ask(asked)
+                if not self._equal(asked, ours, theirs):
+                    return Verdict(asked, ours, theirs, "")
+        return whole
 
     def _equal(self, question: Question, ours: Answer, theirs: Answer) -> bool:
         if not same_shape(ours, theirs) or not same_values(ours, theirs):
@@ -92,6 +104,11 @@ class Duel:
             # A tie may decide whether two series meet under the same labels.
             return any(other.error == ours.error for other in others)
         return bool(others) and explained(ours, theirs, [*others, self.peer.ask(question)])
+
+
+def _everywhere(question: Question) -> Question:
+    """The steps of a subquery are other times than those of the question."""
+    return Question(question.query, -GRID_MS * 240, GRID_MS * (SLOTS + 120), GRID_MS * 3)
 
 
 def ordered_alike(question: Question, ours: Answer, theirs: Answer) -> bool:

@@ -56,6 +56,7 @@ NUMBERS = (
 )
 QUANTILES = ("0.5", "0.9", "0.99", "0", "1", "0.25", "-1", "2", "NaN")
 WINDOWS_MS = (5_000, 15_000, 60_000, 60_000, 300_000, 300_000, 600_000, 1_200_000)
+_STEPS = 20  # of a subquery at most: more only take time
 NAMES = ("job", "instance", "code", "zone", "team", "nope", "__name__", "le")
 
 
@@ -87,9 +88,9 @@ class Generator:
 
     def question(self) -> Question:
         chance = self.chance
-        depth = chance.choice([1, 2, 2, 3, 3, 4])
+        depth = chance.choice([1, 1, 2, 2, 2, 3])
         start = self.instant()
-        if chance.random() < 0.75:
+        if chance.random() < 0.85:
             return Question(self.top(depth), start)
         step = chance.choice([5_000, 15_000, 20_000, 60_000, 125_000] + ([7_777] if not self.speech.old else []))
         return Question(
@@ -213,6 +214,8 @@ class Generator:
             ["c_total", "c_total", "g", "g", "g2", "level", "owner", "lat_bucket", "wild", "alone", "g3", "odd_bucket"]
         )
         matchers = chance.sample(MATCHERS, chance.choice([0, 0, 1, 1, 2])) if picked != "alone" else []
+        if self.speech.old:
+            matchers.sort(key=lambda matcher: "!" in matcher)
         body = "{" + ",".join(matchers) + "}" if matchers else ""
         plain = (q("vector", picked),)
         return q("vector", picked, body, self.moved(), plain=plain)
@@ -228,8 +231,8 @@ class Generator:
             at = " @ " + chance.choice(["start()", "end()", "600", "602.5", "900", "1200", "1450"])
         return offset + at if chance.random() < 0.5 else at + offset
 
-    def window(self, *, extrapolated: bool, least: int = 0) -> str | Dual:
-        ms = self.chance.choice([window for window in WINDOWS_MS if window >= least])
+    def window(self, *, extrapolated: bool, least: int = 0, most: int = WINDOWS_MS[-1]) -> str | Dual:
+        ms = self.chance.choice([window for window in WINDOWS_MS if least <= window <= most])
         if not self.speech.old:
             if self.chance.random() < 0.05:
                 return str(ms // 1000)  # a bare number of seconds
@@ -247,7 +250,8 @@ class Generator:
                 steps |= {"7s": 7_000, "1500ms": 1_500}
             step = chance.choice(list(steps))
             # An older one goes one step too far when the window has none: "short-subquery".
-            window = self.window(extrapolated=extrapolated, least=steps[step] if self.speech.old else 0)
+            least = steps[step] if self.speech.old else 0
+            window = self.window(extrapolated=extrapolated, least=least, most=max(least, _STEPS * steps[step]))
             inner = self.vector(depth - 1)
             if chance.random() < 0.1:
                 inner = q("vector", "vector(", self.scalar(1), ")")
@@ -349,7 +353,10 @@ class Generator:
         return q("vector", f"group{grouping}(", inner, ")", tags="group")
 
     def ranked(self, _depth: int) -> Q:
-        k = self.chance.choice(["1", "2", "3", "5", "0", "-1", "2.9"])
+        chance = self.chance
+        k = chance.choice(
+            ["1", "2", "3", "5", "0", "-1", "2.9", *(["NaN", "1e30", "-Inf"] if chance.random() < 0.1 else [])]
+        )
         name = self.chance.choice(["topk", "bottomk"])
         return q("vector", f"{name}{self.grouping()}({k}, ", self.distinct(), ")", tags="topk")
 
@@ -469,7 +476,8 @@ class Generator:
         if self.chance.random() < 0.5:
             inner = self.selector(self.chance.choice(["missing", "g", "level"]))
         if self.chance.random() < 0.2:
-            return q("vector", "absent_over_time(missing{", ",".join(self.chance.sample(MATCHERS, 2)), "}[5m])")
+            matchers = sorted(self.chance.sample(MATCHERS, 2), key=lambda one: self.speech.old and "!" in one)
+            return q("vector", "absent_over_time(missing{", ",".join(matchers), "}[5m])")
         return q("vector", "absent(", inner, ")")
 
     def histogram(self, depth: int) -> Q:

@@ -3,12 +3,14 @@
 Our engine follows Prometheus 3. `before` is the first version that agrees with it. Every entry says how the difference
 is kept out of the way: the question is put in other words (rewritten), the generator leaves that corner out for such a
 version (avoided), or a difference found is laid to its account (recognised), which is counted and shown.
-Against the newest version only `unstable` and `denormal` are left.
+Of the newest version only those without a version are left. What is recognised is looked for in the smallest part of
+the question that gets different answers.
 """
 
 from __future__ import annotations
 
 import math
+import re  # noqa: TID251 - fixed patterns
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from .generator import Speech
 from .query import Question
 
 ALWAYS = (1 << 30, 0)
+AFTER_3_5 = (3, 6)  # the newest stable one as it is described; a 3.5 is the newest we could ask
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def _only_not_finite(tags: frozenset[str]) -> Callable[[Question, Answer, Answer
     """Such a function is asked, and every value that differs is NaN or infinite in one of the answers."""
 
     def recognises(question: Question, ours: Answer, theirs: Answer) -> bool:
-        if not tags & question.query.all_tags or ours.error or theirs.error:
+        if not tags & question.query.tags or ours.error or theirs.error:
             return False
         left, right = ours.by_labels, theirs.by_labels
         differing = [
@@ -48,22 +51,58 @@ def _only_not_finite(tags: frozenset[str]) -> Callable[[Question, Answer, Answer
 
 
 def _nan_of(tags: frozenset[str]) -> Callable[[Question, Answer, Answer], bool]:
-    """Such a function is asked, and the older one answers NaN, or something with NaN in it is left out."""
+    """Such a function is asked, and wherever the answers differ the older one's is NaN."""
 
     def recognises(question: Question, ours: Answer, theirs: Answer) -> bool:
-        asked = bool(tags & question.query.all_tags) and not ours.error and not theirs.error
-        return asked and (any(value != value for value in theirs.values) or len(theirs.values) != len(ours.values))
+        if not tags & question.query.tags or ours.error or theirs.error or len(ours.values) != len(theirs.values):
+            return False
+        left, right = ours.by_labels, theirs.by_labels
+        return left.keys() == right.keys() and all(
+            math.isnan(other) or close(one, other)
+            for key in left
+            for (_, one), (_, other) in zip(left[key], right[key], strict=True)
+        )
 
     return recognises
 
 
-def _only_with_nan_quantile(question: Question, _ours: Answer, _theirs: Answer) -> bool:
-    return "histogram_quantile" in question.query.all_tags and "NaN" in str(question.query)
+def _only_with_nan_quantile(question: Question, ours: Answer, theirs: Answer) -> bool:
+    """The newer one's answer is NaN throughout, of the same series."""
+    if "histogram_quantile" not in question.query.tags or ours.error or theirs.error:
+        return False
+    return ours.by_labels.keys() == theirs.by_labels.keys() and all(math.isnan(value) for value in ours.values)
 
 
-def _predicted_at_the_first_step_only(question: Question, _ours: Answer, _theirs: Answer) -> bool:
-    pinned = " @ " in str(question.query) or "subquery" in question.query.all_tags
-    return "predict_linear" in question.query.all_tags and pinned
+def _predicted_at_the_first_step_only(question: Question, ours: Answer, theirs: Answer) -> bool:
+    """The older one's first value is right, and stays for all steps."""
+    if "predict_linear" not in question.query.tags or " @ " not in str(question.query) or ours.error or theirs.error:
+        return False
+    left, right = ours.by_labels, theirs.by_labels
+    return right.keys() <= left.keys() and all(close(left[key][0][1], points[0][1]) for key, points in right.items())
+
+
+def _only_the_name_in_a_remark(_question: Question, ours: Answer, theirs: Answer) -> bool:
+    same = ours.by_labels.keys() == theirs.by_labels.keys() and ours.error == theirs.error
+    here, there = ({_NAME_AT_THE_END.sub("", note) for note in answer.notes} for answer in (ours, theirs))
+    return same and here == there and all(map(close, _sorted_values(ours), _sorted_values(theirs)))
+
+
+def _sorted_values(answer: Answer) -> list[float]:
+    return [value for _, points in sorted(answer.rows) for _, value in points]
+
+
+def _parameter_of_the_pinned(question: Question, ours: Answer, theirs: Answer) -> bool:
+    """The first step is right."""
+    pinned = " @ " in str(question.query) and question.step_ms and not ours.error and not theirs.error
+    return bool(pinned and {"quantile", "limit_ratio", "topk"} & question.query.tags)
+
+
+def _whole_number_refused(question: Question, ours: Answer, theirs: Answer) -> bool:
+    return not theirs.error and ours.error == "execution" and _NO_WHOLE_NUMBER.search(ours.message) is not None
+
+
+_NAME_AT_THE_END = re.compile(r"(?<=for monotonicity) .*")
+_NO_WHOLE_NUMBER = re.compile("^Parameter value is NaN$|flows int64$")
 
 
 def _several_compared(_question: Question, ours: Answer, theirs: Answer) -> bool:
@@ -165,6 +204,34 @@ DIFFERENCES = (
         "recognised",
         "A comparison fails when several of the left side meet the same one, whether or not more than one passes.",
         _several_compared,
+    ),
+    Difference(
+        "mended-name",
+        AFTER_3_5,
+        "recognised",
+        "The remark on a mended histogram names no metric; it did in the first step of a query.",
+        _only_the_name_in_a_remark,
+    ),
+    Difference(
+        "no-whole-number",
+        AFTER_3_5,
+        "recognised",
+        "topk of NaN or of what 64 bits cannot hold fails, even if there is nothing to choose from.",
+        _whole_number_refused,
+    ),
+    Difference(
+        "absent-order",
+        (3, 0),
+        "avoided",
+        "absent goes through matchers in the order of the index: those that only take series away come last. An older "
+        "one is asked with that order.",
+    ),
+    Difference(
+        "parameter-of-the-pinned",
+        ALWAYS,
+        "recognised",
+        "An aggregation of a vector pinned by @ has the parameter of each step; Prometheus takes the first one's.",
+        _parameter_of_the_pinned,
     ),
     Difference(
         "denormal",

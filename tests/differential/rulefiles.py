@@ -53,7 +53,7 @@ EXACT = (
     "count(r:one) > 1",
     'label_replace(m > 2, "copy", "$1", "instance", "(.*)")',
     'count_values("v", m) > 1',
-    "topk(1, r:one)",
+    "count(topk(1, r:one)) > 0",
     "-m < -2",
     "bool",
 )

@@ -13,8 +13,8 @@ from differential.peer import binary
 from differential.script import script
 
 pytestmark = pytest.mark.interop
-SETS = 10
-EACH = 2000
+SETS = 8
+EACH = 2500
 
 
 @pytest.fixture(scope="module")
