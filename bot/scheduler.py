@@ -55,6 +55,10 @@ class Ticker:
         trigger = IntervalTrigger(seconds=interval.total_seconds(), timezone=UTC)
         self._scheduler.add_job(self._run, trigger, args=(name, call), id=name, replace_existing=True)
 
+    def at_once(self, name: str) -> None:
+        """Its next run is now, the ones after it each an interval later."""
+        self._scheduler.modify_job(name, next_run_time=SystemClock().now())
+
     def forget(self, name: str) -> None:
         if self._jobs.pop(name, None) is not None:
             self._scheduler.remove_job(name)

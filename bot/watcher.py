@@ -177,6 +177,8 @@ class Watcher:
         self._rounds.follow({name: interval.total_seconds() for name, interval in intervals.items()})
         for name, interval in intervals.items():
             self._ticker.every(interval, f"group {name}", partial(self._rounds.regular, name))
+            if before is not None:  # there are series to judge by, and somebody waits to see what the new rules say
+                self._ticker.at_once(f"group {name}")
 
     def _take_over(self, fresh: dict[str, GroupState], saved: dict[str, Any]) -> None:
         """Runs between evaluations: a group that stays keeps its alerts, one that is gone ends them."""
