@@ -150,7 +150,7 @@ class Generator:
                 q("vector", scalar, " + on(job) ", scalar),
                 q("vector", vector, " and on(job) group_left() ", vector),
                 q("vector", vector, " * on(job) group_left(job) ", vector),
-                q("vector", vector, "[5m]"),
+                q("vector", vector, Dual("[5m]", "[299999ms]")),
                 q("vector", "(", vector, ") offset 5m"),
                 q("vector", '{job=""}'),
                 q("vector", '{__name__="g", __name__="c_total"}'),
@@ -214,8 +214,7 @@ class Generator:
             ["c_total", "c_total", "g", "g", "g2", "level", "owner", "lat_bucket", "wild", "alone", "g3", "odd_bucket"]
         )
         matchers = chance.sample(MATCHERS, chance.choice([0, 0, 1, 1, 2])) if picked != "alone" else []
-        if self.speech.old:
-            matchers.sort(key=lambda matcher: "!" in matcher)
+        matchers.sort(key=lambda matcher: "!" in matcher)  # "absent-order"
         body = "{" + ",".join(matchers) + "}" if matchers else ""
         plain = (q("vector", picked),)
         return q("vector", picked, body, self.moved(), plain=plain)
@@ -476,7 +475,7 @@ class Generator:
         if self.chance.random() < 0.5:
             inner = self.selector(self.chance.choice(["missing", "g", "level"]))
         if self.chance.random() < 0.2:
-            matchers = sorted(self.chance.sample(MATCHERS, 2), key=lambda one: self.speech.old and "!" in one)
+            matchers = sorted(self.chance.sample(MATCHERS, 2), key=lambda one: "!" in one)
             return q("vector", "absent_over_time(missing{", ",".join(matchers), "}[5m])")
         return q("vector", "absent(", inner, ")")
 

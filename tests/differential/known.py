@@ -91,6 +91,11 @@ def _sorted_values(answer: Answer) -> list[float]:
     return [value for _, points in sorted(answer.rows) for _, value in points]
 
 
+def _same_labels_at_other_steps(question: Question, ours: Answer, theirs: Answer) -> bool:
+    ranged = question.step_ms or "subquery" in question.query.all_tags
+    return bool(ranged and not ours.error and theirs.error == "execution" and "same labelset" in theirs.message)
+
+
 def _parameter_of_the_pinned(question: Question, ours: Answer, theirs: Answer) -> bool:
     """The first step is right."""
     pinned = " @ " in str(question.query) and question.step_ms and not ours.error and not theirs.error
@@ -225,6 +230,14 @@ DIFFERENCES = (
         "avoided",
         "absent goes through matchers in the order of the index: those that only take series away come last. An older "
         "one is asked with that order.",
+    ),
+    Difference(
+        "same-labels-at-other-steps",
+        ALWAYS,
+        "recognised",
+        "Over several steps Prometheus also refuses series that come to the same labels at different steps, and only "
+        "there.",
+        _same_labels_at_other_steps,
     ),
     Difference(
         "parameter-of-the-pinned",
