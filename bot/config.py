@@ -20,6 +20,7 @@ from bot.checks.subject import Entry, Subject, sound
 from bot.complaints import Path as Place
 from bot.complaints import quote, shapes_at
 from bot.errors import ConfigError, Finding, Severity
+from bot.incidents.policy import IncidentRules
 from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
 from bot.oncall.model import Book, Calendar, Person, Policy, Schedule, Target, Team
@@ -55,11 +56,14 @@ class OncallFile(Model):
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration that passed every check. `unset` names secrets whose variables were not set."""
+    """A configuration that passed every check. `unset` names secrets whose variables were not set. `book_id` changes
+    with any on-call file, and with nothing else."""
 
     settings: Settings
     agents: dict[str, Agent]
     book: Book
+    book_id: str
+    incidents: IncidentRules
     groups: tuple[Group, ...]
     runbooks: tuple[Runbook, ...]
     digest: str
@@ -77,6 +81,8 @@ def load(sources: Sources) -> Config:
         settings=subject.settings,
         agents=_agents(subject),
         book=_book(subject),
+        book_id=sources.book_digest,
+        incidents=_incident_rules(sources),
         groups=groups,
         runbooks=tuple(runbook for _, runbook in sound(subject.runbooks)),
         digest=sources.digest,
@@ -110,6 +116,24 @@ def _book(subject: Subject) -> Book:
         fallback=next(entry.id for entry in subject.fallbacks),
         almanac=_almanac(subject),
     )
+
+
+def _incident_rules(sources: Sources) -> IncidentRules:
+    """All files as one: lists one after the other, the rest as the last file that writes it."""
+    merged = IncidentRules()
+    for document in _documents(sources.files["incidents"], []):
+        rules, _ = document.read(IncidentRules)
+        if rules is not None:
+            update = {name: getattr(rules, name) for name in rules.model_fields_set}
+            for name, value in update.items():
+                before = getattr(merged, name)
+                if isinstance(value, tuple):
+                    update[name] = (*before, *value)
+                elif isinstance(value, dict):
+                    update[name] = before | value
+            merged = merged.model_copy(update=update)
+    windows = {name: window.model_copy(update={"id": name}) for name, window in merged.mute_windows.items()}
+    return merged.model_copy(update={"mute_windows": windows})
 
 
 def missing_secrets(config: Config) -> list[Finding]:
@@ -146,6 +170,8 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         if runbook is not None:
             problems = runbook_lint.problems(runbook, PurePath(document.file).stem, experimental=experimental)
             findings += [document.finding(found.path, found.code, found.message, found.hint) for found in problems]
+    for document in _documents(sources.files["incidents"], findings):
+        findings += document.read(IncidentRules)[1]
     for document in agents:
         findings += document.read(AgentsFile)[1]
     for document in oncall:

@@ -79,7 +79,10 @@ class Pager:
         telemetry.reload_at.set(clock.now().timestamp())
 
     def world(self) -> World:
-        return World(self.config.agents, self.config.book, self.config.settings.slack.channel)
+        config = self.config
+        return World(
+            config.agents, config.book, config.settings.slack.channel, config.incidents, book_id=config.book_id
+        )
 
     def facts(self, incident: Incident) -> dict[str, object]:
         """What a runbook may say about the people; the rest the watcher knows itself."""

@@ -7,6 +7,7 @@ one transaction. Nothing leaves the process here: the outbox delivers what is wr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.audit import events
@@ -28,6 +29,7 @@ async def observe(
 ) -> list[Decision]:
     """A rule group has reported: alerts open, join, change and end incidents."""
     async with store.transaction() as tx:
+        world = await _with_silences(tx, world, now)
         number = _Numbers(await tx.last_number())
         live = await tx.live_incidents()
         decisions = grouping.observe(
@@ -169,6 +171,10 @@ async def rendered(store: Store, incident_id: str, result: Rendered, redraw: boo
         incident = await tx.incident(incident_id)
         if redraw and incident is not None:
             await tx.save_incident(incident.model_copy(update={"revision": incident.revision + 1}))
+
+
+async def _with_silences(tx: Transaction, world: World, now: datetime) -> World:
+    return replace(world, silences=tuple(await tx.silences(now)))
 
 
 class _Numbers:

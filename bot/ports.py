@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
+from bot.incidents.silences import Silence
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
 from bot.runbooks.rendered import Rendered
@@ -141,6 +142,22 @@ class Transaction(Protocol):
         """Records the key; False when it was recorded before."""
 
     async def save_rendering(self, incident_id: str, rendered: Rendered) -> None: ...
+
+    async def silences(self, after: datetime) -> list[Silence]:
+        """Those that end after this instant."""
+
+    async def silence(self, silence_id: str) -> Silence | None: ...
+
+    async def last_silence(self) -> int: ...
+
+    async def save_silence(self, silence: Silence) -> None: ...
+
+    async def save_snapshot(self, snapshot_id: str, doc: str) -> None: ...
+
+    async def save_feed(self, url: str, doc: str) -> None: ...
+
+    async def key(self, name: str, fresh: str) -> str:
+        """The key of that name; `fresh` becomes it when there is none yet."""
 
     async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
 

@@ -110,6 +110,44 @@ class Oncall(Model):
     files: Files = ("oncall/*.yaml",)
 
 
+class Incidents(Model):
+    files: Files = ("incidents/*.yaml",)
+
+
+class Email(Model):
+    """Where mail is handed in. `starttls` is used on a plain connection unless it is switched off."""
+
+    host: str = Field(min_length=1, examples=["smtp.example.com"])
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: str | None = None
+    sender: str = Field(alias="from", pattern=r"^[^\s@]+@[^\s@]+$", examples=["pager@example.com"])
+    timeout: Positive = timedelta(seconds=10)
+
+
+class Webhook(Model):
+    """One address that is posted to, signed with `secret` as Standard Webhooks says. `allow_private` lets the address
+    be one of the own network."""
+
+    url: Url
+    secret: SecretStr | None = None
+    secret_file: str | None = None
+    headers: dict[str, SecretStr] = {}
+    body: str | None = None
+    allow_private: bool = False
+    timeout: Positive = timedelta(seconds=10)
+
+
+class Notify(Model):
+    """The ways to a person besides Slack. `second_channel_after` is how long a page to Slack may stay unconfirmed."""
+
+    email: Email | None = None
+    webhooks: dict[str, Webhook] = {}
+    second_channel_after: Positive = timedelta(seconds=30)
+
+
 class Slack(Model):
     mode: Literal["socket", "http"] = "socket"
     bot_token: SecretStr = SecretStr("")
@@ -145,6 +183,8 @@ class Settings(Model):
     runbooks: Runbooks = Runbooks()
     agents: Agents = Agents()
     oncall: Oncall = Oncall()
+    incidents: Incidents = Incidents()
+    notify: Notify = Notify()
     slack: Slack = Slack()
     store: Store = Store()
     http: Http = Http()

@@ -17,18 +17,19 @@ from typing import Any, Literal, get_args
 from bot import complaints
 from bot.errors import Finding, UsageError
 from bot.schema import Model
-from bot.settings import Agents, Http, Oncall, Rules, Runbooks, Slack
+from bot.settings import Agents, Http, Incidents, Oncall, Rules, Runbooks, Slack
 from bot.yamldoc import MAX_BYTES, Document, scan
 
-Kind = Literal["rules", "runbooks", "agents", "oncall"]
+Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_FILES = 2000  # of one kind; a stray ** must not read the whole disk
 VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # a doubled $ keeps the text as it is
-_SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall]] = {
+_SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall | Incidents]] = {
     "rules": Rules,
     "runbooks": Runbooks,
     "agents": Agents,
     "oncall": Oncall,
+    "incidents": Incidents,
 }
 _SECRET_SECTIONS: dict[str, type[Slack | Http]] = {"slack": Slack, "http": Http}
 
@@ -56,6 +57,11 @@ class Sources(Model):
     secrets: dict[str, str] = {}
     findings: tuple[Finding, ...] = ()
     digest: str
+
+    @property
+    def book_digest(self) -> str:
+        """Changes with what the on-call files and the calendars they name say."""
+        return _digest([*self.files["oncall"], *self.calendars.values()])
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -122,7 +128,7 @@ def read_loose(base: Path, paths: list[Path]) -> Sources:
         source = Source(file=name, text=_read(path, name, findings))
         kind = kind_of(source.text)
         if kind is None:
-            hint = "expected groups (rules), schema (runbook), agents, or people, teams and schedules"
+            hint = "expected groups (rules), schema (runbook), agents, people and schedules, or inhibit_rules"
             findings.append(Finding(name, 1, 1, "unknown-file", "cannot tell what this file is for", hint=hint))
         else:
             files[kind] = (*files[kind], source)
@@ -153,6 +159,13 @@ _FIRST_KEYS: dict[str, Kind] = {
     "escalation_policies": "oncall",
     "holidays": "oncall",
     "fallback": "oncall",
+    "grouping": "incidents",
+    "inhibit_rules": "incidents",
+    "mute_windows": "incidents",
+    "maintenance": "incidents",
+    "flapping": "incidents",
+    "reopen_window": "incidents",
+    "sla": "incidents",
 }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from bot.agents.model import Agent
 from bot.incidents.model import Event, Incident, Severity
+from bot.incidents.policy import IncidentRules
+from bot.incidents.silences import Silence
 from bot.oncall.model import Book
 from bot.oncall.owners import Reached
 
@@ -29,11 +31,18 @@ class Say(StrEnum):
 
 @dataclass(frozen=True)
 class World:
-    """What decisions depend on besides the incident: the loaded configuration."""
+    """What decisions depend on besides the incident: the loaded configuration, and the silences of this instant.
+
+    `book_id` is the digest of `book`; `books` has the snapshots that running incidents keep, by their digest.
+    """
 
     agents: Mapping[str, Agent]
     book: Book
     channel: str
+    rules: IncidentRules = field(default_factory=IncidentRules)
+    silences: tuple[Silence, ...] = ()
+    book_id: str = ""
+    books: Mapping[str, Book] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

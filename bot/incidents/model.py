@@ -31,11 +31,31 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
+class SuppressionKind(StrEnum):
+    SILENCE = "silence"
+    INHIBITION = "inhibition"
+    MUTE_WINDOW = "mute_window"
+    MAINTENANCE = "maintenance"
+
+
+class Suppression(Model):
+    """Why an alert wakes nobody although it fires. `by` is the id of the silence, or the name of the inhibition rule,
+    mute window or maintenance; `why` says it in words for people, with author and reason. `until` is None when it
+    lasts as long as what causes it.
+    """
+
+    kind: SuppressionKind
+    by: str
+    why: str
+    until: datetime | None = None
+
+
 class Alert(Model):
     """A rule true for one label set, as it crosses from the watcher to the pager.
 
     `group` is `file;group`, the unit in which alerts are sent; `fingerprint` is over all labels including alertname.
-    `value` is the value of the expression, NaN when unknown. All instants are aware UTC.
+    `value` is the value of the expression, NaN when unknown. All instants are aware UTC. `suppressed` is filled in by
+    the pager: everything that hides the alert now.
     """
 
     fingerprint: str
@@ -46,6 +66,7 @@ class Alert(Model):
     value: float
     starts_at: datetime
     ends_at: datetime | None = None
+    suppressed: tuple[Suppression, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,6 +99,15 @@ class Event(StrEnum):
     CLEARED = "cleared"  # every alert ended
     RESOLVED = "resolved"  # a human closed it
     STILL_FIRING = "still_firing"  # a human closed it, and its alerts went on
+    REOPENED = "reopened"  # its alerts had ended, and one came back within the re-open window
+    SUPPRESSED = "suppressed"  # everything in it that could wake somebody is silenced, inhibited or muted
+    UNSUPPRESSED = "unsuppressed"  # that has ended, and it still fires
+    SNOOZED = "snoozed"  # somebody has it and wants to hear of it again at a certain time
+    SNOOZE_ENDED = "snooze_ended"
+    TAKEN = "taken"  # somebody took it over from whoever had it
+    HANDED = "handed"  # given to another person, who is paged for it
+    NOTED = "noted"  # a note was added
+    MARKED = "marked"  # somebody said whether it was right to wake them
 
 
 # Every legal move is here; a pair that is missing is a mistake of the caller.
@@ -90,6 +120,12 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.ACKED: State.ACKED,
         Event.CLEARED: State.RESOLVED,
         Event.RESOLVED: State.RESOLVED,
+        Event.SUPPRESSED: State.OPEN,
+        Event.UNSUPPRESSED: State.OPEN,
+        Event.SNOOZED: State.ACKED,
+        Event.HANDED: State.OPEN,
+        Event.NOTED: State.OPEN,
+        Event.MARKED: State.OPEN,
     },
     State.ACKED: {
         Event.FIRED: State.ACKED,
@@ -101,9 +137,21 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.ACK_EXPIRED: State.OPEN,
         Event.CLEARED: State.RESOLVED,
         Event.RESOLVED: State.RESOLVED,
+        Event.ESCALATED: State.OPEN,
+        Event.SUPPRESSED: State.ACKED,
+        Event.UNSUPPRESSED: State.ACKED,
+        Event.SNOOZED: State.ACKED,
+        Event.SNOOZE_ENDED: State.OPEN,
+        Event.TAKEN: State.ACKED,
+        Event.HANDED: State.OPEN,
+        Event.NOTED: State.ACKED,
+        Event.MARKED: State.ACKED,
     },
     State.RESOLVED: {
         Event.STILL_FIRING: State.OPEN,
+        Event.REOPENED: State.OPEN,
+        Event.NOTED: State.RESOLVED,
+        Event.MARKED: State.RESOLVED,
     },
 }
 
@@ -116,6 +164,14 @@ def next_state(state: State, event: Event) -> State:
         raise ConflictError(f"this incident is {state}; it cannot be {event}") from None
 
 
+class Note(Model):
+    """`by` is an actor as in `acked_by`."""
+
+    at: datetime
+    by: str
+    text: str
+
+
 class Incident(Model):
     """What one person handles. A change is `model_copy(update=...)` with `revision` one higher.
 
@@ -124,7 +180,12 @@ class Incident(Model):
     `step` is -1 before the first page. `next_at` is the next instant at which something is due, None when nothing is.
     `acked_by` is `person:<id>` or `cli:<user>`. `observed_at` is when the values in `alerts` were last brought up to
     date.
-    `declined` are the people who cannot take it in this round.
+    `declined` are the people who cannot take it in this round. `book_id` names the snapshot of schedules and teams that
+    it keeps. `suppressed` is not empty while everything in it that could wake somebody is hidden. `snoozed_until` is
+    set while the ack is a snooze. `assigned` is the person it was handed to and who has not answered yet.
+    `reopened` are the instants at which it opened again within the re-open window; `flapping` says that it does so too
+    often, so that its end waits for a quiet time. `widened` counts how far beyond the fallback the page goes. `mark`
+    answers "was it right to wake you?".
     """
 
     id: str
@@ -155,6 +216,16 @@ class Incident(Model):
     resolved_at: datetime | None = None
     how_resolved: Literal["cleared", "human", ""] = ""
     declined: tuple[str, ...] = ()
+    book_id: str = ""
+    suppressed: tuple[Suppression, ...] = ()
+    snoozed_until: datetime | None = None
+    assigned: str | None = None
+    reopened: tuple[datetime, ...] = ()
+    flapping: bool = False
+    widened: int = 0
+    notes: tuple[Note, ...] = ()
+    mark: Literal["right", "noise", ""] = ""
+    marked_by: str | None = None
     alerts: tuple[Alert, ...] = ()
 
     @property

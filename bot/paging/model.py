@@ -28,7 +28,8 @@ class PageKind(StrEnum):
 
 
 class Page(Model):
-    """`channel` is where to post: a Slack channel name or id, or a user id for a direct message.
+    """`channel` is where to post: a Slack channel name or id, a user id for a direct message, `email:<address>` or
+    `webhook:<name>`. `lead` is the id of the page whose message shows this one too, when several were merged.
 
     `slack_channel` and `ts` are Slack's own address of the message once sent; `shown_revision` is the incident
     revision that the message shows now, so an older one means an edit is owed. `reason` says why this row exists.
@@ -48,6 +49,7 @@ class Page(Model):
     sent_at: datetime | None = None
     slack_channel: str | None = None
     ts: str | None = None
+    lead: str | None = None
     shown_revision: int = 0
     text: str = ""  # body of a notice; other kinds are drawn from the incident when sent
     reason: str

@@ -21,10 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from bot.audit.chain import first_broken
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
+from bot.incidents.silences import Silence
 from bot.paging.model import Page
 from bot.runbooks.rendered import Rendered
 from bot.store import migrate
-from bot.store.tables import audit, incidents, pages, renderings, rule_states
+from bot.store.tables import audit, feeds, incidents, pages, renderings, rule_states, silences, snapshots
 from bot.store.transaction import Transaction
 
 _BUSY_SECONDS = 5
@@ -152,6 +153,20 @@ class Database:
         async with self._read() as connection:
             doc = await connection.scalar(sa.select(renderings.c.doc).where(renderings.c.incident == incident_id))
         return Rendered.model_validate_json(doc) if doc else None
+
+    async def silences(self, after: datetime) -> list[Silence]:
+        """Those that end after this instant, the first made first."""
+        query = sa.select(silences.c.doc).where(silences.c.ends_at > after.timestamp()).order_by(silences.c.number)
+        async with self._read() as connection:
+            return [Silence.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
+
+    async def snapshot(self, snapshot_id: str) -> str | None:
+        async with self._read() as connection:
+            return await connection.scalar(sa.select(snapshots.c.doc).where(snapshots.c.id == snapshot_id))
+
+    async def feeds(self) -> dict[str, str]:
+        async with self._read() as connection:
+            return dict((await connection.execute(sa.select(feeds.c.url, feeds.c.doc))).all())
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """Rows by state, for the metrics."""

@@ -19,7 +19,10 @@ incidents = Table(
     Column("revision", Integer, nullable=False),
     Column("next_at", Double),
     Column("opened_at", Double, nullable=False),
+    Column("resolved_at", Double),
+    Column("version", Integer, nullable=False, server_default="0"),  # grows with each save of any incident
     Column("doc", Text, nullable=False),
+    Index("incidents_opened_at", "opened_at"),
     Index("incidents_unresolved", "state", sqlite_where=text("state <> 'resolved' OR next_at IS NOT NULL")),
     Index("incidents_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL")),
     # At most one incident per key is not resolved, whatever the code above believes.
@@ -33,6 +36,9 @@ pages = Table(
     Column("incident", String(32), index=True),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
+    Column("person", String(64)),
+    Column("channel", String(320)),
+    Column("lead", String(160)),
     Column("due_at", Double, nullable=False),
     Column("slack_channel", String(64)),
     Column("ts", String(32)),
@@ -61,6 +67,28 @@ rule_states = Table(
 )
 
 clicks = Table("clicks", metadata, Column("key", String(255), primary_key=True), Column("at", Double, nullable=False))
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("ends_at", Double, nullable=False, index=True),
+    Column("doc", Text, nullable=False),
+)
+
+# What the on-call files said when an incident opened, as the JSON of sources.Sources.
+snapshots = Table(
+    "snapshots", metadata, Column("id", String(64), primary_key=True), Column("doc", Text, nullable=False)
+)
+
+# The last good copy of each calendar that is read from an address.
+feeds = Table("feeds", metadata, Column("url", Text, primary_key=True), Column("doc", Text, nullable=False))
+
+# Keys made at the first start: they sign acknowledgement links and calendar addresses.
+keys = Table(
+    "keys", metadata, Column("name", String(64), primary_key=True), Column("value", String(128), nullable=False)
+)
 
 renderings = Table(
     "renderings", metadata, Column("incident", String(32), primary_key=True), Column("doc", Text, nullable=False)

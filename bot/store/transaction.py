@@ -13,9 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.audit.chain import GENESIS, link
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
+from bot.incidents.silences import Silence
 from bot.paging.model import Page, PageState
 from bot.runbooks.rendered import Rendered
-from bot.store.tables import audit, clicks, incidents, pages, renderings, rule_states
+from bot.store.tables import (
+    audit,
+    clicks,
+    feeds,
+    incidents,
+    keys,
+    pages,
+    renderings,
+    rule_states,
+    silences,
+    snapshots,
+)
 
 
 class Transaction:
@@ -51,9 +63,14 @@ class Transaction:
             "revision": incident.revision,
             "next_at": _seconds(incident.next_at),
             "opened_at": _seconds(incident.opened_at),
+            "resolved_at": _seconds(incident.resolved_at),
+            "version": await self._next_version(),
             "doc": incident.model_dump_json(),
         }
         await self._upsert(incidents, incidents.c.id, row)
+
+    async def _next_version(self) -> int:
+        return (await self._connection.scalar(sa.select(sa.func.max(incidents.c.version))) or 0) + 1
 
     async def add_pages(self, new: Sequence[Page]) -> None:
         for page in new:
@@ -108,6 +125,38 @@ class Transaction:
         row = {"incident": incident_id, "doc": rendered.model_dump_json()}
         await self._upsert(renderings, renderings.c.incident, row)
 
+    async def silences(self, after: datetime) -> list[Silence]:
+        """Those that end after this instant, the first made first."""
+        query = sa.select(silences.c.doc).where(silences.c.ends_at > after.timestamp()).order_by(silences.c.number)
+        return [Silence.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+
+    async def silence(self, silence_id: str) -> Silence | None:
+        doc = await self._connection.scalar(sa.select(silences.c.doc).where(silences.c.id == silence_id))
+        return Silence.model_validate_json(doc) if doc else None
+
+    async def last_silence(self) -> int:
+        return await self._connection.scalar(sa.select(sa.func.max(silences.c.number))) or 0
+
+    async def save_silence(self, silence: Silence) -> None:
+        number = int(silence.id.removeprefix("SIL-"))
+        row = {"id": silence.id, "number": number, "ends_at": silence.ends_at.timestamp()}
+        await self._upsert(silences, silences.c.id, row | {"doc": silence.model_dump_json()})
+
+    async def save_snapshot(self, snapshot_id: str, doc: str) -> None:
+        """Keeps it unless it is there already."""
+        if await self._connection.scalar(sa.select(snapshots.c.id).where(snapshots.c.id == snapshot_id)) is None:
+            await self._connection.execute(snapshots.insert().values(id=snapshot_id, doc=doc))
+
+    async def save_feed(self, url: str, doc: str) -> None:
+        await self._upsert(feeds, feeds.c.url, {"url": url, "doc": doc})
+
+    async def key(self, name: str, fresh: str) -> str:
+        """The key of that name; `fresh` becomes it when there is none yet."""
+        known = await self._connection.scalar(sa.select(keys.c.value).where(keys.c.name == name))
+        if known is None:
+            await self._connection.execute(keys.insert().values(name=name, value=fresh))
+        return known or fresh
+
     async def _upsert(self, table: sa.Table, key: sa.Column[Any], row: dict[str, Any]) -> None:
         """Update, else insert: the same in every dialect, and safe because only one transaction writes at a time."""
         changed = await self._connection.execute(table.update().where(key == row[key.name]).values(row))
@@ -121,6 +170,9 @@ def _page_row(page: Page) -> dict[str, Any]:
         "incident": page.incident,
         "kind": page.kind.value,
         "state": page.state.value,
+        "person": page.person,
+        "channel": page.channel,
+        "lead": page.lead,
         "due_at": _seconds(page.due_at),
         "slack_channel": page.slack_channel,
         "ts": page.ts,

@@ -358,6 +358,7 @@ def _names_the_line(finding: Finding, line: str) -> bool:
 def _makes_no_mistake(line: str, sources: Sources, whole: config.Config) -> bool:
     """It means the same, or another number, time or word that is as right as the one before."""
     changed = config.load(sources)
-    if replace(changed, digest="", base_dir=Path(), unset=()) == replace(whole, digest="", base_dir=Path(), unset=()):
+    unimportant = {"digest": "", "book_id": "", "base_dir": Path(), "unset": ()}
+    if replace(changed, **unimportant) == replace(whole, **unimportant):
         return True
     return line.lstrip().startswith(FREE) or any(word in line for word in FREE) or any(sign.isdigit() for sign in line)

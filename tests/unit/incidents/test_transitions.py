@@ -14,7 +14,7 @@ TABLE = {
     #                      open acked resolved
     Event.FIRED: (OPN, ACK, None),
     Event.WORSENED: (OPN, OPN, None),
-    Event.ESCALATED: (OPN, None, None),
+    Event.ESCALATED: (OPN, OPN, None),
     Event.DECLINED: (OPN, OPN, None),
     Event.ACKED: (ACK, ACK, None),
     Event.RELEASED: (None, OPN, None),
@@ -23,6 +23,15 @@ TABLE = {
     Event.CLEARED: (RES, RES, None),
     Event.RESOLVED: (RES, RES, None),
     Event.STILL_FIRING: (None, None, OPN),
+    Event.REOPENED: (None, None, OPN),
+    Event.SUPPRESSED: (OPN, ACK, None),
+    Event.UNSUPPRESSED: (OPN, ACK, None),
+    Event.SNOOZED: (ACK, ACK, None),
+    Event.SNOOZE_ENDED: (None, OPN, None),
+    Event.TAKEN: (None, ACK, None),
+    Event.HANDED: (OPN, OPN, None),
+    Event.NOTED: (OPN, ACK, RES),
+    Event.MARKED: (OPN, ACK, RES),
 }
 CELLS = [(event, state, TABLE[event][column]) for event, (column, state) in product(Event, enumerate((OPN, ACK, RES)))]
 
