@@ -8,14 +8,11 @@ be able to acknowledge anything.
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
-import json
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,18 +20,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bot.errors import AgentpagerError, ConfigError, ConflictError, RemoteError, UsageError
+from bot.errors import AgentpagerError, ConfigError, RemoteError
 from bot.incidents.model import Incident
 from bot.incidents.people import short
-from bot.ports import Actor, Commands
+from bot.ports import Commands
 from bot.settings import Http
+from bot.web.request import BadRequestError, actor_of, body_of, guarded, json_of, refuse
 
-_MAX_BODY = 1 << 20
 _MAX_FIELDS = 1000
 _PIECE = 1 << 20  # of a large answer, between looks at how far the client has read
-# A proxy on this machine makes everybody look local.
-_PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -60,22 +54,22 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     routes: list[BaseRoute] = [
         Route("/-/healthy", _healthy),
         Route("/-/ready", _Ready(backend).get),
-        Route("/-/reload", _guarded(settings, _Reload(backend).post), methods=["POST", "PUT"]),
+        Route("/-/reload", guarded(settings, _Reload(backend).post), methods=["POST", "PUT"]),
         Route("/metrics", _Metrics(backend).get),
     ]
     if slack_events is not None:
         routes.append(Route("/slack/events", slack_events, methods=["POST"]))
-    prometheus = _guarded(settings, _Prometheus(backend).ask)
+    prometheus = guarded(settings, _Prometheus(backend).ask)
     routes += [Route(f"/api/v1/{path}", prometheus, methods=["GET", "POST"]) for path in _ASKED_BY_FORM]
     routes += [Route(f"/api/v1/{path}", prometheus, methods=["GET"]) for path in _ASKED]
-    routes.append(Route("/api/v1/{path:path}", _guarded(settings, _rest), methods=["GET", "OPTIONS"]))
+    routes.append(Route("/api/v1/{path:path}", guarded(settings, _rest), methods=["GET", "OPTIONS"]))
     pager = _Pager(backend)
     routes += [
-        Route("/api/pager/incidents", _guarded(settings, pager.incidents)),
-        Route("/api/pager/incidents/{id}", _guarded(settings, pager.incident)),
-        Route("/api/pager/incidents/{id}/{verb}", _guarded(settings, pager.act), methods=["POST"]),
-        Route("/api/pager/oncall", _guarded(settings, pager.oncall)),
-        Route("/api/pager/status", _guarded(settings, pager.status)),
+        Route("/api/pager/incidents", guarded(settings, pager.incidents)),
+        Route("/api/pager/incidents/{id}", guarded(settings, pager.incident)),
+        Route("/api/pager/incidents/{id}/{verb}", guarded(settings, pager.act), methods=["POST"]),
+        Route("/api/pager/oncall", guarded(settings, pager.oncall)),
+        Route("/api/pager/status", guarded(settings, pager.status)),
     ]
     return Starlette(routes=routes)
 
@@ -97,67 +91,6 @@ _ASKED = (
     "status/flags",
     "status/tsdb",
 )
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def _guarded(settings: Http, handler: Handler) -> Handler:
-    async def guarded(request: Request) -> Response:
-        try:
-            return _refusal(settings, request) or await handler(request)
-        except _BadRequestError as error:
-            return _error(error.status, "bad_data", str(error))
-
-    return guarded
-
-
-class _BadRequestError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        super().__init__(message)
-
-
-def _refusal(settings: Http, request: Request) -> Response | None:
-    if settings.token is not None:
-        given = request.headers.get("authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {settings.token.get_secret_value()}".encode()):
-            return None
-        return _error(401, "unauthorized", "send Authorization: Bearer <http.token>")
-    if any(header in request.headers for header in _PROXIED):
-        return _error(403, "forbidden", "set http.token in agentpager.yaml to be asked through a proxy")
-    if request.client is None or not _is_loopback(request.client.host):
-        return _error(403, "forbidden", "set http.token in agentpager.yaml to allow other machines")
-    host = _hostname(f"//{request.headers.get('host', '')}")
-    if host not in _LOCAL_NAMES | _own_names(settings):
-        return _error(403, "forbidden", f'unknown host name "{host}"; set http.token to be asked under another name')
-    origin = request.headers.get("origin")
-    if request.method != "GET" and origin is not None and _hostname(origin) != host:
-        return _error(403, "forbidden", "requests from other sites are refused")
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
-def _own_names(settings: Http) -> set[str]:
-    return {_hostname(f"//{settings.listen}")} - {""}
-
-
-def _hostname(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:  # a bracket too many
-        return ""
-
-
-def _error(status: int, kind: str, message: str) -> JSONResponse:
-    return JSONResponse({"status": "error", "errorType": kind, "error": message}, status)
 
 
 async def _healthy(_request: Request) -> Response:
@@ -208,7 +141,7 @@ class _Prometheus:
         try:
             answer = await _unless_gone(request, self._backend.ask_prometheus(path, fields, pack=pack))
         except RemoteError as error:
-            return _error(503, "unavailable", str(error))
+            return refuse(503, "unavailable", str(error))
         if answer is None:
             return Response(status_code=499)  # nobody reads it
         about, body = answer
@@ -259,31 +192,21 @@ async def _gone(request: Request) -> None:
 async def _rest(request: Request) -> Response:
     if request.method == "OPTIONS":
         return Response(status_code=204)
-    return _error(404, "not_found", f"there is no {request.scope['path']} here; docs/api.md lists what there is")
+    return refuse(404, "not_found", f"there is no {request.scope['path']} here; docs/api.md lists what there is")
 
 
 async def _fields(request: Request) -> Fields:
     """Of a form body and, behind them, of the URL: the first of a name counts, as in Prometheus."""
     texts = [request.scope["query_string"].decode("latin-1")]
     if request.method == "POST":
-        texts.insert(0, (await _body(request)).decode(errors="replace"))
+        texts.insert(0, (await body_of(request)).decode(errors="replace"))
     fields: Fields = []
     for text in texts:
         try:
             fields += parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
         except ValueError:
-            raise _BadRequestError(400, f"the form has more than {_MAX_FIELDS} fields") from None
+            raise BadRequestError(400, f"the form has more than {_MAX_FIELDS} fields") from None
     return fields
-
-
-async def _body(request: Request) -> bytes:
-    """Counted as it comes in: one sent in chunks does not say how long it is."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise _BadRequestError(413, "the request is larger than 1 MiB")
-    return bytes(body)
 
 
 class _Pager:
@@ -298,10 +221,7 @@ class _Pager:
         return JSONResponse([incident_json(incident) for incident in found])
 
     async def incident(self, request: Request) -> Response:
-        try:
-            return JSONResponse(incident_json(await self._backend.commands.incident(request.path_params["id"])))
-        except UsageError as error:
-            return _error(404, "not_found", str(error))
+        return JSONResponse(incident_json(await self._backend.commands.incident(request.path_params["id"])))
 
     async def act(self, request: Request) -> Response:
         commands = self._backend.commands
@@ -313,55 +233,27 @@ class _Pager:
         }
         verb = verbs.get(request.path_params["verb"])
         if verb is None:
-            return _error(404, "not_found", f"unknown verb; one of {', '.join(verbs)}")
-        try:
-            actor = self._actor(await _json(request))
-            outcome = await verb(actor, request.path_params["id"])
-        except UsageError as error:
-            return _error(404, "not_found", str(error))
-        except ConflictError as error:
-            return _error(409, "conflict", str(error))
+            return refuse(404, "not_found", f"unknown verb; one of {', '.join(verbs)}")
+        outcome = await verb(actor_of(await json_of(request), commands.book), request.path_params["id"])
         incident = incident_json(outcome.incident) if outcome.incident else None
         return JSONResponse({"message": outcome.message, "incident": incident})
-
-    def _actor(self, body: dict[str, Any]) -> Actor:
-        """`{"person": "ana"}` acts for somebody in the book, `{"by": "name"}` for an operator outside it."""
-        person_id = body.get("person")
-        if person_id is None:
-            name = str(body.get("by") or "api")[:64]
-            return Actor(f"cli:{name}", name, "api")
-        person = self._backend.commands.book.people.get(str(person_id))
-        if person is None:
-            raise UsageError(f'there is no person "{person_id}" in oncall/')
-        return Actor(f"person:{person.id}", person.name, "api", person)
 
     async def oncall(self, request: Request) -> Response:
         try:
             text = request.query_params.get("at")
             at = datetime.fromisoformat(text) if text else None
         except ValueError:
-            return _error(400, "bad_data", "at: write an instant such as 2026-12-24T18:00:00Z")
+            return refuse(400, "bad_data", "at: write an instant such as 2026-12-24T18:00:00Z")
         if at is not None and at.tzinfo is None:
-            return _error(400, "bad_data", "at: add an offset, for example 2026-12-24T18:00:00Z")
+            return refuse(400, "bad_data", "at: add an offset, for example 2026-12-24T18:00:00Z")
         try:
             return JSONResponse(self._backend.commands.oncall(at))
         except OverflowError:
-            return _error(400, "bad_data", "at: that instant is outside the calendar")
+            return refuse(400, "bad_data", "at: that instant is outside the calendar")
 
     async def status(self, _request: Request) -> Response:
         rows = await self._backend.commands.status()
         return JSONResponse([vars(row) for row in rows])
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    raw = await _body(request)
-    try:
-        body = json.loads(raw or b"{}")
-    except (ValueError, RecursionError):
-        raise _BadRequestError(400, "the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise _BadRequestError(400, "the body is not a JSON object")
-    return body
 
 
 def incident_json(incident: Incident) -> dict[str, Any]:

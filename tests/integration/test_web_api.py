@@ -23,7 +23,7 @@ from bot.incidents.model import Incident
 from bot.oncall.model import Layer, Schedule
 from bot.ports import Actor, AgentStatus, Outcome
 from bot.settings import Http
-from bot.web import api
+from bot.web import api, request
 
 LARGE = b'{"data": "' + b"x" * (5 << 20) + b'"}'
 ROTA = Schedule(id="primary", timezone="Europe/Madrid", layers=(Layer(people=("ana", "ben"), start=date(2026, 11, 2)),))
