@@ -211,12 +211,12 @@ async def test_ones_own_page_may_act(site):
 
 
 async def test_another_machine_is_refused_without_a_token():
-    assert api._is_loopback("127.0.0.1")
-    assert api._is_loopback("127.8.9.1")
-    assert api._is_loopback("::1")
-    assert api._is_loopback("::ffff:127.0.0.1")
+    assert request._is_loopback("127.0.0.1")
+    assert request._is_loopback("127.8.9.1")
+    assert request._is_loopback("::1")
+    assert request._is_loopback("::ffff:127.0.0.1")
     for host in ("10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "testclient", "", "localhost"):
-        assert not api._is_loopback(host)
+        assert not request._is_loopback(host)
 
 
 async def test_what_a_proxy_says_about_the_client_counts(site):
