@@ -18,8 +18,8 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from bot.addresses import GuardedResolver, is_denied
 from bot.errors import RemoteError
-from bot.metrics.addresses import GuardedResolver, is_denied
 from bot.settings import TLS, Access
 
 MAX_REDIRECTS = 10  # as Go's client, which Prometheus uses

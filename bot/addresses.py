@@ -1,4 +1,5 @@
-"""Which addresses no scrape may reach: link-local ones and the clouds' metadata services, where credentials lie about.
+"""Which addresses no request of ours may reach: link-local ones and the clouds' metadata services, where credentials
+lie about; for what is told of an incident also those of the own network, unless that is asked for.
 
 Names are resolved here, once per connection, and only what passed is connected to, so that a name cannot change its
 address between the check and the connection.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -37,6 +39,16 @@ def is_denied(address: str) -> bool:
     return any(each.is_link_local or each in _METADATA for each in _readings(ip))
 
 
+@lru_cache(4096)
+def is_private(address: str) -> bool:
+    """Whether the text is an address of this machine or its network, which the outside world does not have."""
+    try:
+        ip = ip_address(address.partition("%")[0].strip("[]"))
+    except ValueError:
+        return False
+    return any(not each.is_global or each.is_multicast for each in _readings(ip))
+
+
 def _readings(ip: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
     """The address and the IPv4 address it may stand for."""
     if isinstance(ip, IPv4Address):
@@ -47,22 +59,33 @@ def _readings(ip: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
     return [ip, *(each for each in inner if each is not None)]
 
 
-class GuardedResolver(AbstractResolver):
-    """The system's resolver on threads of its own, so that a name server that hangs holds up nobody else's threads."""
+class DeniedAddressError(OSError):
+    """A name that stands for an address which must not be connected to."""
 
-    def __init__(self, threads: Executor) -> None:
+
+def _never_scraped(address: str) -> str:
+    return "a link-local or metadata address, which is never scraped" if is_denied(address) else ""
+
+
+class GuardedResolver(AbstractResolver):
+    """The system's resolver on threads of its own, so that a name server that hangs holds up nobody else's threads.
+
+    `denied` says of an address why it must not be connected to, empty when it may be.
+    """
+
+    def __init__(self, threads: Executor, denied: Callable[[str], str] | None = None) -> None:
         self._threads = threads
+        self._denied = denied or _never_scraped
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
-        allowed = [entry for entry in found if not is_denied(entry["host"])]
+        allowed = [entry for entry in found if not self._denied(entry["host"])]
         if found and not allowed:
-            raise OSError(
-                None, f"{host} is a link-local or metadata address ({found[0]['host']}), which is never scraped"
-            )
+            first = found[0]["host"]
+            raise DeniedAddressError(None, f"{host} ({first}) is {self._denied(first)}")
         return allowed
 
     async def close(self) -> None:

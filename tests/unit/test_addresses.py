@@ -1,6 +1,6 @@
 import pytest
 
-from bot.metrics.addresses import is_denied
+from bot.addresses import is_denied, is_private
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ def test_link_local_and_metadata_addresses_are_denied_in_every_spelling(address)
 )
 def test_other_addresses_and_names_are_not(address):
     assert not is_denied(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "fd12::1", "::ffff:10.0.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1"],
+)
+def test_what_the_outside_world_does_not_have_is_private(address):
+    assert is_private(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "hooks.example.com"])
+def test_public_addresses_and_names_are_not_private(address):
+    assert not is_private(address)
