@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from bot.errors import ConflictError
 from bot.oncall.model import Policy
-from bot.schema import Model
+from bot.schema import Model, Positive
 
 
 class Severity(StrEnum):
@@ -164,6 +164,13 @@ def next_state(state: State, event: Event) -> State:
         raise ConflictError(f"this incident is {state}; it cannot be {event}") from None
 
 
+class Promise(Model):
+    """How soon somebody has an incident, and how soon it is over."""
+
+    ack: Positive | None = None
+    resolve: Positive | None = None
+
+
 class Note(Model):
     """`by` is an actor as in `acked_by`."""
 
@@ -186,6 +193,9 @@ class Incident(Model):
     `reopened` are the instants at which it opened again within the re-open window; `flapping` says that it does so too
     often, so that its end waits for a quiet time. `widened` counts how far beyond the fallback the page goes. `mark`
     answers "was it right to wake you?".
+    `hidden_since` and `hidden_for` say how long all of it was suppressed. `answered_after` is how long it waited for
+    its first ack, that time left out, and `answered_by` whose that was. `promised` is what is promised for incidents
+    of severity `promised_for`, and `breached` what was not kept. `promises.timed` keeps these.
     """
 
     id: str
@@ -226,6 +236,13 @@ class Incident(Model):
     notes: tuple[Note, ...] = ()
     mark: Literal["right", "noise", ""] = ""
     marked_by: str | None = None
+    hidden_since: datetime | None = None
+    hidden_for: timedelta = timedelta()
+    answered_after: timedelta | None = None
+    answered_by: str | None = None
+    promised: Promise = Promise()
+    promised_for: Severity | None = None
+    breached: tuple[Literal["ack", "resolve"], ...] = ()
     alerts: tuple[Alert, ...] = ()
 
     @property

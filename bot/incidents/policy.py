@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from bot.incidents.model import Promise
 from bot.incidents.silences import MatcherText
 from bot.oncall.model import Zone
 from bot.oncall.windows import Window, one_or_several
@@ -73,13 +74,6 @@ class Flapping(Model):
     reopens: int = Field(3, ge=1, le=100)
     within: Positive = timedelta(hours=1)
     quiet: Positive = timedelta(minutes=15)
-
-
-class Promise(Model):
-    """How soon somebody has an incident, and how soon it is over."""
-
-    ack: Positive | None = None
-    resolve: Positive | None = None
 
 
 class IncidentRules(Model):
