@@ -19,12 +19,14 @@ from bot import telemetry
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.errors import ConfigError, UsageError
+from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
-from bot.ports import Commands
+from bot.ports import Clock, Commands, Silencing
 from bot.renderings import Renderings
 from bot.scheduler import SystemClock, Ticker
 from bot.settings import Http
+from bot.silencing import SilenceDesk
 from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.sources import Sources, read_sources
@@ -90,7 +92,9 @@ class Service:
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
         self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
-        self._slack = SlackApp(config.settings.slack, self._desk, clock)
+        self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.note)
+        self._clock = clock
+        self._slack = SlackApp(config.settings.slack, self._desk, self._silencing, clock)
         self._messenger = messenger
         self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
@@ -99,6 +103,18 @@ class Service:
     @property
     def commands(self) -> Commands:
         return self._desk
+
+    @property
+    def silencing(self) -> Silencing:
+        return self._silencing
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def book(self) -> Book:
+        return self._pager.config.book
 
     async def ask_prometheus(self, path: str, fields: list[tuple[str, str]], *, pack: bool) -> tuple[Any, bytes]:
         """The watcher keeps to the time of `query.timeout`; only one that hangs is given up from here."""

@@ -137,7 +137,7 @@ class Pager:
         decisions = await pipeline.observe(self._store, update, self.world(), self._clock.now(), rules)
         self._unsaved.pop(update.group, None)
         self._seen[update.group] = (signature, now)
-        self._note(decisions)
+        self.note(decisions)
 
     def _alert_names(self, group: str) -> frozenset[str] | None:
         for candidate in with_builtin(self.config.groups):
@@ -145,7 +145,7 @@ class Pager:
                 return frozenset(rule.name for rule in candidate.rules if rule.is_alert)
         return None
 
-    def _note(self, decisions: list[Decision]) -> None:
+    def note(self, decisions: list[Decision]) -> None:
         if decisions:
             self.wake()
         for decision in decisions:
@@ -169,11 +169,13 @@ class Pager:
     async def tick(self) -> None:
         """Deadlines that have come. An incident that cannot be worked in is set aside for a while."""
         now = self._clock.now()
+        if await self._store.waiting_silences(now):
+            self.note(await pipeline.end_silences(self._store, self.world(), now))
         for incident_id in await self._store.overdue(now):
             if self._aside.get(incident_id, 0.0) > time.monotonic():
                 continue
             try:
-                self._note(await pipeline.escalate(self._store, incident_id, self.world(), now))
+                self.note(await pipeline.escalate(self._store, incident_id, self.world(), now))
                 self._aside.pop(incident_id, None)
             except Exception:
                 self._aside[incident_id] = time.monotonic() + _SET_ASIDE
@@ -203,7 +205,7 @@ class Pager:
             starts_at=now,
             ends_at=None if firing else now,
         )
-        self._note(await pipeline.raise_own(self._store, [alert], self.world(), now))
+        self.note(await pipeline.raise_own(self._store, [alert], self.world(), now))
         self._own_firing[name] = firing
 
     async def reload(self) -> None:
@@ -223,7 +225,7 @@ class Pager:
             self._seen.clear()
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
-            self._note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
+            self.note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
             await self.watcher.reconfigure()
             await self._tell_of_restart(before)
 

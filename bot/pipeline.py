@@ -13,9 +13,11 @@ from datetime import datetime
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.errors import RemoteError, UsageError
-from bot.incidents import escalation, grouping
-from bot.incidents.decision import Decision, World
+from bot.incidents import escalation, grouping, silences
+from bot.incidents.decision import Decision, World, book_of
 from bot.incidents.model import Alert, Event, Incident, State
+from bot.incidents.promises import timed
+from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
 from bot.paging import attempt, plan
 from bot.paging.attempt import Verdict
@@ -88,6 +90,50 @@ async def act(
         decision = decide(incident)
         await _record(tx, [decision], world, now)
     return decision
+
+
+async def silence(
+    store: Store, draft: Draft, author: str, world: World, now: datetime
+) -> tuple[Silence, list[Decision]]:
+    """What it hides wakes nobody from the moment it is written down. Raises UsageError."""
+    async with store.transaction() as tx:
+        made = silences.make(draft, 1 + await tx.last_silence(), author, await tx.live_incidents(), now)
+        return made, await _silenced(tx, made, "silence.added", author, world, now)
+
+
+async def expire_silence(
+    store: Store, silence_id: str, actor: str, world: World, now: datetime
+) -> tuple[Silence, list[Decision]]:
+    """Ends a silence; what it hid and still fires wakes somebody. Raises UsageError, ConflictError."""
+    async with store.transaction() as tx:
+        known = await tx.silence(silence_id)
+        if known is None:
+            raise UsageError(f'there is no silence "{silence_id}"; `agentpager silence list` names them')
+        ended = silences.expire(known, actor, now)
+        return ended, await _silenced(tx, ended, "silence.expired", actor, world, now)
+
+
+async def end_silences(store: Store, world: World, now: datetime) -> list[Decision]:
+    """Silences "until it resolves" whose alerts have all ended."""
+    async with store.transaction() as tx:
+        over = silences.done(await tx.silences(now), await tx.live_incidents(), now)
+        decisions: list[Decision] = []
+        for one in over:
+            decisions += await _silenced(tx, one, "silence.expired", "agentpager", world, now)
+    return decisions
+
+
+async def _silenced(
+    tx: Transaction, changed: Silence, action: str, actor: str, world: World, now: datetime
+) -> list[Decision]:
+    await tx.save_silence(changed)
+    detail = {"matchers": " ".join(changed.matchers), "until": changed.ends_at.isoformat()}
+    entry = Entry(at=now, actor=actor, action=action, subject=changed.id, why=changed.reason, detail=detail)
+    await tx.append_audit([entry])
+    world = await _with_silences(tx, world, now)
+    decisions = grouping.resuppress(await tx.live_incidents(), world, now)
+    await _record(tx, decisions, world, now)
+    return decisions
 
 
 async def announce(store: Store, page: Page, now: datetime) -> None:
@@ -191,29 +237,40 @@ def _own(incidents: Sequence[Incident]) -> list[Alert]:
 
 
 async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
+    """Many decisions are written as one: a storm opens thousands of incidents in one transaction."""
+    if world.book_doc and any(decision.incident.opened_at == now for decision in decisions):
+        await tx.save_snapshot(world.book_id, world.book_doc)
+    rows = await tx.pages_of_each([decision.incident.id for decision in decisions])
+    cancelled: list[Page] = []
+    added: list[Page] = []
     for decision in decisions:
-        pages = plan.pages_for(decision, world.book, now)
-        if any(page.kind is PageKind.RESOLVED for page in pages) and not await _has_card(tx, decision.incident):
-            pages = [page for page in pages if page.kind is not PageKind.RESOLVED]  # the card will say it by itself
+        before = rows.get(decision.incident.id, [])
+        pages = plan.pages_for(decision, book_of(decision.incident, world), now)
+        if not _has_card(before):  # the card will say by itself that it is over
+            pages = [page for page in pages if page.kind is not PageKind.RESOLVED]
         if decision.cancel or pages:
-            await _cancel(tx, decision.incident, pages)
-        await tx.save_incident(decision.incident)
-        await tx.add_pages(pages)
+            cancelled += _taken_back(before, decision.incident, pages)
+        added += pages
+    await tx.save_incidents([timed(decision.incident, world.rules.sla, now) for decision in decisions])
+    await tx.save_pages(cancelled)
+    await tx.add_pages(added)
     await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
 
 
-async def _has_card(tx: Transaction, incident: Incident) -> bool:
+def _has_card(pages: Sequence[Page]) -> bool:
     """Whether the card has been sent, or may have been."""
     gone = {PageState.DUE, PageState.FAILED, PageState.CANCELLED}
-    return any(page.kind is PageKind.CARD and page.state not in gone for page in await tx.pages_of(incident.id))
+    return any(page.kind is PageKind.CARD and page.state not in gone for page in pages)
 
 
-async def _cancel(tx: Transaction, incident: Incident, new: Sequence[Page]) -> None:
-    """Takes back what wakes somebody and has not been claimed; the shared record stays on its way. What a new page
+def _taken_back(pages: Sequence[Page], incident: Incident, new: Sequence[Page]) -> list[Page]:
+    """What wakes somebody and has not been claimed is cancelled; the shared record stays on its way. What a new page
     repeats is taken back too: after an outage nobody gets every page of the night."""
-    for page in await tx.pages_of(incident.id):
-        if page.state is PageState.DUE and (not attempt.wanted(page, incident) or plan.repeated(page, new)):
-            await tx.save_page(page.model_copy(update={"state": PageState.CANCELLED}))
+    return [
+        page.model_copy(update={"state": PageState.CANCELLED})
+        for page in pages
+        if page.state is PageState.DUE and (not attempt.wanted(page, incident) or plan.repeated(page, new))
+    ]
 
 
 async def _another_way(tx: Transaction, page: Page, world: World, now: datetime) -> None:
@@ -221,7 +278,7 @@ async def _another_way(tx: Transaction, page: Page, world: World, now: datetime)
     if page.kind is PageKind.PAGE and incident is not None and incident.state is State.OPEN:
         others = [other for other in await tx.pages_of(incident.id) if plan.same_decision(other, page)]
         reachable = [other for other in others if other.state is not PageState.FAILED]
-        if reachable or (incident.step, incident.round) != (page.step, page.round):
+        if reachable or (max(incident.step, 0), incident.round) != (page.step, page.round):
             return
         if not incident.exhausted:
             why = f"Slack refused to reach {page.person}: {page.error}"

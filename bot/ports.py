@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bot.audit.model import Entry
-from bot.incidents.model import Incident
-from bot.incidents.silences import Silence
+from bot.incidents.model import Alert, Incident
+from bot.incidents.silences import Draft, Silence
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
 from bot.runbooks.rendered import Rendered
@@ -110,6 +110,26 @@ class Commands(Protocol):
     def book(self) -> Book: ...
 
 
+@dataclass(frozen=True)
+class Hidden:
+    """What a silence keeps from waking anybody, and what matches it and is too severe to be hidden."""
+
+    alerts: tuple[tuple[Incident, Alert], ...]
+    too_severe: tuple[tuple[Incident, Alert], ...]
+
+
+class Silencing(Protocol):
+    """Silences. Every method raises UsageError for what makes no sense, ConflictError for what is over."""
+
+    async def add(self, actor: Actor, draft: Draft) -> tuple[Silence, Hidden]: ...
+
+    async def preview(self, actor: Actor, draft: Draft) -> tuple[Silence, Hidden]: ...
+
+    async def expire(self, actor: Actor, silence_id: str) -> Silence: ...
+
+    async def silences(self, *, ended: bool = False) -> Sequence[Silence]: ...
+
+
 class Transaction(Protocol):
     """One write transaction: everything below is committed together, or not at all."""
 
@@ -125,13 +145,21 @@ class Transaction(Protocol):
 
     async def save_incident(self, incident: Incident) -> None: ...
 
+    async def save_incidents(self, changed: Sequence[Incident]) -> None:
+        """In this order: one that ends makes room for the next of its key."""
+
     async def add_pages(self, new: Sequence[Page]) -> None: ...
 
     async def pages_of(self, incident_id: str) -> list[Page]: ...
 
+    async def pages_of_each(self, incident_ids: Sequence[str]) -> dict[str, list[Page]]:
+        """Pages by their incident; one that has none is left out."""
+
     async def page(self, page_id: str) -> Page | None: ...
 
     async def save_page(self, page: Page) -> None: ...
+
+    async def save_pages(self, changed: Sequence[Page]) -> None: ...
 
     async def claim(self, page: Page, now: datetime) -> Page | None:
         """`due` becomes `sending` and counts an attempt; None when somebody else was first."""

@@ -9,9 +9,10 @@ from fake_slack import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 from bot.errors import AgentpagerError, ConflictError, UsageError
 from bot.incidents.model import Alert, AlertState, Incident, Severity, State
+from bot.incidents.silences import Draft, Silence
 from bot.oncall.model import Book, Person, Policy, Step, Team
 from bot.paging.model import Page, PageKind
-from bot.ports import AgentStatus, Outcome
+from bot.ports import AgentStatus, Hidden, Outcome
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
 from bot.settings import Slack
 from bot.slack.client import SlackMessenger
@@ -228,3 +229,28 @@ async def until(condition, seconds: float = 5.0) -> None:
 
 
 CONFLICT: AgentpagerError = ConflictError("INC-7 is taken already: ben has it")
+
+
+class FakeSilencing:
+    """Keeps what it is asked to add."""
+
+    def __init__(self) -> None:
+        self.drafts: list[tuple[str, Draft]] = []
+        self.ended: list[tuple[str, str]] = []
+
+    async def add(self, actor, draft):
+        self.drafts.append((actor.id, draft))
+        return silence(*draft.matchers, ends_at=draft.ends_at, reason=draft.reason), Hidden((), ())
+
+    async def expire(self, actor, silence_id):
+        self.ended.append((actor.id, silence_id))
+        return silence('agent="refund-agent"')
+
+    async def silences(self, *, ended=False):
+        return [silence('agent="refund-agent"')]
+
+
+def silence(*matchers, **changes) -> Silence:
+    fields = {"starts_at": NOW, "ends_at": NOW + timedelta(hours=2), "created_at": NOW}
+    fields |= {"created_by": "person:ana", "reason": "bank migration"}
+    return Silence(id="SIL-3", matchers=matchers, **fields | changes)

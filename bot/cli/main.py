@@ -19,6 +19,7 @@ COMMANDS = {
     "incidents": ("bot.cli.incidents", "List incidents of a running server."),
     "ack": ("bot.cli.ack", "Acknowledge an incident."),
     "resolve": ("bot.cli.resolve", "Resolve an incident."),
+    "silence": ("bot.cli.silence", "Keep alerts from waking anybody: add, list, expire."),
     "oncall": ("bot.cli.oncall", "Who is on duty, now or at another time."),
     "explain": ("bot.cli.explain", "Who would be paged for an alert or agent, step by step, and why."),
     "simulate": ("bot.cli.simulate", "Play a history of alerts: who would have been woken, how often, at night."),

@@ -7,14 +7,19 @@ that comes later. It always ends, at the latest at `ends_at`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from bot.incidents.model import SEVERITY_RANK, Alert, Severity, Suppression, SuppressionKind
+from bot.errors import ConflictError, UsageError
+from bot.incidents.model import SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
 from bot.labels import Matcher, matches_all, parse_matchers
 from bot.schema import Model
+
+LONGEST = timedelta(days=30)
+_REASON = 500  # characters
 
 
 def _one_matcher(text: str) -> str:
@@ -50,6 +55,19 @@ class Silence(Model):
         return at < self.starts_at
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A silence as somebody asks for it. `matchers` are texts in Alertmanager's syntax, each may hold several; without
+    `starts_at` it begins at once; without `max_severity` it hides what is as severe as what fires now."""
+
+    matchers: tuple[str, ...]
+    ends_at: datetime
+    reason: str
+    starts_at: datetime | None = None
+    max_severity: Severity | None = None
+    until_resolved: bool = False
+
+
 class Silences:
     """The silences that are active at one instant, their matchers compiled once."""
 
@@ -80,3 +98,79 @@ def suppression(silence: Silence) -> Suppression:
     until = f"{silence.ends_at:%Y-%m-%d %H:%M} UTC" + (" or until it resolves" if silence.until_resolved else "")
     why = f"silenced by {by} until {until}: {silence.reason} ({silence.id})"
     return Suppression(kind=SuppressionKind.SILENCE, by=silence.id, why=why, until=silence.ends_at)
+
+
+def make(draft: Draft, number: int, author: str, incidents: Iterable[Incident], now: datetime) -> Silence:
+    """Raises UsageError when the draft cannot become a silence, with the way out."""
+    matchers = _checked_matchers(draft.matchers)
+    starts_at, reason = max(draft.starts_at or now, now), " ".join(draft.reason.split())
+    if draft.ends_at <= starts_at:
+        raise UsageError(f"the silence would end at {draft.ends_at:%Y-%m-%d %H:%M} UTC, before it begins")
+    if draft.ends_at - starts_at > LONGEST:
+        days = LONGEST.days
+        raise UsageError(f"a silence lasts {days} days at most; for longer write a mute window in incidents/*.yaml")
+    if not reason:
+        raise UsageError("say why: a silence needs a reason that others can read tonight")
+    matching = [alert for one in incidents for alert in one.going_on if matches(matchers, alert)]
+    if draft.until_resolved and not matching:
+        raise UsageError("nothing that matches fires, so there is nothing whose end could be waited for")
+    return Silence(
+        id=f"SIL-{number}",
+        matchers=tuple(str(matcher) for matcher in matchers),
+        starts_at=starts_at,
+        ends_at=draft.ends_at,
+        created_at=now,
+        created_by=author,
+        reason=reason[:_REASON],
+        max_severity=draft.max_severity or _worst(matching),
+        until_resolved=draft.until_resolved,
+    )
+
+
+def _checked_matchers(texts: Sequence[str]) -> tuple[Matcher, ...]:
+    try:
+        matchers = compiled(texts)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not matchers:
+        raise UsageError('name what to silence, for example agent="refund-agent"')
+    if all(matcher.matches({}) for matcher in matchers):
+        raise UsageError("these matchers also match alerts without any of these labels; add one that names something")
+    return matchers
+
+
+def _worst(alerts: Iterable[Alert]) -> Severity:
+    severities = [Severity.WARNING, *(alert.severity for alert in alerts)]
+    return max(severities, key=lambda severity: SEVERITY_RANK[severity])
+
+
+def hidden(silence: Silence, incidents: Iterable[Incident]) -> list[tuple[Incident, Alert]]:
+    """What it hides, or will once it begins, of what goes on now."""
+    matchers = compiled(silence.matchers)
+    return [(one, alert) for one in incidents for alert in one.going_on if hides(silence, matchers, alert)]
+
+
+def too_severe(silence: Silence, incidents: Iterable[Incident]) -> list[tuple[Incident, Alert]]:
+    """What matches and still wakes somebody, being more severe than the silence was made for."""
+    matchers = compiled(silence.matchers)
+    found = [(one, alert) for one in incidents for alert in one.going_on if matches(matchers, alert)]
+    return [(one, alert) for one, alert in found if not hides(silence, matchers, alert)]
+
+
+def expire(silence: Silence, actor: str, now: datetime) -> Silence:
+    """Ends it now. Raises ConflictError when it has ended already."""
+    if silence.ends_at <= now:
+        raise ConflictError(f"{silence.id} ended at {silence.ends_at:%Y-%m-%d %H:%M} UTC")
+    begun = min(silence.starts_at, now)  # one that never began is never active
+    return silence.model_copy(update={"starts_at": begun, "ends_at": now, "ended_by": actor})
+
+
+def done(silences: Iterable[Silence], incidents: Sequence[Incident], now: datetime) -> list[Silence]:
+    """The silences "until it resolves" of which nothing is left to hide."""
+    waiting = [silence for silence in silences if silence.until_resolved and silence.active(now)]
+    return [expire(silence, "agentpager", now) for silence in waiting if not _anything(silence, incidents)]
+
+
+def _anything(silence: Silence, incidents: Sequence[Incident]) -> bool:
+    matchers = compiled(silence.matchers)
+    return any(matches(matchers, alert) for one in incidents for alert in one.going_on)

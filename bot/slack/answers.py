@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.incidents.model import Incident, State
+from bot.incidents.silences import Silence
 from bot.oncall.model import Book
 from bot.ports import AgentStatus
+from bot.slack import silence_words
 from bot.slack.grammar import VERBS, Request, nearest
 from bot.slack.kit import Block, section
 from bot.slack.text import moment, mrk, plain, span
@@ -27,6 +29,9 @@ _EXAMPLES = {
     "status": ["status", "status refund-agent", "status team:payments", "status --here"],
     "oncall": ["oncall", "oncall payments"],
     "incidents": ["incidents", "incidents 24h"],
+    "silence": [silence_words.EXAMPLE, "silence INC-7 2h waiting for the vendor", "silence INC-7 until resolved 1d …"],
+    "unsilence": ["unsilence SIL-3"],
+    "silences": ["silences"],
     "help": ["help", "help ack"],
 }
 
@@ -105,6 +110,14 @@ def _oncall_row(row: Mapping[str, Any], book: Book, now: datetime) -> str:
         until = datetime.fromisoformat(until)
     ends = f" until {moment(until, now)}" if until else ""
     return f"*{mrk(str(row['schedule']), 80)}* {mrk(', '.join(names) or 'nobody', 120)}{ends}"
+
+
+def silences(rows: Sequence[Silence], book: Book, now: datetime) -> Answer:
+    if not rows:
+        return say("Nothing is silenced.")
+    names = silence_words.names_of(book)
+    title = f"{len(rows)} silence{'s' * (len(rows) != 1)}"
+    return _listed(title, [silence_words.line(row, names, now) for row in rows[:_ROWS]], len(rows))
 
 
 def help_on(word: str) -> Answer:

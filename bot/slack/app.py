@@ -18,10 +18,10 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.errors import AgentpagerError, ConfigError, Finding, RemoteError
-from bot.ports import Actor, Clock, Commands, Outcome
+from bot.errors import AgentpagerError, ConfigError, Finding, RemoteError, UsageError
+from bot.ports import Actor, Clock, Commands, Outcome, Silencing
 from bot.settings import Slack
-from bot.slack import answers, blocks, runbook
+from bot.slack import answers, blocks, runbook, silence_words
 from bot.slack.authorize import Home, NotAllowedError, authorize, caller_of
 from bot.slack.errors import call
 from bot.slack.grammar import CHANGES, Request, parse
@@ -56,6 +56,7 @@ class SlackApp:
         self,
         settings: Slack,
         commands: Commands,
+        silencing: Silencing,
         clock: Clock,
         *,
         commit_seconds: float = COMMIT_SECONDS,
@@ -64,6 +65,7 @@ class SlackApp:
         _require_secrets(settings)
         self._settings = settings
         self._commands = commands
+        self._silencing = silencing
         self._clock = clock
         self._commit_seconds = commit_seconds
         self._deaf_seconds = deaf_seconds
@@ -296,6 +298,8 @@ class SlackApp:
         self, request: Request, actor: Actor, reference: str | None, key: str, *, in_full: bool = False
     ) -> answers.Answer:
         try:
+            if request.verb in {"silence", "unsilence"}:
+                return answers.say(await self._silence(request, actor))
             if request.verb in CHANGES:
                 outcome = await self._carry_out(request.verb, actor, reference, key)
                 return answers.say(outcome.message)
@@ -307,6 +311,17 @@ class SlackApp:
             text = _BROKEN if request.verb in CHANGES else "That failed inside agentpager. Try again."
             return answers.say(text.format(verb=request.verb, reference=reference or "INC-…"))
 
+    async def _silence(self, request: Request, actor: Actor) -> str:
+        if request.verb == "unsilence":
+            if not request.argument:
+                raise UsageError("name the silence: unsilence SIL-3; `silences` lists them")
+            ended = await self._silencing.expire(actor, request.argument)
+            return f"{ended.id} has ended; what it hid and still fires wakes its owner."
+        wish = silence_words.parse(request.raw)
+        incident = await self._commands.incident(wish.incident) if wish.incident else None
+        made, hidden = await self._silencing.add(actor, wish.draft(incident, self._clock.now()))
+        return silence_words.made(made, hidden)
+
     async def _look_up(self, request: Request, in_full: bool) -> answers.Answer:
         book, now = self._commands.book, self._clock.now()
         match request.verb:
@@ -317,6 +332,8 @@ class SlackApp:
             case "incidents":
                 rows = await self._commands.incidents(only_open=False, limit=200)
                 return answers.incidents(answers.last_day(rows, now), "24h", book, now)
+            case "silences":
+                return answers.silences(await self._silencing.silences(), book, now)
             case "oncall":
                 return answers.oncall(self._commands.oncall(), request.argument, book, now)
             case "help":

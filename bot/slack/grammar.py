@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 VERBS = {
     "status": "all agents, or one: state, owner, who is on call",
@@ -15,17 +15,22 @@ VERBS = {
     "resolve": "close an incident by hand",
     "release": "give an acknowledged incident back: it pages again from the first level",
     "pass": "say that you can't take it: the next person is paged now",
+    "silence": 'keep alerts from waking anybody: `silence agent="refund-agent" 2h why`, or `silence INC-7 2h why`',
+    "unsilence": "end a silence: `unsilence SIL-3`",
+    "silences": "what is silenced, by whom, why and until when",
     "oncall": "who is on call, for all schedules or one team: `oncall payments`",
     "incidents": "`incidents open` (the default) or `incidents 24h`",
     "help": "this list, or more on one word: `help ack`",
 }
-CHANGES = frozenset({"ack", "resolve", "release", "pass"})
+CHANGES = frozenset({"ack", "resolve", "release", "pass", "silence", "unsilence"})
 _ALIASES = {
     "acknowledge": "ack",
     "take": "ack",
     "decline": "pass",
     "close": "resolve",
     "unack": "release",
+    "mute": "silence",
+    "unmute": "unsilence",
     "on-call": "oncall",
     "incident": "incidents",
     "list": "incidents",
@@ -37,13 +42,15 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class Request:
-    """`verb` is one of VERBS, or empty when the word is none of ours; then `word` is it and `near` what it may mean."""
+    """`verb` is one of VERBS, or empty when the word is none of ours; then `word` is it and `near` what it may mean.
+    `raw` is what follows the verb as it was written, quotes and all."""
 
     verb: str
     argument: str = ""
     here: bool = False
     word: str = ""
     near: tuple[str, ...] = ()
+    raw: str = field(default="", compare=False)
 
 
 def parse(text: str) -> Request:
@@ -55,7 +62,8 @@ def parse(text: str) -> Request:
     verb = _ALIASES.get(word, word)
     argument = " ".join(words[1:])
     if verb in VERBS:
-        return Request(verb, argument, here, word)
+        raw = text.strip().partition(" ")[2].replace("--here", "").strip()
+        return Request(verb, argument, here, word, raw=raw)
     return Request("", argument, here, word, nearest(word, [*VERBS, *(alias for alias in _ALIASES if alias)]))
 
 

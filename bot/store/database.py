@@ -15,20 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.audit.chain import first_broken
 from bot.audit.model import Entry
-from bot.incidents.model import Incident
+from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
-from bot.paging.model import Page
+from bot.paging.model import Page, PageState
 from bot.runbooks.rendered import Rendered
 from bot.store import migrate
-from bot.store.tables import audit, feeds, incidents, pages, renderings, rule_states, silences, snapshots
+from bot.store.history import History
+from bot.store.live import VERSION, Live
+from bot.store.tables import audit, counters, feeds, incidents, pages, renderings, rule_states, silences, snapshots
 from bot.store.transaction import Transaction
 
 _BUSY_SECONDS = 5
+_LATELY = 2000  # pages
+_ROWID = sa.literal_column("pages.rowid", sa.Integer)
 
 
 class Database:
@@ -42,6 +44,7 @@ class Database:
         self._writer: AsyncEngine = _engine(self._url, "BEGIN IMMEDIATE", pool_size=1)
         self._readers: AsyncEngine = _engine(self._url, "BEGIN", pool_size=4)
         self._turn = asyncio.Lock()
+        self.history = History(self._read)
 
     async def open(self) -> None:
         """Creates or migrates the file, readable by its owner only. Raises OSError when the place is not writable."""
@@ -56,8 +59,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._turn, self._writer.begin() as connection:
-            yield Transaction(connection)
+        async with self._turn:
+            async with self._writer.begin() as connection:
+                version = (await connection.execute(VERSION)).scalar_one()
+                await self._live.catch_up(connection, version)
+                tx = Transaction(connection, self._live, version)
+                yield tx
+            self._live.committed(tx.saved)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
@@ -69,13 +77,22 @@ class Database:
         async with self.transaction() as tx:
             await tx.prove_writable()
 
+    async def _now(self) -> Live:
+        """What is going on, as of this moment."""
+        async with self._read() as connection:
+            await self._live.catch_up(connection)
+        return self._live
+
     async def unresolved(self) -> list[Incident]:
-        return await self._incidents(sa.select(incidents.c.doc).where(incidents.c.state != "resolved"))
+        live = (await self._now()).incidents.values()
+        return [incident for incident in live if incident.state is not State.RESOLVED]
 
     async def recent(self, limit: int) -> list[Incident]:
         return await self._incidents(sa.select(incidents.c.doc).order_by(incidents.c.number.desc()).limit(limit))
 
     async def incident(self, incident_id: str) -> Incident | None:
+        if (known := (await self._now()).known(incident_id)) is not None:
+            return known
         found = await self._incidents(sa.select(incidents.c.doc).where(incidents.c.id == incident_id))
         return found[0] if found else None
 
@@ -90,14 +107,12 @@ class Database:
 
     async def waiting(self, now: datetime) -> list[Page]:
         """Pages to be sent now, and unknown ones whose settle time is over."""
-        query = sa.select(pages.c.doc).where(pages.c.state.in_(("due", "unknown")), pages.c.due_at <= now.timestamp())
-        return await self._pages(query)
+        waiting = (await self._now()).waiting
+        return [page for page in waiting if page.state is not PageState.SENDING and page.due_at <= now]
 
     async def next_due(self) -> datetime | None:
-        query = sa.select(sa.func.min(pages.c.due_at)).where(pages.c.state.in_(("due", "unknown")))
-        async with self._read() as connection:
-            due_at = await connection.scalar(query)
-        return None if due_at is None else datetime.fromtimestamp(due_at, UTC)
+        waiting = (await self._now()).waiting
+        return min((page.due_at for page in waiting if page.state is not PageState.SENDING), default=None)
 
     async def overdue(self, now: datetime) -> list[str]:
         """Ids of the incidents whose deadline has come, the longest overdue first."""
@@ -106,22 +121,11 @@ class Database:
             return list((await connection.scalars(query)).all())
 
     async def interrupted(self) -> list[Page]:
-        return await self._pages(sa.select(pages.c.doc).where(pages.c.state == "sending"))
+        return [page for page in (await self._now()).waiting if page.state is PageState.SENDING]
 
     async def outdated(self) -> list[tuple[Page, Incident]]:
         """Messages in Slack that show an older revision than their incident has."""
-        query = (
-            sa.select(pages.c.doc, incidents.c.doc)
-            .join(incidents, incidents.c.id == pages.c.incident)
-            .where(
-                pages.c.state == "sent",
-                pages.c.kind.in_(("page", "card", "reminder")),
-                pages.c.shown_revision < incidents.c.revision,
-            )
-        )
-        async with self._read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [(Page.model_validate_json(page), Incident.model_validate_json(incident)) for page, incident in rows]
+        return (await self._now()).behind
 
     async def card_of(self, incident_id: str) -> Page | None:
         query = sa.select(pages.c.doc).where(
@@ -132,8 +136,9 @@ class Database:
 
     async def addresses(self) -> dict[str, str]:
         """Where messages to a channel have landed lately: the name used for it, and Slack's id. The newest counts."""
-        query = sa.select(pages.c.doc).where(pages.c.state == "sent").order_by(pages.c.due_at.desc()).limit(500)
-        newest_first = await self._pages(query)
+        newest = sa.select(sa.func.max(_ROWID) - _LATELY).select_from(pages).scalar_subquery()
+        query = sa.select(pages.c.doc).where(newest < _ROWID, pages.c.state == "sent")
+        newest_first = await self._pages(query.order_by(pages.c.due_at.desc()))
         return {page.channel: page.slack_channel for page in reversed(newest_first) if page.slack_channel}
 
     async def pages_of(self, incident_id: str) -> list[Page]:
@@ -160,6 +165,10 @@ class Database:
         async with self._read() as connection:
             return [Silence.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
 
+    async def waiting_silences(self, now: datetime) -> bool:
+        """Whether a silence lasts until its alerts resolve."""
+        return any(silence.until_resolved and silence.active(now) for silence in await self.silences(now))
+
     async def snapshot(self, snapshot_id: str) -> str | None:
         async with self._read() as connection:
             return await connection.scalar(sa.select(snapshots.c.doc).where(snapshots.c.id == snapshot_id))
@@ -171,11 +180,13 @@ class Database:
     async def counts(self) -> dict[str, dict[str, int]]:
         """Rows by state, for the metrics."""
         async with self._read() as connection:
-            found: dict[str, dict[str, int]] = {}
-            for table in (incidents, pages):
-                query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
-                found[table.name] = dict((await connection.execute(query)).all())
-            return found
+            rows = (await connection.execute(sa.select(counters.c.name, counters.c.value))).all()
+        found: dict[str, dict[str, int]] = {"incidents": {}, "pages": {}}
+        for name, value in rows:
+            table, _, state = name.partition(".")
+            if table in found and value:
+                found[table][state] = value
+        return found
 
     async def audit_rows(self, subject: str | None = None) -> Sequence[tuple[int, Entry, str]]:
         query = sa.select(audit.c.sequence, audit.c.doc, audit.c.hash).order_by(audit.c.sequence)
@@ -188,19 +199,7 @@ class Database:
     async def broken_audit_row(self) -> int | None:
         """The first row that does not follow from those before it, cannot be read, or is filed under a subject or an
         instant that is not its own."""
-        query = sa.select(audit.c.sequence, audit.c.at, audit.c.subject, audit.c.doc, audit.c.hash)
-        async with self._read() as connection:
-            rows = (await connection.execute(query.order_by(audit.c.sequence))).all()
-        return first_broken(_as_filed(*row) for row in rows)
-
-
-def _as_filed(sequence: int, at: float, subject: str, doc: str, written: str) -> tuple[int, Entry, str]:
-    """A row to be verified; one whose columns or text are wrong gets no hash, which matches nothing."""
-    try:
-        entry = Entry.model_validate_json(doc)
-    except ValidationError:
-        return sequence, Entry(at=datetime.min.replace(tzinfo=UTC), actor="", action="", subject=""), ""
-    return sequence, entry, written if (entry.at.timestamp(), entry.subject) == (at, subject) else ""
+        return (await self.history.verified()).broken
 
 
 def _engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:

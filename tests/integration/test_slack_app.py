@@ -18,6 +18,7 @@ from slack_world import (
     CHANNEL,
     CONFLICT,
     FakeCommands,
+    FakeSilencing,
     WallClock,
     incident,
     messenger,
@@ -37,8 +38,8 @@ from bot.slack.guard import Guard
 class World:
     """A workspace with one card in it, and the app serving it."""
 
-    def __init__(self, slack, commands, app, card):
-        self.slack, self.commands, self.app, self.card = slack, commands, app, card
+    def __init__(self, slack, commands, silencing, app, card):
+        self.slack, self.commands, self.silencing, self.app, self.card = slack, commands, silencing, app, card
 
     async def click(self, action="inc.ack", user=ANA.slack, **more):
         return await self.slack.click(user, action, CHANNEL, self.card.ts, **more)
@@ -53,18 +54,18 @@ class World:
 async def serving(mode, **options):
     async with contextlib.AsyncExitStack() as stack:
         slack = await stack.enter_async_context(FakeSlack())
-        commands = FakeCommands()
+        commands, silencing = FakeCommands(), FakeSilencing()
         client = messenger(slack, commands)
         card = await client.post(page(PageKind.CARD), incident(), rendered(), None)
         await client.close()
-        app = SlackApp(settings(slack, mode), commands, WallClock(), **options)
+        app = SlackApp(settings(slack, mode), commands, silencing, WallClock(), **options)
         if mode == "http":
             port = await stack.enter_async_context(_listening(app.asgi))
             slack.events_url = f"http://127.0.0.1:{port}/slack/events"
         await app.start()
         stack.push_async_callback(app.stop)
         await until(app.healthy)
-        yield World(slack, commands, app, card)
+        yield World(slack, commands, silencing, app, card)
 
 
 @contextlib.asynccontextmanager
@@ -392,7 +393,7 @@ async def test_a_client_of_the_sdk_that_has_stopped_listening_is_thrown_away(mon
 async def test_the_app_starts_before_slack_does_and_serves_when_it_comes():
     async with FakeSlack() as slack:
         slack.mode("error_500", method="auth.test", count=1)
-        app = SlackApp(settings(slack), FakeCommands(), WallClock())
+        app = SlackApp(settings(slack), FakeCommands(), FakeSilencing(), WallClock())
         started = time.monotonic()
         await app.start()
         assert time.monotonic() - started < 1.0
@@ -511,7 +512,7 @@ async def test_the_memory_of_signatures_is_bounded():
 def test_without_its_secrets_the_app_refuses_to_be_made(mode, empty):
     nowhere = type("Nowhere", (), {"api_url": "http://127.0.0.1:1/api/"})
     with pytest.raises(ConfigError, match=f"slack.{empty} is needed"):
-        SlackApp(settings(nowhere, mode, **{empty: ""}), FakeCommands(), WallClock())
+        SlackApp(settings(nowhere, mode, **{empty: ""}), FakeCommands(), FakeSilencing(), WallClock())
 
 
 async def test_no_secret_and_no_body_reaches_the_log(caplog):
@@ -524,3 +525,20 @@ async def test_no_secret_and_no_body_reaches_the_log(caplog):
     assert BOT_TOKEN not in ours
     assert SIGNING_SECRET not in ours
     assert "trigger_id" not in ours
+
+
+async def test_a_silence_can_be_made_and_ended_by_command(world):
+    answer = (await world.slack.command(ANA.slack, 'silence agent="refund-agent" 2h bank migration'))["payload"]
+    assert answer["text"].startswith('SIL-3 silences agent="refund-agent" until')
+    ((who, draft),) = world.silencing.drafts
+    assert (who, draft.matchers, draft.reason) == ("person:ana", ('agent="refund-agent"',), "bank migration")
+    await world.slack.command(ANA.slack, "unsilence SIL-3")
+    assert world.silencing.ended == [("person:ana", "SIL-3")]
+
+
+async def test_silences_lists_them_and_a_mistake_shows_how_it_is_written(world):
+    listed = (await world.slack.command(ANA.slack, "silences"))["payload"]
+    assert "*SIL-3*" in str(listed["blocks"])
+    assert "bank migration" in str(listed["blocks"])
+    wrong = (await world.slack.command(ANA.slack, "silence refund-agent 2h"))["payload"]
+    assert "say what to silence" in wrong["text"]

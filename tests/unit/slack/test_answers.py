@@ -75,10 +75,10 @@ def test_oncall_of_a_team_is_the_schedules_of_its_policy():
     assert "Did you mean payments?" in answers.oncall(now, "paymints", book, NOW)["text"]
 
 
-def test_help_names_every_word_and_fits_twelve_lines():
+def test_help_names_every_word_and_stays_a_screen():
     shown = text_of(answers.help_on(""))
     assert all(f"*{verb}*" in shown for verb in VERBS)
-    assert len(shown.splitlines()) <= 12
+    assert len(shown.splitlines()) <= 24
     for verb in VERBS:
         assert f"`/agent {verb}" in text_of(answers.help_on(verb))
 
