@@ -40,6 +40,8 @@ from urllib.request import Request, urlopen
 
 from aiohttp import ClientSession, WSMsgType, web
 
+from bot.demo.limits import Limits
+
 TEAM = "T0HOME"
 BOT_USER = "U0BOT"
 BOT_ID = "B0BOT"
@@ -90,7 +92,7 @@ class FakeSlack:
         self._acks: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._journal_path = journal
         self._numbers = itertools.count(1)
-        self._last_post: dict[str, float] = {}
+        self._limits = Limits()
         self._closed_until: dict[tuple[str, str], float] = {}
         self._runner: web.AppRunner | None = None
         self._http: ClientSession | None = None
@@ -310,8 +312,7 @@ class FakeSlack:
         args = await _arguments(request)
         channel = str(args.get("channel") or "")
         now = time.monotonic()
-        wait = self._closed_until.get((method, channel), 0.0) - now
-        self.violations += wait > 0
+        self.violations += self._closed_until.get(self._scope(method, channel), 0.0) > now
         mode = self._mode_for(method, channel)
         entry = {"n": len(self.journal), "at": time.time(), "method": method, "args": args, "mode": mode.name}
         answer: dict[str, Any] = {}
@@ -328,13 +329,20 @@ class FakeSlack:
                 if mode.count is not None:
                     mode.count -= 1
                 return mode
-        if self.limits and method == "chat.postMessage":
-            place = self.channel_id(channel)
-            last, now = self._last_post.get(place, 0.0), time.monotonic()
-            if now - last < 0.95:
-                return Mode("rate_limited", options={"retry_after": 1})
-            self._last_post[place] = now
+        if self.limits and (wait := self._limited(method, channel)):
+            return Mode("rate_limited", options={"retry_after": wait})
         return Mode("ok")
+
+    def _limited(self, method: str, channel: str) -> int:
+        """Slack's own limits: of each method a minute, and of messages by channel and second."""
+        now = time.monotonic()
+        if method == "chat.postMessage":
+            return self._limits.post(self.channel_id(channel), now)
+        return self._limits.call(method, now)
+
+    def _scope(self, method: str, channel: str) -> tuple[str, str]:
+        """What a Retry-After closes: one channel for messages, the whole method for everything else."""
+        return method, self.channel_id(channel) if channel and method == "chat.postMessage" else ""
 
     async def _misbehave(
         self, mode: Mode, method: str, channel: str, answer: dict[str, Any], request: web.Request
@@ -342,7 +350,7 @@ class FakeSlack:
         match mode.name:
             case "rate_limited":
                 seconds = mode.options.get("retry_after", 1)
-                self._closed_until[method, channel] = time.monotonic() + seconds
+                self._closed_until[self._scope(method, channel)] = time.monotonic() + seconds
                 refusal = {"ok": False, "error": "ratelimited"}
                 return web.json_response(refusal, status=429, headers={"Retry-After": str(seconds)})
             case "error_500":
