@@ -8,7 +8,7 @@ from core_world import NOW, WORLD, after, alert, observe, opened
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.audit.chain import GENESIS, first_broken, link
+from bot.audit.chain import GENESIS, Chain, Head, canonical, first_broken, link, link_text, parse_head
 from bot.audit.events import of_decision, of_page
 from bot.audit.model import Entry
 from bot.incidents import people
@@ -141,3 +141,59 @@ def test_an_attempt_says_what_became_of_it(verdict, why):
         why=why,
         detail={"incident": "INC-1", "channel": "U0ANA", "attempt": "2", "person": "ana"},
     )
+
+
+# What somebody remembers
+
+
+def followed(rows, remembered=None) -> Chain:
+    chain = Chain(remembered)
+    for number, row, written in rows:
+        chain.follow(number, canonical(row), written)
+    return chain
+
+
+def test_a_chain_ends_at_its_head():
+    rows = chain(3)
+    assert followed([]).head is None
+    assert followed(rows).head == Head(3, rows[2][2])
+    assert str(followed(rows).head) == f"3:{rows[2][2]}"
+
+
+@pytest.mark.parametrize("sequence", [1, 3, 5])
+def test_a_remembered_row_that_is_still_there_is_met(sequence):
+    rows = chain(5)
+    assert followed(rows, Head(sequence, rows[sequence - 1][2])).missing is None
+
+
+def test_the_newest_rows_cut_off_show_by_what_somebody_remembers():
+    rows = chain(5)
+    head = Head(5, rows[4][2])
+    cut = followed(rows[:4], head)
+    assert (cut.broken, cut.missing) == (None, head)
+
+
+def test_a_history_written_anew_shows_by_what_somebody_remembers():
+    remembered = Head(3, chain(5)[2][2])
+    rows, previous = [], GENESIS
+    for number in range(1, 6):
+        previous = link(previous, entry(number, why="as I want it"))
+        rows.append((number, entry(number, why="as I want it"), previous))
+    anew = followed(rows, remembered)
+    assert (anew.broken, anew.missing) == (None, remembered)
+
+
+def test_an_old_row_holds_although_the_model_has_grown():
+    text = '{"at":"2026-11-04T02:00:01Z","actor":"a","action":"b","subject":"c"}'
+    old = Chain()
+    assert old.follow(1, text, link_text(GENESIS, text))
+
+
+@pytest.mark.parametrize("text", ["", "7", "7:abc", "0:" + "a" * 64, "7:" + "A" * 64, "x:" + "a" * 64])
+def test_what_is_no_head_is_refused(text):
+    with pytest.raises(ValueError, match="is not a head; write SEQUENCE:HASH"):
+        parse_head(text)
+
+
+def test_a_head_is_read_as_it_is_printed():
+    assert parse_head(f" 7:{'a' * 64}\n") == Head(7, "a" * 64)

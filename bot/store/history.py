@@ -1,0 +1,146 @@
+"""What reports, timelines and the proof of the audit log read. Only reads, and never a whole table at once.
+
+An answer that may be long comes in pieces, so that the pager goes on between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.audit.chain import Chain, Head
+from bot.audit.model import Entry
+from bot.incidents.model import Incident
+from bot.paging.model import Page
+from bot.store.tables import audit, incidents, pages
+
+_PIECE = 100  # incidents at once: some milliseconds of reading
+_ROWS = 5000  # audit rows at once, when nothing else is to be done
+_BREATH = 0.005  # seconds between pieces, for whoever waits
+
+Case = tuple[Incident, list[Page]]
+
+
+class History:
+    """`read` gives a connection that only reads."""
+
+    def __init__(self, read: Callable[[], AbstractAsyncContextManager[AsyncConnection]]) -> None:
+        self._read = read
+
+    async def audit_of(self, incident_id: str) -> list[Entry]:
+        """Everything that was done about an incident and its pages, the oldest first."""
+        query = sa.select(audit.c.doc).where(_about(incident_id)).order_by(audit.c.sequence)
+        async with self._read() as connection:
+            return [Entry.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
+
+    async def audit(
+        self, subject: str | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[tuple[int, str, str]]:
+        """Sequence, JSON and hash of the rows about an incident with its pages, or about a page, or of a time."""
+        query = sa.select(audit.c.sequence, audit.c.doc, audit.c.hash).order_by(audit.c.sequence)
+        if subject is not None:
+            query = query.where(_about(subject))
+        if since is not None:
+            query = query.where(audit.c.at >= since.timestamp())
+        if until is not None:
+            query = query.where(audit.c.at < until.timestamp())
+        async with self._read() as connection:
+            found = await connection.stream(query.execution_options(yield_per=_ROWS))
+            async for row in found:
+                yield row[0], row[1], row[2]
+
+    async def audit_head(self) -> Head | None:
+        query = sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
+        async with self._read() as connection:
+            row = (await connection.execute(query)).first()
+        return None if row is None else Head(row[0], row[1])
+
+    async def verified(self, remembered: Head | None = None) -> Chain:
+        """Follows every row: its hash, and that it is filed under its own subject and instant."""
+        columns = (audit.c.sequence, audit.c.at, audit.c.subject, audit.c.doc, audit.c.hash)
+        query = sa.select(*columns).order_by(audit.c.sequence).execution_options(yield_per=_ROWS)
+        chain = Chain(remembered)
+        async with self._read() as connection:
+            found = await connection.stream(query)
+            async for piece in found.partitions():
+                for sequence, at, subject, doc, written in piece:
+                    if not chain.follow(sequence, doc, written if _as_filed(at, subject, doc) else ""):
+                        return chain
+        return chain
+
+    async def opened(self, start: datetime, end: datetime) -> AsyncIterator[list[Case]]:
+        """The incidents that opened in that time with their pages, the oldest first, piece by piece."""
+        opened = sa.and_(incidents.c.opened_at >= start.timestamp(), incidents.c.opened_at < end.timestamp())
+        last = (float("-inf"), 0)
+        while True:
+            behind = sa.or_(
+                incidents.c.opened_at > last[0],
+                sa.and_(incidents.c.opened_at == last[0], incidents.c.number > last[1]),
+            )
+            query = (
+                sa.select(incidents.c.opened_at, incidents.c.number, incidents.c.doc)
+                .where(opened, behind if last[1] else sa.true())
+                .order_by(incidents.c.opened_at, incidents.c.number)
+                .limit(_PIECE)
+            )
+            async with self._read() as connection:
+                rows = (await connection.execute(query)).all()
+            if rows:
+                last = (rows[-1][0], rows[-1][1])
+                yield await self._with_pages([Incident.model_validate_json(row[2]) for row in rows])
+            if len(rows) < _PIECE:
+                return
+            await asyncio.sleep(_BREATH)
+
+    async def _with_pages(self, found: Sequence[Incident]) -> list[Case]:
+        by_incident: dict[str, list[Page]] = {incident.id: [] for incident in found}
+        query = sa.select(pages.c.doc).where(pages.c.incident.in_(list(by_incident)))
+        async with self._read() as connection:
+            for doc in (await connection.scalars(query)).all():
+                page = Page.model_validate_json(doc)
+                by_incident[page.incident or ""].append(page)
+        return [(incident, by_incident[incident.id]) for incident in found]
+
+    async def count_opened(self, start: datetime, end: datetime) -> int:
+        opened = sa.and_(incidents.c.opened_at >= start.timestamp(), incidents.c.opened_at < end.timestamp())
+        async with self._read() as connection:
+            return await connection.scalar(sa.select(sa.func.count()).select_from(incidents).where(opened)) or 0
+
+    async def unresolved_versions(self) -> dict[str, int]:
+        """Of each incident that is not resolved the number that grows with every change of it."""
+        query = sa.select(incidents.c.id, incidents.c.version).where(incidents.c.state != "resolved")
+        async with self._read() as connection:
+            return dict((await connection.execute(query)).tuples().all())
+
+    async def ended_lately(self, since: datetime, opened_after: datetime) -> list[str]:
+        """Incidents that were resolved since an instant, among those that have opened since another."""
+        query = sa.select(incidents.c.id).where(
+            incidents.c.opened_at >= opened_after.timestamp(), incidents.c.resolved_at >= since.timestamp()
+        )
+        async with self._read() as connection:
+            return list((await connection.scalars(query)).all())
+
+    async def page_known(self, page_id: str) -> bool:
+        async with self._read() as connection:
+            return await connection.scalar(sa.select(pages.c.id).where(pages.c.id == page_id)) is not None
+
+
+def _about(subject: str) -> sa.ColumnElement[bool]:
+    """The subject itself, and what belongs to it: the ids of an incident's pages begin with its own and a dot."""
+    # "/" is the character behind ".": a range that the index can answer.
+    return sa.or_(audit.c.subject == subject, audit.c.subject.between(f"{subject}.", f"{subject}/"))
+
+
+def _as_filed(at: float, subject: str, doc: str) -> bool:
+    """Whether the columns say what the row says."""
+    try:
+        row = json.loads(doc)
+        return bool(row["subject"] == subject and datetime.fromisoformat(row["at"]).timestamp() == at)
+    except (ValueError, KeyError, TypeError):
+        return False
