@@ -64,7 +64,7 @@ class DeniedAddressError(OSError):
 
 
 def _never_scraped(address: str) -> str:
-    return "a link-local or metadata address, which is never scraped" if is_denied(address) else ""
+    return "a link-local or metadata address, which is never asked" if is_denied(address) else ""
 
 
 class GuardedResolver(AbstractResolver):
@@ -85,7 +85,7 @@ class GuardedResolver(AbstractResolver):
         allowed = [entry for entry in found if not self._denied(entry["host"])]
         if found and not allowed:
             first = found[0]["host"]
-            raise DeniedAddressError(None, f"{host} ({first}) is {self._denied(first)}")
+            raise DeniedAddressError(None, f"{host} is {self._denied(first)} ({first})")
         return allowed
 
     async def close(self) -> None:

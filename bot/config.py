@@ -23,6 +23,7 @@ from bot.errors import ConfigError, Finding, Severity
 from bot.incidents.policy import IncidentRules
 from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
+from bot.oncall.feeds import is_feed
 from bot.oncall.model import Book, Calendar, Person, Policy, Schedule, Target, Team
 from bot.oncall.public_holidays import problem as holidays_problem
 from bot.oncall.public_holidays import public_holidays
@@ -136,6 +137,12 @@ def _incident_rules(sources: Sources) -> IncidentRules:
     return merged.model_copy(update={"mute_windows": windows})
 
 
+def store_of(sources: Sources) -> str | None:
+    """The database that the configuration names, None when it cannot be read far enough."""
+    _, settings = _read_main(sources, [], [])
+    return settings.store.url if settings is not None else None
+
+
 def missing_secrets(config: Config) -> list[Finding]:
     """What `serve` cannot do without: variables of secrets that are not set, tokens that Slack's mode needs."""
     slack = config.settings.slack
@@ -197,11 +204,12 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
 
 
 def _icals(sources: Sources, findings: list[Finding]) -> Iterator[tuple[str, tuple[str, ical.Calendar]]]:
-    """Path as written → name of the file, and the calendar in it."""
+    """Path as written → name of the file, and the calendar in it. The copy of a calendar at an address was good when it
+    was kept: it never stops a configuration."""
     for written, source in sources.calendars.items():
         calendar, troubles = ical.parse(source.text)
         for trouble in troubles:
-            text, severity = trouble.message, "error" if calendar is None else "warning"
+            text, severity = trouble.message, "error" if calendar is None and not is_feed(written) else "warning"
             findings.append(Finding(source.file, trouble.line, 1, "ical-syntax", text, severity, trouble.hint))  # type: ignore[arg-type]
         if calendar is not None:
             yield written, (source.file, calendar)

@@ -7,9 +7,8 @@ configuration before this process reads it.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,14 +16,16 @@ from typing import Any, Protocol
 import aiohttp
 import structlog
 
-from bot import pipeline, telemetry
+from bot import judge, pipeline, telemetry
 from bot.config import Config, load
 from bot.errors import ConfigError, Finding, RemoteError
 from bot.incidents.decision import Decision, Say, World
 from bot.incidents.grouping import INTERNAL
 from bot.incidents.model import Alert, AlertState, Event, Incident, State
+from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
 from bot.labels import fingerprint
+from bot.oncall.feeds import Copy
 from bot.oncall.owners import reach
 from bot.outbox import Outbox
 from bot.paging.model import Page, PageKind, PageState
@@ -38,7 +39,6 @@ from bot.supervisor import WatcherProcess
 log = structlog.get_logger()
 
 WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
-_CHECK_SECONDS = 60.0
 # A report that says nothing new is worked in this often all the same; the watcher sends one a minute.
 _UNCHANGED_FOR = 50.0
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -64,6 +64,7 @@ class Pager:
         self._seen: dict[str, tuple[object, float]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
         self._own_firing: dict[str, bool] = {}
+        self._own_quiet: set[str] = set()
         self._aside: dict[str, float] = {}
         self._refused: tuple[Finding, ...] = ()
         self._refused_digest = ""
@@ -71,6 +72,8 @@ class Pager:
         self._releasing: set[asyncio.Task[None]] = set()
         self._watcher_missed = time.monotonic()
         self.config = config
+        self.book_since = clock.now()  # when its on-call files began to count
+        self.copies: Mapping[str, Copy] = {}  # of the calendars at an address
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.outbox: Outbox | None = None
         self.renderings: Renderings | None = None
@@ -208,10 +211,20 @@ class Pager:
         self.note(await pipeline.raise_own(self._store, [alert], self.world(), now))
         self._own_firing[name] = firing
 
+    async def own_alerts(
+        self, name: str, told: Collection[OwnAlert], held: Callable[[Alert], bool] = nothing_held
+    ) -> None:
+        """Everything of this name that is wrong now; what was told before and is not among it has ended, unless it is
+        `held`: then nothing new is known of it."""
+        if not told and name in self._own_quiet:
+            return
+        self.note(await pipeline.tell_own(self._store, name, told, held, self.world(), self._clock.now()))
+        (self._own_quiet.discard if told else self._own_quiet.add)(name)
+
     async def reload(self) -> None:
         """All or nothing. Raises ConfigError with every mistake; the running configuration then stays."""
         async with self._reloading:
-            sources = await asyncio.to_thread(read_sources, self._config_path, self._env)
+            sources = await self._read()
             if sources.digest == self._sources.digest:
                 await self._accepted()
                 return
@@ -221,12 +234,17 @@ class Pager:
             except ConfigError as error:
                 await self._refuse(sources, error.findings)
                 raise
-            before, self._sources, self.config = self.config, sources, config
+            before, self.config = self.config, config
+            same_watch = _watched(self._sources) == _watched(sources)
+            self._sources = sources
+            if before.book_id != config.book_id:
+                self.book_since = self._clock.now()
             self._seen.clear()
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
             self.note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
-            await self.watcher.reconfigure()
+            if not same_watch:  # a calendar says who is woken, not what is watched
+                await self.watcher.reconfigure()
             await self._tell_of_restart(before)
 
     async def _tell_of_restart(self, before: Config) -> None:
@@ -239,8 +257,8 @@ class Pager:
             await self._announce(f"restart.{self.config.digest[:16]}", text, "settings changed that need a restart")
 
     async def poll_files(self) -> None:
-        """Reloads when a file has changed since the last look, good or bad."""
-        sources = await asyncio.to_thread(read_sources, self._config_path, self._env)
+        """Reloads when a file has changed since the last look, good or bad; a calendar that was read is a file."""
+        sources = await self._read()
         if sources.digest in {self._sources.digest, self._refused_digest}:
             if sources.digest == self._sources.digest and self._refused:
                 await self._accepted()
@@ -250,26 +268,16 @@ class Pager:
         except ConfigError as error:
             log.error("config.refused", findings=[str(finding) for finding in error.findings])
 
+    async def _read(self) -> Sources:
+        return await asyncio.to_thread(read_sources, self._config_path, self._env, self.copies)
+
     async def _checked_in_a_child(self, sources: Sources) -> None:
         """Parses and renders the new files where a bomb in them harms nobody."""
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "bot.checker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
         try:
-            output, _ = await asyncio.wait_for(
-                child.communicate(json.dumps(sources.to_json()).encode()), _CHECK_SECONDS
-            )
-        except TimeoutError:
-            child.kill()
-            raise ConfigError([_unreadable(f"checking it takes longer than {_CHECK_SECONDS:g} s")]) from None
-        if child.returncode != 0:
-            raise ConfigError([_unreadable(f"the process that checked it ended with code {child.returncode}")])
-        findings = [Finding(**row) for row in json.loads(output)]
+            rows = await judge.ask({"ask": "findings", "sources": sources.to_json()})
+        except RemoteError as error:
+            raise ConfigError([_unreadable(str(error))]) from None
+        findings = [Finding(**row) for row in rows]
         if any(finding.severity == "error" for finding in findings):
             raise ConfigError([finding for finding in findings if finding.severity == "error"])
 
@@ -387,6 +395,10 @@ def _signature(update: Update) -> object:
     on = {alert.fingerprint for alert in update.alerts if alert.state is AlertState.FIRING}
     others = {(alert.fingerprint, alert.state, alert.starts_at) for alert in update.alerts}
     return frozenset((*update.still, *on)), frozenset(one for one in others if one[0] not in on)
+
+
+def _watched(sources: Sources) -> Sources:
+    return sources.for_watcher().model_copy(update={"digest": ""})
 
 
 def _unreadable(message: str) -> Finding:

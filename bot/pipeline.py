@@ -6,16 +6,17 @@ one transaction. Nothing leaves the process here: the outbox delivers what is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.errors import RemoteError, UsageError
-from bot.incidents import escalation, grouping, silences
+from bot.incidents import escalation, grouping, own, silences
 from bot.incidents.decision import Decision, World, book_of
 from bot.incidents.model import Alert, Event, Incident, State
+from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
@@ -52,6 +53,21 @@ async def raise_own(store: Store, alerts: Sequence[Alert], world: World, now: da
         decisions = grouping.observe(grouping.INTERNAL, [*kept, *alerts], live, world, now, number.next)
         await _record(tx, decisions, world, now)
     return decisions
+
+
+async def tell_own(
+    store: Store,
+    name: str,
+    told: Collection[OwnAlert],
+    held: Callable[[Alert], bool],
+    world: World,
+    now: datetime,
+) -> list[Decision]:
+    """All alerts of this name about agentpager's own on-call, as they are now: what is told no more has ended."""
+    async with store.transaction() as tx:
+        known = _own(await tx.live_incidents())
+        alerts = own.reported(name, told, known, world.book.fallback, now, held)
+    return await raise_own(store, alerts, world, now) if alerts else []
 
 
 async def forget_groups(store: Store, known: frozenset[str], world: World, now: datetime) -> list[Decision]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from bot.schema import Channel, Listen, Model, Positive, Url
+from bot.schema import Channel, Duration, Listen, Model, Positive, Url, read_url
 
 Files = tuple[str, ...]
 
@@ -107,7 +108,13 @@ class Agents(Model):
 
 
 class Oncall(Model):
+    """`feed_interval` is how often calendars at an address are read, `feed_grace` how long one may fail before somebody
+    is told; `coverage_days` how far ahead the proof looks that somebody is on duty."""
+
     files: Files = ("oncall/*.yaml",)
+    feed_interval: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(minutes=15)
+    feed_grace: Duration = timedelta(hours=1)
+    coverage_days: int = Field(28, ge=1, le=366)
 
 
 class Incidents(Model):
@@ -115,7 +122,7 @@ class Incidents(Model):
 
 
 class Email(Model):
-    """Where mail is handed in. `starttls` is used on a plain connection unless it is switched off."""
+    """Where mail is handed in. The server must show a certificate that is known, or one of `ca_file`."""
 
     host: str = Field(min_length=1, examples=["smtp.example.com"])
     port: int = Field(587, ge=1, le=65535)
@@ -123,18 +130,55 @@ class Email(Model):
     username: str | None = None
     password: SecretStr | None = None
     password_file: str | None = None
-    sender: str = Field(alias="from", pattern=r"^[^\s@]+@[^\s@]+$", examples=["pager@example.com"])
+    sender: str = Field(alias="from", pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$", examples=["pager@example.com"])
+    ca_file: str | None = None
     timeout: Positive = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _keeps_the_password(self) -> Email:
+        if self.tls == "none" and self.username is not None:
+            raise ValueError("a password is not sent over a plain connection; use tls: starttls or implicit")
+        return self
+
+
+def _is_webhook_secret(value: SecretStr) -> SecretStr:
+    if problem := webhook_secret_problem(value.get_secret_value()):
+        raise ValueError(problem)
+    return value
+
+
+def webhook_secret_problem(text: str) -> str:
+    """Empty when the text is a secret as Standard Webhooks writes them; so is nothing at all, which may be filled in
+    later."""
+    if not text:
+        return ""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True) if text.startswith("whsec_") else b""
+    except ValueError:
+        key = b""
+    return (
+        "" if 24 <= len(key) <= 64 else "a secret is whsec_ and the base64 of 24 to 64 bytes; see docs/notifications.md"
+    )
+
+
+def _is_address(value: SecretStr) -> SecretStr:
+    if value.get_secret_value():
+        read_url(value.get_secret_value())
+    return value
+
+
+WebhookName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class Webhook(Model):
-    """One address that is posted to, signed with `secret` as Standard Webhooks says. `allow_private` lets the address
-    be one of the own network."""
+    """One address that is posted to, signed with `secret` as Standard Webhooks says. The address is a secret too: it
+    often holds one. `allow_private` lets it be one of the own network. `body` is a template of what is posted."""
 
-    url: Url
-    secret: SecretStr | None = None
+    url: Annotated[SecretStr, AfterValidator(_is_address)]
+    secret: Annotated[SecretStr, AfterValidator(_is_webhook_secret)] | None = None
     secret_file: str | None = None
-    headers: dict[str, SecretStr] = {}
+    headers: dict[HeaderName, SecretStr] = {}
     body: str | None = None
     allow_private: bool = False
     timeout: Positive = timedelta(seconds=10)
@@ -144,8 +188,9 @@ class Notify(Model):
     """The ways to a person besides Slack. `second_channel_after` is how long a page to Slack may stay unconfirmed."""
 
     email: Email | None = None
-    webhooks: dict[str, Webhook] = {}
+    webhooks: dict[WebhookName, Webhook] = {}
     second_channel_after: Positive = timedelta(seconds=30)
+    ack_link_lifetime: Positive = timedelta(minutes=30)
 
 
 class Slack(Model):

@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args
 
 from bot import complaints
 from bot.errors import Finding, UsageError
+from bot.oncall import feeds, ical
+from bot.oncall.feeds import Copy
 from bot.schema import Model
 from bot.settings import Agents, Http, Incidents, Oncall, Rules, Runbooks, Slack
 from bot.yamldoc import MAX_BYTES, Document, scan
@@ -44,7 +46,8 @@ class Source(Model):
 class Sources(Model):
     """Everything a configuration is made of, as plain data that may cross to the other process.
 
-    `calendars` holds the iCal files that on-call files name, by the path as it is written there.
+    `calendars` holds the iCal files that on-call files name, by the path as it is written there; of those at an address
+    the last good copy, by the address as it is written. One that has never been read is not there.
     `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack and http led to
     (by dotted name of the key they fill), `findings` what could not be read.
     """
@@ -71,7 +74,8 @@ class Sources(Model):
         return cls.model_validate(data)
 
     def for_watcher(self) -> Sources:
-        """Without the secrets that only the pager needs: the watcher reads things nobody vouches for."""
+        """Without the secrets that only the pager needs: the watcher reads things nobody vouches for. Without calendars
+        too: it wakes nobody."""
         document, _ = scan(self.main.text, self.main.file) if self.main else (None, [])
         data = document.data if document is not None and isinstance(document.data, dict) else {}
         rest = {
@@ -82,7 +86,8 @@ class Sources(Model):
         }
         wanted = variables(str(rest))
         env = {name: value for name, value in self.env.items() if name in wanted}
-        return self.model_copy(update={"env": env, "secrets": {}})
+        findings = tuple(finding for finding in self.findings if finding.severity == "error")
+        return self.model_copy(update={"env": env, "secrets": {}, "calendars": {}, "findings": findings})
 
 
 def _secret_keys(section: str) -> set[str]:
@@ -94,8 +99,10 @@ def variables(text: str) -> set[str]:
     return {name for escape, name in VARIABLE.findall(text) if not escape}
 
 
-def read_sources(path: Path, env: Mapping[str, str]) -> Sources:
-    """Reads `path` (`agentpager.yaml` or its directory) and all it names. Raises UsageError if it is not there."""
+def read_sources(path: Path, env: Mapping[str, str], copies: Mapping[str, Copy] | None = None) -> Sources:
+    """Reads `path` (`agentpager.yaml` or its directory) and all it names. Raises UsageError if it is not there.
+
+    `copies` are what is kept of calendars at an address, by the address as it is written: here nobody is asked."""
     main = path / "agentpager.yaml" if path.is_dir() else path
     if not main.is_file():
         raise UsageError(f'no configuration at "{main}"; make one with: agentpager init DIR')
@@ -105,7 +112,7 @@ def read_sources(path: Path, env: Mapping[str, str]) -> Sources:
     document, _ = scan(text, main.name)
     files = {kind: tuple(_matched(base, kind, document, findings)) for kind in KINDS}
     _check_targets(base, document, findings)
-    calendars = dict(_calendars(base, files["oncall"], findings))
+    calendars = dict(_calendars(base, files["oncall"], env, copies or {}, findings))
     secrets = dict(_secrets(base, document, findings))
     return Sources(
         base_dir=str(base),
@@ -119,7 +126,9 @@ def read_sources(path: Path, env: Mapping[str, str]) -> Sources:
     )
 
 
-def read_loose(base: Path, paths: list[Path]) -> Sources:
+def read_loose(
+    base: Path, paths: list[Path], env: Mapping[str, str] | None = None, copies: Mapping[str, Copy] | None = None
+) -> Sources:
     """Files without an `agentpager.yaml`, each taken for what its first keys say it is."""
     findings: list[Finding] = []
     files: dict[Kind, tuple[Source, ...]] = dict.fromkeys(KINDS, ())
@@ -132,7 +141,7 @@ def read_loose(base: Path, paths: list[Path]) -> Sources:
             findings.append(Finding(name, 1, 1, "unknown-file", "cannot tell what this file is for", hint=hint))
         else:
             files[kind] = (*files[kind], source)
-    calendars = dict(_calendars(base, files["oncall"], findings))
+    calendars = dict(_calendars(base, files["oncall"], env or {}, copies or {}, findings))
     return Sources(
         base_dir=str(base.absolute()),
         main=None,
@@ -203,7 +212,13 @@ def _matched(base: Path, kind: Kind, document: Document | None, findings: list[F
                 yield Source(file=name, text=_read(path, name, findings))
 
 
-def _calendars(base: Path, files: tuple[Source, ...], findings: list[Finding]) -> Iterator[tuple[str, Source]]:
+def _calendars(
+    base: Path,
+    files: tuple[Source, ...],
+    env: Mapping[str, str],
+    copies: Mapping[str, Copy],
+    findings: list[Finding],
+) -> Iterator[tuple[str, Source]]:
     """The iCal files of holidays and layers; relative paths count from the directory of agentpager.yaml."""
     seen: set[str] = set()
     for source in files:
@@ -212,14 +227,44 @@ def _calendars(base: Path, files: tuple[Source, ...], findings: list[Finding]) -
             if written in seen or document is None:
                 continue
             seen.add(written)
+            if feeds.is_feed(written):
+                copy = copies.get(written, Copy())
+                findings += _of_feed(document, place, written, copy, env)
+                if copy.text:
+                    yield written, Source(file=feeds.shown(written), text=copy.text)
+                continue
             path = base / written
             if "\0" not in written and path.is_file():
                 name = _relative(path, base)
-                yield written, Source(file=name, text=_read(path, name, findings))
+                yield written, Source(file=name, text=_read(path, name, findings, ical.MAX_BYTES))
             else:
                 text = f"there is no file {complaints.quote(written)}"
                 hint = "the path counts from the directory of agentpager.yaml"
                 findings.append(document.finding(place, "unreadable", text, hint))
+
+
+def _of_feed(
+    document: Document, place: tuple[str | int, ...], written: str, copy: Copy, env: Mapping[str, str]
+) -> Iterator[Finding]:
+    """A calendar at an address never stops a configuration, unless the file names what can be no address."""
+    names = feeds.variables(written)
+    missing = [name for name in names if name not in env]
+    if missing:
+        hint = f"export {missing[0]}=… before the start"
+        text = f"ical needs the variable {missing[0]}, which is not set"
+        yield document.finding(place, "unset-variable", text, hint, severity="warning")
+        return
+    try:
+        feeds.address(written, env)
+    except ValueError as error:
+        hint = "write for example https://example.com/rota.ics"
+        yield document.finding(place, "bad-value", str(error), hint, severity="warning" if names else "error")
+        return
+    if not copy.text:
+        failed = f": {copy.error}" if copy.error else ""
+        text = f"the calendar at {feeds.shown(written)} has not been read{failed or ' yet'}"
+        hint = "until it is, nobody is on duty by it" if copy.error else "serve reads it; so does check --fetch"
+        yield document.finding(place, "feed-not-read", text, hint, severity="warning")
 
 
 def _written_calendars(data: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -266,18 +311,18 @@ def _relative(path: Path, base: Path) -> str:
     return Path(os.path.relpath(path, base)).as_posix()
 
 
-def _read(path: Path, name: str, findings: list[Finding]) -> str:
-    """At most a little more than the limit is read: yamldoc complains about the rest."""
+def _read(path: Path, name: str, findings: list[Finding], limit: int = MAX_BYTES) -> str:
+    """At most a little more than the limit is read: whoever parses it complains about the rest."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 4)
+            raw = file.read(limit + 4)
     except OSError as error:
         findings.append(Finding(name, 0, 0, "unreadable", f"cannot be read: {error.strerror}"))
         return ""
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        if len(raw) <= MAX_BYTES:
+        if len(raw) <= limit:
             line = raw.count(b"\n", 0, error.start) + 1
             column = error.start - raw.rfind(b"\n", 0, error.start)
             text = f"byte 0x{raw[error.start]:02x} is not UTF-8"

@@ -34,6 +34,9 @@ class Answer:
     body: bytes
     content_type: str
     url: str  # where it came from after redirects
+    tag: str = ""
+    modified: str = ""
+    unchanged: bool = False  # nothing but that: the question named a tag or a date, and it is still of that state
 
 
 class Client:
@@ -91,11 +94,15 @@ class Client:
                     url = _redirected(url, response.headers["Location"])
                     response.close()
                     continue
+                if response.status == 304 and {"If-None-Match", "If-Modified-Since"} & set(headers):
+                    return Answer(b"", "", str(url), unchanged=True)
                 if response.status != 200:
                     response.close()
                     raise RemoteError(f"server returned HTTP status {response.status} {response.reason or ''}".strip())
                 body = await _body(response, max_bytes)
-                return Answer(body, response.headers.get("Content-Type", ""), str(url))
+                told = response.headers
+                tag, modified = told.get("ETag", ""), told.get("Last-Modified", "")
+                return Answer(body, told.get("Content-Type", ""), str(url), tag, modified)
         raise RemoteError(f"more than {MAX_REDIRECTS} redirects")
 
     async def _credentials(self, url: URL, access: Access) -> dict[str, str]:
@@ -156,7 +163,7 @@ def _may_know(start: URL, url: URL) -> bool:
 
 def _refuse_address(url: URL) -> None:
     if is_denied(url.host or ""):
-        raise RemoteError(f"{url.host} is a link-local or metadata address, which is never scraped")
+        raise RemoteError(f"{url.host} is a link-local or metadata address, which is never asked")
 
 
 def _redirected(url: URL, location: str) -> URL:

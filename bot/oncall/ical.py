@@ -20,7 +20,7 @@ from bot.oncall.almanac import Rota, Shift, remembered
 from bot.oncall.model import Person
 from bot.oncall.turns import instant, midnight
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 4 << 20
 _TOO_OFTEN = re.compile(r"FREQ=(SECONDLY|MINUTELY)", re.IGNORECASE)
 _BETWEEN_NAMES = re.compile(r"\s*[,;+&/]\s*|\s+and\s+")
 _LABEL = re.compile(r"^\s*(\[[^\]]*\]|[^:]*:)\s*")
@@ -48,7 +48,7 @@ class Calendar:
 def parse(text: str) -> tuple[Calendar | None, list[Trouble]]:
     """The calendar without its broken events, and what is wrong with those."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        return None, [Trouble(0, "file is larger than 1 MiB", "leave out what is past")]
+        return None, [Trouble(0, "calendar is larger than 4 MiB", "leave out what is past")]
     import icalendar  # noqa: PLC0415 - most have no such file, and every command would wait for it
 
     try:

@@ -219,7 +219,7 @@ async def test_redirects_that_are_not_followed(server, client, location, words):
 
 
 async def test_a_metadata_address_is_not_asked_even_when_configured(client):
-    assert "never scraped" in await refusal(client, "http://169.254.169.254/metrics")
+    assert "never asked" in await refusal(client, "http://169.254.169.254/metrics")
 
 
 async def test_a_name_that_points_at_a_metadata_address_is_not_followed(client, monkeypatch):

@@ -180,7 +180,7 @@ def test_strangers_are_told_once_with_their_line_and_the_nearest_name():
         ("hello", 1, "not an iCalendar file"),
         ("", 1, "not an iCalendar file"),
         ("BEGIN:VEVENT\nEND:VEVENT\n", 1, "does not begin with BEGIN:VCALENDAR"),
-        ("x" * (1 << 20) + "y", 0, "larger than 1 MiB"),
+        ("x" * (4 << 20) + "y", 0, "larger than 4 MiB"),
     ],
 )
 def test_a_file_that_is_no_calendar_is_refused(text, line, words):
