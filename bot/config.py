@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from bot.agents.model import Agent
 from bot.checks import coverage_gap
@@ -27,18 +27,20 @@ from bot.oncall.feeds import is_feed
 from bot.oncall.model import Book, Calendar, Person, Policy, Schedule, Target, Team
 from bot.oncall.public_holidays import problem as holidays_problem
 from bot.oncall.public_holidays import public_holidays
+from bot.paging import notify
 from bot.rules import load as rules_load
 from bot.rules.model import Group, Rule, RuleFile
 from bot.runbooks import lint as runbook_lint
 from bot.runbooks.model import Runbook
 from bot.schema import Model
-from bot.settings import Settings
+from bot.settings import Notify, Settings, webhook_secret_problem
 from bot.sources import VARIABLE, Source, Sources, read_sources
 from bot.yamldoc import Document, scan
 from bot.yamldoc import Mapping as MappingNode
 
 __all__ = ["Config", "Sources", "check", "load", "missing_secrets", "read_sources"]
 
+Holder = TypeVar("Holder", bound=BaseModel)
 Named = TypeVar("Named", Agent, Person, Team, Schedule, Policy, Calendar)
 
 
@@ -109,7 +111,7 @@ def _agents(subject: Subject) -> dict[str, Agent]:
 
 def _book(subject: Subject) -> Book:
     return Book(
-        people={entry.id: person for entry, person in sound(subject.people)},
+        people={entry.id: notify.complete(person, subject.notify) for entry, person in sound(subject.people)},
         teams={entry.id: team for entry, team in sound(subject.teams)},
         schedules={entry.id: schedule for entry, schedule in sound(subject.schedules)},
         escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
@@ -158,7 +160,31 @@ def missing_secrets(config: Config) -> list[Finding]:
             message = f"slack.{name} is needed in {slack.mode} mode"
             hint = f"set slack.{name} or slack.{name}_file; see docs/slack.md"
             missing.append(Finding("agentpager.yaml", 0, 0, "missing-secret", message, hint=hint))
-    return missing
+    return [*missing, *_missing_of_channels(config.settings.notify, told)]
+
+
+def _missing_of_channels(ways: Notify, told: str) -> Iterator[Finding]:
+    """A file that is not there, or holds something else, must not turn into an unsigned call or a refused login."""
+    if ways.email is not None and ways.email.username is not None and not _value(ways.email.password):
+        yield from _missing_secret("notify.email.password", "notify.email.username has no password", told)
+    for name, webhook in ways.webhooks.items():
+        key = f"notify.webhooks.{name}"
+        if not _value(webhook.url):
+            yield from _missing_secret(f"{key}.url", "it is empty", told)
+        if webhook.secret_file is not None and not _value(webhook.secret):
+            yield from _missing_secret(f"{key}.secret", f"{webhook.secret_file} is empty or cannot be read", told)
+        if problem := webhook_secret_problem(_value(webhook.secret)):
+            yield from _missing_secret(f"{key}.secret", problem, told)
+
+
+def _value(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+def _missing_secret(key: str, why: str, told: str) -> Iterator[Finding]:
+    if f"{key} " not in told:
+        hint = f"set {key}, directly or by a file; see docs/notifications.md"
+        yield Finding("agentpager.yaml", 0, 0, "missing-secret", f"{key}: {why}", hint=hint)
 
 
 def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding], list[Finding]]:
@@ -351,10 +377,22 @@ def _read_main(
 
 def _with_secrets(settings: Settings, secrets: Mapping[str, str]) -> Settings:
     for name, value in secrets.items():
-        section, _, key = name.partition(".")
-        part = getattr(settings, section).model_copy(update={key: SecretStr(value)})
-        settings = settings.model_copy(update={section: part})
+        settings = _with_secret(settings, name.split("."), SecretStr(value))
     return settings
+
+
+def _with_secret(model: Holder, path: list[str], value: SecretStr) -> Holder:
+    """A copy in which the secret stands at that place; names of a mapping are part of the path."""
+    key, *rest = path
+    inner = getattr(model, key)
+    new: object = value
+    if rest and isinstance(inner, BaseModel):
+        new = _with_secret(inner, rest, value)
+    elif rest and isinstance(inner, dict):
+        new = {name: _with_secret(each, rest[1:], value) if name == rest[0] else each for name, each in inner.items()}
+    elif rest:
+        return model
+    return model.model_copy(update={key: new})
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def _check_address(address: str, lowest_port: int = 1) -> None:
             raise ValueError("this is not a whole IP address") from None
 
 
-def _read_url(text: str) -> str:
+def read_url(text: str) -> str:
+    """The text itself. Raises ValueError with the way out, without repeating the address."""
     match = _URL.fullmatch(text)
     if match is None:
         raise ValueError("this is not an address; write for example https://pager.example.com")
@@ -106,5 +107,5 @@ def _read_listen(text: str) -> str:
     return text
 
 
-Url = Annotated[str, AfterValidator(_read_url)]
+Url = Annotated[str, AfterValidator(read_url)]
 Listen = Annotated[str, AfterValidator(_read_listen)]

@@ -12,14 +12,16 @@ import re  # noqa: TID251 - fixed pattern, never a user's
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
 
 from bot import complaints
 from bot.errors import Finding, UsageError
 from bot.oncall import feeds, ical
 from bot.oncall.feeds import Copy
 from bot.schema import Model
-from bot.settings import Agents, Http, Incidents, Oncall, Rules, Runbooks, Slack
+from bot.settings import Agents, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
 from bot.yamldoc import MAX_BYTES, Document, scan
 
 Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents"]
@@ -33,7 +35,7 @@ _SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall | Incidents]] = {
     "oncall": Oncall,
     "incidents": Incidents,
 }
-_SECRET_SECTIONS: dict[str, type[Slack | Http]] = {"slack": Slack, "http": Http}
+_SECRET_SECTIONS: dict[str, type[BaseModel]] = {"slack": Slack, "http": Http, "notify": Notify}
 
 
 class Source(Model):
@@ -48,8 +50,8 @@ class Sources(Model):
 
     `calendars` holds the iCal files that on-call files name, by the path as it is written there; of those at an address
     the last good copy, by the address as it is written. One that has never been read is not there.
-    `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack and http led to
-    (by dotted name of the key they fill), `findings` what could not be read.
+    `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack, http and notify
+    led to (by dotted name of the key they fill), `findings` what could not be read.
     """
 
     base_dir: str
@@ -78,21 +80,39 @@ class Sources(Model):
         too: it wakes nobody."""
         document, _ = scan(self.main.text, self.main.file) if self.main else (None, [])
         data = document.data if document is not None and isinstance(document.data, dict) else {}
-        rest = {
-            section: {key: value for key, value in part.items() if key not in _secret_keys(section)}
-            if isinstance(part, dict)
-            else part
-            for section, part in data.items()
-        }
-        wanted = variables(str(rest))
+        wanted = variables(str(_without(data, set(_secret_places(data)), ())))
         env = {name: value for name, value in self.env.items() if name in wanted}
         findings = tuple(finding for finding in self.findings if finding.severity == "error")
         return self.model_copy(update={"env": env, "secrets": {}, "calendars": {}, "findings": findings})
 
 
-def _secret_keys(section: str) -> set[str]:
-    fields = _SECRET_SECTIONS[section].model_fields if section in _SECRET_SECTIONS else {}
-    return {key for key in fields if f"{key}_file" in fields}
+def _without(data: Any, places: set[tuple[str, ...]], here: tuple[str, ...]) -> Any:
+    if not isinstance(data, dict):
+        return data
+    kept = {key: value for key, value in data.items() if (*here, key) not in places}
+    return {key: _without(value, places, (*here, key)) for key, value in kept.items()}
+
+
+def _secret_places(data: Any) -> Iterator[tuple[str, ...]]:
+    """Where the pager's secrets stand, or would stand, in `agentpager.yaml`."""
+    for section, model in _SECRET_SECTIONS.items():
+        yield from _secrets_in(model, data.get(section) if isinstance(data, dict) else None, (section,))
+
+
+def _secrets_in(annotation: Any, data: Any, here: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """A model's keys, the entries of a mapping; lists have no secrets of ours in them."""
+    if annotation is SecretStr:
+        yield here
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for key, field in annotation.model_fields.items():
+            inner = data.get(key) if isinstance(data, dict) else None
+            yield from _secrets_in(field.annotation, inner, (*here, key))
+    elif get_origin(annotation) is dict:
+        for key in data if isinstance(data, dict) else ():
+            yield from _secrets_in(get_args(annotation)[1], data[key], (*here, key))
+    else:  # a union, or a type with its constraints
+        for part in get_args(annotation):
+            yield from _secrets_in(part, data, here)
 
 
 def variables(text: str) -> set[str]:
@@ -332,22 +352,21 @@ def _read(path: Path, name: str, findings: list[Finding], limit: int = MAX_BYTES
 
 def _secrets(base: Path, document: Document | None, findings: list[Finding]) -> Iterator[tuple[str, str]]:
     """What `bot_token_file` and its like hold. One that is not there yet is no mistake of the file: `serve` asks."""
-    for section, model in _SECRET_SECTIONS.items():
-        for key in model.model_fields:
-            node = document.node((section, key)) if document is not None and key.endswith("_file") else None
-            text = getattr(node, "text", None)
-            if document is None or not text:
-                continue
-            path = base / text
-            try:
-                mode = path.stat().st_mode
-                yield f"{section}.{key.removesuffix('_file')}", path.read_text()[:8192].strip()
-            except (OSError, ValueError):
-                continue
-            if mode & (stat.S_IROTH | stat.S_IWOTH):
-                message = f"{complaints.quote(text)} may be read by everybody on this machine"
-                hint = f"chmod 600 {text}"
-                findings.append(document.finding((section, key), "open-secret", message, hint, severity="warning"))
+    for place in dict.fromkeys(_secret_places(document.data)) if document is not None else ():
+        by_file = (*place[:-1], f"{place[-1]}_file")
+        text = getattr(document.node(by_file), "text", None) if document is not None else None
+        if document is None or not text:
+            continue
+        path = base / text
+        try:
+            mode = path.stat().st_mode
+            yield ".".join(place), path.read_text()[:8192].strip()
+        except (OSError, ValueError):
+            continue
+        if mode & (stat.S_IROTH | stat.S_IWOTH):
+            message = f"{complaints.quote(text)} may be read by everybody on this machine"
+            hint = f"chmod 600 {text}"
+            findings.append(document.finding(by_file, "open-secret", message, hint, severity="warning"))
 
 
 def _digest(sources: list[Source]) -> str:

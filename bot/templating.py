@@ -6,6 +6,7 @@ read them by key only, so there is no Python object to climb out from.
 
 from __future__ import annotations
 
+import json
 import re  # noqa: TID251 - fixed pattern, never a user's
 import shlex
 from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ _TESTS = {"defined", "undefined", "none", "number", "string", "in", "eq", "ne", 
 _OF_JINJA = {"abs", "capitalize", "default", "d", "first", "float", "int", "last", "length", "lower", "sort"}
 _OF_JINJA |= {"string", "title", "trim", "upper"}
 _LOOP = {"index", "index0", "first", "last", "length"}
-Target = Literal["text", "command", "query"]
+Target = Literal["text", "command", "query", "json", "form"]
 
 _OPENING = re.compile(r"[(\[{]+")
 
@@ -140,7 +141,8 @@ class Text:
 def parse(source: str, into: Target = "text") -> Text:
     """Raises TemplateError, with the line where it can be told, for what is not Jinja2 or not allowed here.
 
-    `into` says where values land: in a command they are quoted for the shell, in a query escaped for a PromQL string.
+    `into` says where values land: in a command they are quoted for the shell, in a query escaped for a PromQL string,
+    in JSON for one of its strings, in a form percent-encoded.
     """
     environment = _ENVIRONMENTS[into]
     if len(source) > MAX_SOURCE:
@@ -468,5 +470,7 @@ _ENVIRONMENTS = {
     "text": _make_environment(str),
     "command": _make_environment(shlex.quote),
     "query": _make_environment(_promql_escaped),
+    "json": _make_environment(lambda text: json.dumps(text, ensure_ascii=False)[1:-1]),
+    "form": _make_environment(lambda text: quote(text, safe="")),
 }
 _FILTERS = frozenset(_ENVIRONMENTS["text"].filters) - {"_each"}

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.checks.subject import Subject
+from bot.complaints import Path
 from bot.errors import Finding
-from bot.settings import Http, Slack
 
 CODE = "double-secret"
+_SECTIONS = ("slack", "http", "notify")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    if subject.main is None:
+    if subject.main is None or not isinstance(subject.main.data, dict):
         return
-    for section, model in (("slack", Slack), ("http", Http)):
-        for key in model.model_fields:
-            by_file = f"{key}_file"
-            if subject.main.node((section, key)) is not None and subject.main.node((section, by_file)) is not None:
-                text = f"both {section}.{key} and {section}.{by_file} are given"
-                yield subject.main.finding((section, by_file), CODE, text, "keep one of them", key=True)
+    for section in _SECTIONS:
+        for place in _given_twice(subject.main.data.get(section), (section,)):
+            key = ".".join(str(part) for part in place)
+            text = f"both {key} and {key}_file are given"
+            yield subject.main.finding((*place[:-1], f"{place[-1]}_file"), CODE, text, "keep one of them", key=True)
+
+
+def _given_twice(data: object, here: Path) -> Iterator[Path]:
+    if not isinstance(data, dict):
+        return
+    for key, value in data.items():
+        if f"{key}_file" in data:
+            yield (*here, key)
+        yield from _given_twice(value, (*here, key))

@@ -13,7 +13,7 @@ from bot.oncall import ical
 from bot.oncall.model import Calendar, Person, Policy, Schedule, Team
 from bot.rules.model import Rule
 from bot.runbooks.model import Runbook
-from bot.settings import Settings
+from bot.settings import Notify, Settings
 from bot.yamldoc import Document
 
 T = TypeVar("T")
@@ -53,6 +53,10 @@ class Subject:
     rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group
     runbooks: tuple[Entry[Runbook], ...] = ()
     whole: bool = True
+
+    @property
+    def notify(self) -> Notify:
+        return self.settings.notify if self.settings is not None else Notify()
 
 
 def names(entries: tuple[Entry[T], ...]) -> set[str]:

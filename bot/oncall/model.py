@@ -38,15 +38,17 @@ def _known_day(text: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Day = Annotated[str, AfterValidator(_known_day)]
-Email = Annotated[str, Field(pattern=r"^[^\s@]+@[^\s@]+$", examples=["ana@example.com"])]
+Email = Annotated[str, Field(pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$", examples=["ana@example.com"])]
 Target = Annotated[str, Field(pattern=r"^(person|team|schedule):[^\s:]+$", examples=["person:ana"])]
 StepTarget = Annotated[
     str,
     Field(
-        pattern=r"^((person|team|schedule):[^\s:]+|channel:(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,}))$",
+        pattern=r"^((person|team|schedule|webhook):[^\s:]+|channel:(#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,}))$",
         examples=["person:ana", '"channel:#payments"'],
     ),
 ]
+Urgency = Literal["high", "low"]
+ContactName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", examples=["telegram"])]
 Waking = Literal["critical", "warning"]
 Severities = Annotated[tuple[Waking, ...], BeforeValidator(one_or_several)]
 PersonOrZone = Annotated[str, AfterValidator(lambda name: name if name == "person" else _known_zone(name))]
@@ -54,12 +56,25 @@ Handoff = Annotated[str, Field(pattern=HANDOFF, examples=["Mon 09:00"])]
 Turn = Annotated[InstanceOf[Every], BeforeValidator(turns.read_every), PlainSerializer(str, return_type=str)]
 
 
+class NotificationRule(Model):
+    """One way to tell a person, and how long after the page begins."""
+
+    by: Annotated[str, Field(pattern=r"^(slack|email|webhook:[a-z0-9][a-z0-9_-]{0,31})$", examples=["slack", "email"])]
+    after: Annotated[Duration, Field(ge=timedelta())] = timedelta()
+
+
 class Person(Model):
+    """`notification_rules` say by urgency how they are told; what is not written there is filled in when the files are
+    read, see paging/notify.py. `contacts` are further addresses, for webhooks."""
+
     id: str = ""
     name: str
     slack: str = Field(pattern=r"^[UW][A-Z0-9]{2,}$", examples=["U02ABCDEF"])
     email: Email | None = None
+    phone: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{5,14}$", examples=["+34600000000"])] | None = None
+    contacts: dict[ContactName, str] = {}
     timezone: Zone = "UTC"
+    notification_rules: dict[Urgency, Annotated[tuple[NotificationRule, ...], Field(min_length=1)]] = {}
 
 
 class Team(Model):

@@ -86,8 +86,8 @@ def reach(step: Step, book: Book, at: datetime, severity: str) -> Reach:
     """Everybody behind the step's targets whom its condition lets through."""
     if step.when is not None and step.when.severity and severity not in step.when.severity:
         return Reach((), (), (f"only for {' and '.join(step.when.severity)}",))
-    channels = tuple(target.removeprefix("channel:") for target in step.notify if target.startswith("channel:"))
-    targets = [target for target in step.notify if not target.startswith("channel:")]
+    channels = tuple(t.removeprefix("channel:") for t in step.notify if t.startswith(("channel:", "webhook:")))
+    targets = [target for target in step.notify if not target.startswith(("channel:", "webhook:"))]
     if step.when is None or not (step.when.during or step.when.outside):
         people, empty = people_of(targets, book, at)
         return Reach(tuple(people), channels, tuple(empty))
@@ -110,7 +110,8 @@ def _reach_in_hours(
         for one in let_through:
             found.setdefault(one.person, one)
     open_channels = channels if is_open(when, zone_of(when, "channel:", "", book), at, book) else ()
-    empty += [f"channel:{name}: {closed_words(when)}" for name in channels if not open_channels]
+    closed = [name if name.startswith("webhook:") else f"channel:{name}" for name in channels if not open_channels]
+    empty += [f"{name}: {closed_words(when)}" for name in closed]
     return Reach(tuple(found.values()), open_channels, tuple(empty))
 
 

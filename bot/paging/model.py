@@ -24,6 +24,7 @@ class PageKind(StrEnum):
     ESCALATED = "escalated"  # thread reply that names who is woken next
     REMINDER = "reminder"  # asks the person who acked whether they still have it
     RESOLVED = "resolved"  # quiet thread line
+    NEWS = "news"  # quiet thread line: alerts that joined later
     NOTICE = "notice"  # about agentpager itself: bad configuration, dead watcher
 
 
@@ -33,6 +34,7 @@ class Page(Model):
 
     `slack_channel` and `ts` are Slack's own address of the message once sent; `shown_revision` is the incident
     revision that the message shows now, so an older one means an edit is owed. `reason` says why this row exists.
+    `planned_at` is when it was first to go out: `due_at` moves with every attempt.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Page(Model):
     state: PageState = PageState.DUE
     attempt: int = 0
     due_at: datetime
+    planned_at: datetime | None = None
     claimed_at: datetime | None = None
     sent_at: datetime | None = None
     slack_channel: str | None = None
@@ -54,3 +57,7 @@ class Page(Model):
     text: str = ""  # body of a notice; other kinds are drawn from the incident when sent
     reason: str
     error: str = ""
+
+    @property
+    def by_slack(self) -> bool:
+        return not self.channel.startswith(("email:", "webhook:"))
