@@ -18,6 +18,8 @@ def of_decision(decision: Decision, now: datetime) -> Entry:
         "step": str(incident.step),
         "round": str(incident.round),
     }
+    if incident.opened_at == now:
+        detail |= {"policy": incident.policy_id, "book": incident.book_id}
     if decision.wake:
         detail["woken"] = ",".join(reached.person for reached in decision.wake)
     if decision.channels:

@@ -103,12 +103,13 @@ def _print(question: Question, found: Ladder, book: Book, at: datetime) -> None:
     cells = [cell for level in found.levels for cell in _cells(level, found, book)]
     print_table(["AFTER", "LEVEL", "WHO", "THEIR TIME", "WHY"], cells, "nobody is woken")
     if found.again is not None:
-        click.echo(f"\nThen the fallback again every {_span(found.again.total_seconds())}, until somebody acts.")
+        click.echo(f"\nThen everybody again every {_span(found.again.total_seconds())}, until somebody acts.")
 
 
 def _cells(level: Level, found: Ladder, book: Book) -> list[list[str]]:
     """A line for each person; what concerns the level stands in the first."""
-    name = "fallback" if level.exhausted else f"{level.step + 1}, round {level.round + 1}"
+    wider = ("fallback", "fallback, team", "everybody")[level.widened]
+    name = wider if level.exhausted else f"{level.step + 1}, round {level.round + 1}"
     if not found.incident.severity.wakes:
         name = "card"
     head = [_span(level.after.total_seconds()), name]
@@ -117,7 +118,8 @@ def _cells(level: Level, found: Ladder, book: Book) -> list[list[str]]:
         person = book.people[reached.person]
         local = level.at.astimezone(ZoneInfo(person.timezone))
         rows.append([f"{person.name} ({person.id})", f"{local:%a %H:%M} {person.timezone}", reached.why])
-    rows += [[channel, "", f"{channel} is named in the policy"] for channel in level.paged]
+    named = "everybody in it is asked" if level.exhausted else "named in the policy"
+    rows += [[channel, "", named] for channel in level.paged]
     rows = rows or [["nobody", "", level.why]]
     skipped = [part for part in level.why.split("; ") if part.startswith("level ")]
     out = [[*(head if index == 0 else ["", ""]), *row] for index, row in enumerate(rows)]

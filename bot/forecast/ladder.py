@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.incidents import grouping
 from bot.incidents.decision import Decision, World
-from bot.incidents.escalation import due
+from bot.incidents.escalation import EVERYBODY, due
 from bot.incidents.model import Alert, AlertState, Incident
 from bot.labels import Labels, fingerprint
 from bot.oncall.owners import Reached
@@ -22,13 +22,15 @@ _GROUP = "forecast"
 
 @dataclass(frozen=True)
 class Level:
-    """One page of the ladder. `paged` are the channels that the step names, `channels` all that get a message."""
+    """One page of the ladder; `widened` counts how far beyond the fallback it goes. `paged` are the channels that the
+    step names, `channels` all that get a message."""
 
     at: datetime
     after: timedelta
     step: int
     round: int
     exhausted: bool
+    widened: int
     people: tuple[Reached, ...]
     paged: tuple[str, ...]
     channels: tuple[str, ...]
@@ -37,7 +39,8 @@ class Level:
 
 @dataclass(frozen=True)
 class Ladder:
-    """`levels` end with the first page to the fallback; it is repeated after `again`, for ever."""
+    """`levels` end with the page to everybody, after the fallback and its team; it is repeated after `again`, for
+    ever."""
 
     incident: Incident
     levels: tuple[Level, ...]
@@ -68,7 +71,7 @@ def _opened(labels: Labels, annotations: Mapping[str, str], world: World, at: da
 def _unanswered(first: Decision, world: World, at: datetime) -> Iterator[tuple[Decision, datetime]]:
     decision, now = first, at
     yield decision, now
-    while decision.incident.next_at is not None and not decision.incident.exhausted:
+    while decision.incident.next_at is not None and decision.incident.widened < EVERYBODY:
         now = decision.incident.next_at
         following = due(decision.incident, world, now)
         assert following is not None, "a deadline that has come leads to a decision"
@@ -85,6 +88,7 @@ def _level(decision: Decision, world: World, opened: datetime, now: datetime) ->
         step=incident.step,
         round=incident.round,
         exhausted=incident.exhausted,
+        widened=incident.widened,
         people=decision.wake,
         paged=decision.channels,
         channels=tuple(dict.fromkeys(channels)),

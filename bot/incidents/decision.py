@@ -27,13 +27,15 @@ class Say(StrEnum):
     ESCALATED = "escalated"
     REMINDER = "reminder"
     RESOLVED = "resolved"
+    NEWS = "news"  # alerts that joined an incident of which people know already
 
 
 @dataclass(frozen=True)
 class World:
     """What decisions depend on besides the incident: the loaded configuration, and the silences of this instant.
 
-    `book_id` is the digest of `book`; `books` has the snapshots that running incidents keep, by their digest.
+    `book_id` is the digest of `book` and `book_doc` the text it was read from, to be kept for the incidents that open
+    with it; `books` has the snapshots that running incidents keep, by their digest.
     """
 
     agents: Mapping[str, Agent]
@@ -42,13 +44,36 @@ class World:
     rules: IncidentRules = field(default_factory=IncidentRules)
     silences: tuple[Silence, ...] = ()
     book_id: str = ""
+    book_doc: str = ""
     books: Mapping[str, Book] = field(default_factory=dict)
+
+
+def book_of(incident: Incident, world: World) -> Book:
+    """The schedules, teams, policies and calendars that the incident started with. Addresses are those of now: only
+    who has left the book since is reached as it was written then."""
+    kept = world.books.get(incident.book_id) if incident.book_id != world.book_id else None
+    if kept is None:
+        return world.book
+    return kept.model_copy(update={"people": {**kept.people, **world.book.people}})
+
+
+def snapshot_lost(incident: Incident, world: World) -> bool:
+    """Whether what it started with cannot be read any more, so that the book of now stands in."""
+    return incident.book_id not in {"", world.book_id} and incident.book_id not in world.books
+
+
+@dataclass(frozen=True)
+class Told:
+    """A quiet message to one person: it wakes nobody and asks for nothing."""
+
+    person: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Decision:
     """`channels` are paged as the people of `wake` are. `cancel` takes back every page of this incident that is
-    not yet claimed."""
+    not yet claimed. `tell` are quiet messages to single people."""
 
     incident: Incident
     event: Event | None
@@ -58,6 +83,7 @@ class Decision:
     say: tuple[Say, ...] = ()
     cancel: bool = False
     channels: tuple[str, ...] = ()
+    tell: tuple[Told, ...] = ()
 
 
 def ack_timeout(incident: Incident) -> timedelta:

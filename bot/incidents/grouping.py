@@ -1,31 +1,32 @@
-"""Alerts come in, incidents come out: which incident an alert belongs to, when one opens, worsens and clears."""
+"""Alerts come in, incidents come out: which incident an alert belongs to, and whether it opens one.
+
+What a changed set of alerts means for its incident is settling.py's.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+import re  # noqa: TID251 - fixed pattern, never a user's
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from bot.incidents.decision import Decision, Say, World
-from bot.incidents.escalation import climb, due, restart, still_firing
-from bot.incidents.model import (
-    SEVERITY_RANK,
-    Alert,
-    AlertState,
-    Event,
-    Incident,
-    Severity,
-    State,
-    next_state,
-)
+from bot.incidents import settling
+from bot.incidents.decision import Decision, World
+from bot.incidents.escalation import due, still_firing
+from bot.incidents.model import Alert, AlertState, Incident, Severity, State, title_of
+from bot.incidents.policy import IncidentRules
+from bot.incidents.settling import grouping_of, settle
+from bot.incidents.suppression import suppressions
 from bot.labels import fingerprint
 from bot.oncall.owners import Owner, owner_of, policy_of
 
-REFRESH = timedelta(seconds=60)  # how often a change of nothing but values is worth an edit
 INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
 UNOWNED = "AlertUnowned"
 KEPT_ENDED = 50  # ended alerts that an incident remembers: labels that change all day must not make it grow
+EVERY_LABEL = "..."
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_PLAIN = re.compile(r'[^\s="\\]+')
 
 
 def observe(
@@ -38,14 +39,16 @@ def observe(
     rules: frozenset[str] | None = None,
     *,
     still: Collection[str] | None = (),
+    cleared: Iterable[Incident] = (),
 ) -> list[Decision]:
     """Compares what `group` reports with the incidents that are not over.
 
     `still` has the fingerprints of what goes on as it was told before; None: the report is only of changes. An alert of
     this group that is not reported any more is held as no data: it has not been seen to end. Only when its rule is gone
-    from the configuration (`rules` names those that are left) has a human ended it.
+    from the configuration (`rules` names those that are left) has a human ended it. `cleared` are incidents that have
+    cleared within the re-open window and have a key of `missing_keys`: they open again.
     """
-    book = _Ledger(incidents, now)
+    book = _Ledger(incidents, now, cleared)
     for alert in alerts:
         if alert.severity is not Severity.NONE:
             book.place(alert, world, next_number)
@@ -53,6 +56,30 @@ def observe(
         reported = {*still, *(alert.fingerprint for alert in alerts)}
         book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
     book.end_unowned(world)
+    book.hide(world)
+    return book.decisions(world)
+
+
+def missing_keys(alerts: Iterable[Alert], incidents: Iterable[Incident], world: World) -> set[str]:
+    """The keys for which `observe` opens an incident, unless one that cleared a moment ago opens again."""
+    live = list(incidents)
+    held = {alert.fingerprint for incident in live for alert in incident.alerts if not _ended(alert)}
+    unresolved = {incident.key for incident in live if incident.state is not State.RESOLVED}
+    wanted: set[str] = set()
+    for alert in alerts:
+        if _ended(alert) or alert.severity is Severity.NONE or alert.fingerprint in held:
+            continue
+        owner = owner_of(alert.labels, world.agents, world.book)
+        wanted.add(incident_key(alert, owner, world.rules))
+        if not owner.known and alert.group != INTERNAL:
+            wanted.add(_own_key(UNOWNED, owner))
+    return wanted - unresolved
+
+
+def resuppress(incidents: Iterable[Incident], world: World, now: datetime) -> list[Decision]:
+    """A silence was made or has ended, a window has opened or closed: what is hidden, and what no longer is."""
+    book = _Ledger(incidents, now)
+    book.hide(world)
     return book.decisions(world)
 
 
@@ -61,6 +88,7 @@ def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: Wor
     book = _Ledger(incidents, now)
     book.miss(lambda alert: alert.group not in known and alert.group != INTERNAL, frozenset())
     book.end_unowned(world)
+    book.hide(world)
     return book.decisions(world)
 
 
@@ -68,7 +96,7 @@ def come_due(incident: Incident, other: Incident | None, world: World, now: date
     """What a deadline that has come asks for. `other` is the unresolved incident of the same key, if there is one."""
     if incident.state is State.RESOLVED and other is not None and still_firing(incident):
         return carry_over(incident, other, world, now)
-    decision = due(incident, world, now)
+    decision = settling.come_due(incident, world, now) or due(incident, world, now)
     return [] if decision is None else [decision]
 
 
@@ -81,80 +109,114 @@ def carry_over(watched: Incident, other: Incident, world: World, now: datetime) 
 
 
 class _Ledger:
-    """The incidents while one report is worked in: as they were, and as they become."""
+    """The incidents while one report is worked in: as they were, and what becomes of their alerts."""
 
-    def __init__(self, incidents: Iterable[Incident], now: datetime) -> None:
+    def __init__(self, incidents: Iterable[Incident], now: datetime, cleared: Iterable[Incident] = ()) -> None:
         self._now = now
         self._before: dict[str, Incident | None] = {incident.id: incident for incident in incidents}
         self._after: dict[str, Incident] = {i.id: i for i in self._before.values() if i is not None}
+        self._alerts: dict[str, dict[str, Alert]] = {}  # of the incidents that have changed
         self._home = {alert.fingerprint: i.id for i in self._after.values() for alert in i.alerts if not _ended(alert)}
+        self._unresolved = {i.key: i.id for i in self._after.values() if i.state is not State.RESOLVED}
+        self._cleared = {incident.key: incident for incident in cleared}
 
     def place(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
         home = self._home.get(alert.fingerprint)
-        if home is not None and _same_run(self._after[home], alert):
-            self._put(home, alert)
+        if home is not None and self._same_run(home, alert):
+            self._put(home, alert.model_copy(update={"suppressed": self._of(home)[alert.fingerprint].suppressed}))
         elif not _ended(alert):
             if home is not None:  # the run that a human closed the incident over is past
-                self._put(home, alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": self._now}))
+                self._end(home, alert)
             self._join(alert, world, next_number)
+
+    def _same_run(self, incident_id: str, alert: Alert) -> bool:
+        """A firing that began anew after a human closed the incident is news; the one it was closed over is not."""
+        if self._after[incident_id].state is not State.RESOLVED or _ended(alert):
+            return True
+        known = self._of(incident_id).get(alert.fingerprint)
+        return known is not None and known.starts_at == alert.starts_at
 
     def _join(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
         owner = owner_of(alert.labels, world.agents, world.book)
-        key = incident_key(alert, owner)
-        mine = next((i.id for i in self._after.values() if i.key == key and i.state is not State.RESOLVED), None)
+        key = incident_key(alert, owner, world.rules)
+        mine = self._unresolved.get(key)
         if mine is None:
-            opened = _open(f"INC-{next_number()}", key, alert, owner, world, self._now)
-            mine = opened.id
-            self._before[mine] = None
-            self._after[mine] = opened
+            mine = self._unresolved[key] = self._opened(key, alert, owner, world, next_number)
         self._home[alert.fingerprint] = mine
         self._put(mine, alert)
         if not owner.known and alert.group != INTERNAL:
             self.place(_unowned(alert, owner, self._now), world, next_number)
 
+    def _opened(self, key: str, alert: Alert, owner: Owner, world: World, next_number: Callable[[], int]) -> str:
+        again = self._cleared.get(key)
+        incident = again or _open(f"INC-{next_number()}", key, alert, owner, world, self._now)
+        self._before[incident.id] = again
+        self._after[incident.id] = incident
+        return incident.id
+
+    def _of(self, incident_id: str) -> dict[str, Alert]:
+        """The incident's alerts as they are by now."""
+        known = self._alerts.get(incident_id)
+        return {one.fingerprint: one for one in self._after[incident_id].alerts} if known is None else known
+
     def _put(self, incident_id: str, alert: Alert) -> None:
-        incident = self._after[incident_id]
-        known = {other.fingerprint: other for other in incident.alerts}
-        before = known.get(alert.fingerprint)
-        if before is not None and _same(before, alert):
-            return
-        known[alert.fingerprint] = alert
-        ended = sorted(
-            (other for other in known.values() if _ended(other)), key=lambda other: other.ends_at or _LONG_AGO
-        )
-        for other in ended[:-KEPT_ENDED]:
-            del known[other.fingerprint]
-        self._after[incident_id] = incident.model_copy(update={"alerts": tuple(known.values())})
+        alerts = self._of(incident_id)
+        before = alerts.get(alert.fingerprint)
+        if before is None or not _same(before, alert):
+            alerts[alert.fingerprint] = alert
+            self._alerts[incident_id] = alerts
 
     def move(self, alert: Alert, origin: str, target: str) -> None:
         self._end(origin, alert)
         self._put(target, alert)
 
     def miss(self, gone: Callable[[Alert], bool], rules: frozenset[str] | None) -> None:
-        for incident in list(self._after.values()):
-            for alert in incident.alerts:
-                if not _ended(alert) and gone(alert):
-                    if rules is not None and alert.name not in rules:
-                        self._end(incident.id, alert)
-                    else:
-                        self._put(incident.id, alert.model_copy(update={"state": AlertState.NO_DATA}))
+        for incident_id, alert in self._going_on():
+            if gone(alert):
+                if rules is not None and alert.name not in rules:
+                    self._end(incident_id, alert)
+                else:
+                    self._put(incident_id, alert.model_copy(update={"state": AlertState.NO_DATA}))
+
+    def _going_on(self) -> list[tuple[str, Alert]]:
+        return [
+            (incident.id, alert)
+            for incident in self._after.values()
+            for alert in (self._alerts[incident.id].values() if incident.id in self._alerts else incident.alerts)
+            if not _ended(alert)
+        ]
 
     def end_unowned(self, world: World) -> None:
         """AlertUnowned ends when no alert is left without an owner for that cause."""
-        going_on = [(i.id, alert) for i in self._after.values() for alert in i.going_on]
-        owners = [owner_of(alert.labels, world.agents, world.book) for _, alert in going_on if alert.group != INTERNAL]
+        going_on = self._going_on()
+        raised = [(i, alert) for i, alert in going_on if alert.group == INTERNAL and alert.name == UNOWNED]
+        if not raised:
+            return
+        owners = (owner_of(alert.labels, world.agents, world.book) for _, alert in going_on if alert.group != INTERNAL)
         causes = {owner.why for owner in owners if not owner.known}
-        for incident_id, alert in going_on:
-            if alert.name == UNOWNED and alert.group == INTERNAL and alert.labels["cause"] not in causes:
+        for incident_id, alert in raised:
+            if alert.labels["cause"] not in causes:
                 self._end(incident_id, alert)
 
+    def hide(self, world: World) -> None:
+        """Everything that goes on is asked anew whether something hides it: a source may have come or gone."""
+        going_on = self._going_on()
+        found = suppressions((alert for _, alert in going_on), world, self._now)
+        for incident_id, alert in going_on:
+            hidden = found.get(alert.fingerprint, ())
+            if hidden != alert.suppressed:
+                self._put(incident_id, alert.model_copy(update={"suppressed": hidden}))
+
     def _end(self, incident_id: str, alert: Alert) -> None:
-        self._put(incident_id, alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": self._now}))
+        over = {"state": AlertState.RESOLVED, "ends_at": self._now, "suppressed": ()}
+        self._put(incident_id, alert.model_copy(update=over))
 
     def decisions(self, world: World) -> list[Decision]:
         """What becomes of each incident that is not as it was."""
-        changes = [(self._before[i.id], i) for i in self._after.values() if self._before[i.id] is not i]
-        settled = (_settle(before, after, world, self._now) for before, after in changes)
+        settled = (
+            settle(self._before[name], self._after[name].model_copy(update={"alerts": _kept(alerts)}), world, self._now)
+            for name, alerts in self._alerts.items()
+        )
         return [decision for decision in settled if decision is not None]
 
 
@@ -162,24 +224,43 @@ def _ended(alert: Alert) -> bool:
     return alert.state is AlertState.RESOLVED
 
 
+def _kept(alerts: dict[str, Alert]) -> tuple[Alert, ...]:
+    """All that go on, and those that have ended last."""
+    ended = sorted((one for one in alerts.values() if _ended(one)), key=lambda one: one.ends_at or _LONG_AGO)
+    too_many = {one.fingerprint for one in ended[:-KEPT_ENDED]}
+    return tuple(one for one in alerts.values() if one.fingerprint not in too_many)
+
+
 def _same(one: Alert, other: Alert) -> bool:
-    """Compared as written, for NaN is never equal to itself."""
-    return one.model_dump_json() == other.model_dump_json()
+    """NaN is the same as NaN here, though never equal to itself."""
+    if math.isnan(one.value) and math.isnan(other.value):
+        one, other = (alert.model_copy(update={"value": 0.0}) for alert in (one, other))
+    return one == other
 
 
-def _same_run(incident: Incident, alert: Alert) -> bool:
-    """A firing that began anew after a human closed the incident is news; the one it was closed over is not."""
-    if incident.state is not State.RESOLVED or _ended(alert):
-        return True
-    return any(
-        known.fingerprint == alert.fingerprint and known.starts_at == alert.starts_at for known in incident.alerts
-    )
+def incident_key(alert: Alert, owner: Owner, rules: IncidentRules) -> str:
+    """One incident per owner and equal labels, those of `group_by`: agent and cause unless the rules say otherwise.
+
+    Where the agent counts and the alert has none, its name stands for it. A label that the alert has not is left out.
+    """
+    if alert.group == INTERNAL:
+        return _own_key(alert.name, owner)
+    names = grouping_of(alert.labels, rules).group_by
+    if EVERY_LABEL in names:
+        parts = sorted((name, value) for name, value in alert.labels.items() if value)
+    else:
+        parts = [(name, value) for name in names if (value := alert.labels.get(name, ""))]
+        if "agent" in names and not alert.labels.get("agent"):
+            parts.insert(0, ("alert", alert.name))
+    return " ".join(f"{name}={_quoted(value)}" for name, value in (*parts, ("owner", owner.id)))
 
 
-def incident_key(alert: Alert, owner: Owner) -> str:
-    """One incident per agent and owner; without an agent, per alert name and owner."""
-    agent = alert.labels.get("agent")
-    return f"agent={agent} owner={owner.id}" if agent else f"alert={alert.name} owner={owner.id}"
+def _own_key(name: str, owner: Owner) -> str:
+    return f"alert={name} owner={owner.id}"
+
+
+def _quoted(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else json.dumps(value)
 
 
 def _open(incident_id: str, key: str, alert: Alert, owner: Owner, world: World, now: datetime) -> Incident:
@@ -200,14 +281,11 @@ def _open(incident_id: str, key: str, alert: Alert, owner: Owner, world: World, 
         policy=policy,
         policy_id=policy_id,
         fallback=world.book.fallback,
+        book_id=world.book_id,
         opened_at=now,
         observed_at=now,
+        announced=False,
     )
-
-
-def title_of(alert: Alert) -> str:
-    summary = " ".join(alert.annotations.get("summary", "").split()) or alert.name or "unnamed alert"
-    return summary if len(summary) <= 120 else summary[:119] + "…"
 
 
 def _unowned(alert: Alert, owner: Owner, now: datetime) -> Alert:
@@ -225,67 +303,3 @@ def _unowned(alert: Alert, owner: Owner, now: datetime) -> Alert:
         value=1.0,
         starts_at=now,
     )
-
-
-def _settle(before: Incident | None, after: Incident, world: World, now: datetime) -> Decision | None:
-    """Turns the changed set of alerts into what happens to the incident."""
-    alive = after.going_on
-    if not alive:
-        return _clear(after, now)
-    worst = alive[0]
-    severities = [after.severity, *(alert.severity for alert in after.alerts)]
-    severity = max(severities, key=lambda severity: SEVERITY_RANK[severity])
-    after = after.model_copy(update={"severity": severity, "title": title_of(worst), "observed_at": now})
-    if before is None:
-        return _first(after, worst, world, now)
-    if before.state is State.RESOLVED:
-        return Decision(
-            after.model_copy(update={"observed_at": before.observed_at}), None, "closed by hand, still watched"
-        )
-    worse = SEVERITY_RANK[severity] > SEVERITY_RANK[before.severity]
-    quiet = not before.severity.wakes
-    if worse and severity.wakes and (before.state is State.ACKED or quiet):
-        decision = restart(after, Event.WORSENED, f"{worst.name} raised it to {severity}", world, now)
-        return replace(decision, say=(*decision.say, Say.RUNBOOK)) if quiet else decision
-    news = _news(before, after)
-    if not news and now - before.observed_at < REFRESH:
-        return None
-    changed = after.model_copy(update={"revision": before.revision + 1})
-    return Decision(changed, Event.FIRED if news else None, news or "values brought up to date")
-
-
-def _first(incident: Incident, alert: Alert, world: World, now: datetime) -> Decision:
-    if not incident.severity.wakes:
-        opened = incident.model_copy(update={"revision": 1})
-        return Decision(
-            opened, Event.FIRED, f"{alert.name} is {incident.severity}: shown, wakes nobody", say=(Say.CARD,)
-        )
-    decision = climb(incident, Event.FIRED, f"{alert.name} fired; {incident.owner_why}", world, now)
-    return replace(decision, say=(Say.CARD, Say.RUNBOOK))
-
-
-def _news(before: Incident, after: Incident) -> str:
-    """What changed besides values, in words; empty when nothing did."""
-    was = {alert.fingerprint: alert.state for alert in before.alerts}
-    lines = [
-        f"{alert.name} joined" if alert.fingerprint not in was else f"{alert.name} is {alert.state}"
-        for alert in after.alerts
-        if was.get(alert.fingerprint) is not alert.state
-    ]
-    return "; ".join(lines)
-
-
-def _clear(incident: Incident, now: datetime) -> Decision:
-    if incident.state is State.RESOLVED:
-        return Decision(incident.model_copy(update={"next_at": None}), None, "the alerts it was closed over have ended")
-    changed = incident.model_copy(
-        update={
-            "state": next_state(incident.state, Event.CLEARED),
-            "revision": incident.revision + 1,
-            "resolved_at": now,
-            "how_resolved": "cleared",
-            "ack_asked": False,
-            "next_at": None,
-        }
-    )
-    return Decision(changed, Event.CLEARED, "every alert has ended", say=(Say.RESOLVED,), cancel=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.incidents.decision import Decision, Say
+from bot.incidents.model import Incident, title_of
 from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 
@@ -30,24 +31,42 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
             reason=why,
         )
 
-    pages = [
-        page(PageKind.PAGE, book.people[reached.person].slack, reached.why, reached.person) for reached in decision.wake
-    ]
+    def address(person: str) -> str:
+        """Somebody without an entry any more is asked for where everybody sees it: no page is lost."""
+        return book.people[person].slack if person in book.people else incident.channel
+
+    pages = [page(PageKind.PAGE, address(one.person), one.why, one.person) for one in decision.wake]
     for name in decision.channels:
-        told = page(PageKind.PAGE, name, f"{name} is named in the policy")
-        pages.append(told.model_copy(update={"id": f"{told.id}.{name}"}))
+        why = "nobody has answered" if incident.exhausted else f"{name} is named in the policy"
+        named = page(PageKind.PAGE, name, why)
+        pages.append(named.model_copy(update={"id": f"{named.id}.{name}"}))
     for say in decision.say:
         if say is Say.REMINDER:
             person = (incident.acked_by or "").removeprefix("person:")
             if person in book.people:
                 pages.append(page(PageKind.REMINDER, book.people[person].slack, decision.why, person))
+        elif say is Say.NEWS and incident.told_at is not None:
+            later = {"due_at": incident.told_at, "planned_at": incident.told_at, "text": _news(incident)}
+            pages.append(page(PageKind.NEWS, incident.channel, decision.why).model_copy(update=later))
         else:
             pages.append(page(PageKind(say.value), incident.channel, decision.why))
+    for told in decision.tell:
+        if told.person in book.people:
+            quiet = page(PageKind.NOTICE, address(told.person), decision.why, told.person)
+            pages.append(quiet.model_copy(update={"text": told.text}))
     return pages
+
+
+def _news(incident: Incident) -> str:
+    """One line for each alert that joined since people were last told."""
+    untold = set(incident.untold)
+    return "\n".join(title_of(alert) for alert in incident.alerts if alert.fingerprint in untold)
 
 
 def repeated(page: Page, new: Sequence[Page]) -> bool:
     """Whether one of the new pages tells the same person, or the same thread, again."""
+    if page.kind is PageKind.NEWS:
+        return any(other.kind is page.kind and other.planned_at == page.planned_at for other in new)
     again = {PageKind.PAGE, PageKind.ESCALATED, PageKind.REMINDER}
     return page.kind in again and any(
         (page.kind, page.person) == (other.kind, other.person) and (page.person or page.channel == other.channel)

@@ -134,6 +134,8 @@ def _acked(scene: Scene) -> list[Part]:
     holds = (
         f"Ack holds until {moment(incident.ack_expires_at, now)}, then asks again" if incident.ack_expires_at else ""
     )
+    if incident.snoozed_until is not None:
+        holds = f"Snoozed until {moment(incident.snoozed_until, now)}, then it pages again if it still goes on"
     parts.append(Part(10, context(" · ".join(filter(None, [holds, footer(scene)])))))
     return parts
 
@@ -260,14 +262,19 @@ def _plain_actor(actor: str | None, book: Book) -> str:
 def _escalated_line(scene: Scene) -> str:
     """Names the next person without waking them twice: their direct message does that."""
     page, incident = scene.page, scene.incident
-    told = incident.model_copy(update={"step": page.step, "round": page.round, "exhausted": _past_all(page, incident)})
+    told = _as_it_was(page, incident)
     then = Scene(page, told, scene.rendered, scene.book, scene.now)
     sign = "🔴 Nobody answered" if told.exhausted else f"⏫ Escalated to {level_of(told)}"
+    if told.assigned is not None:
+        sign = "👉 Handed over"
     return f"{sign}, paging {names_of(paged_people(then))}: {mrk(page.reason, 250)}. {incident.id}"
 
 
-def _past_all(page: Page, incident: Incident) -> bool:
-    return page.step >= len(incident.policy.steps)
+def _as_it_was(page: Page, incident: Incident) -> Incident:
+    """On the level that this page is of: it may have climbed further since."""
+    past_all = page.step >= len(incident.policy.steps)
+    width = max(incident.widened - max(incident.round - page.round, 0), 0) if past_all else 0
+    return incident.model_copy(update={"step": page.step, "round": page.round, "exhausted": past_all, "widened": width})
 
 
 def _resolved_line(scene: Scene) -> str:

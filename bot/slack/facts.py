@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.incidents.escalation import next_rung
+from bot.incidents.escalation import next_rung, wide
 from bot.incidents.model import Alert, AlertState, Incident, Severity
 from bot.oncall.model import Book
-from bot.oncall.owners import last_resort, reach
+from bot.oncall.owners import reach
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import runbook
@@ -40,7 +40,9 @@ class Scene:
 
     @property
     def overtaken(self) -> bool:
-        """A later level has been paged since this message was written."""
+        """A later level has been paged since this message was written, or somebody it was handed to."""
+        if self.incident.assigned is not None and self.page.person != self.incident.assigned:
+            return True
         return (self.page.round, self.page.step) < (self.incident.round, self.incident.step)
 
 
@@ -97,14 +99,20 @@ def paged_people(scene: Scene) -> list[str]:
     """The names of those the incident is with now."""
     incident, book = scene.incident, scene.book
     at = incident.paged_at or incident.opened_at
+    if incident.assigned is not None:
+        return [_name(incident.assigned, book)]
     if incident.exhausted or not 0 <= incident.step < len(incident.policy.steps):
-        reached = last_resort(incident.fallback, book, at) if incident.step >= 0 else []
+        reached = list(wide(incident, incident.widened, book, at, book.people)[0]) if incident.step >= 0 else []
     else:
         step = reach(incident.policy.steps[incident.step], book, at, incident.severity)
         if not step.people:
             return list(step.channels)
         reached = list(step.people)
     return [book.people[one.person].name for one in reached if one.person not in incident.declined]
+
+
+def _name(person: str, book: Book) -> str:
+    return book.people[person].name if person in book.people else person
 
 
 def _tried(scene: Scene, incident: Incident) -> str:
@@ -131,6 +139,8 @@ def next_in_line(scene: Scene) -> list[tuple[str, str]]:
     incident, book = scene.incident, scene.book
     if not incident.severity.wakes or incident.next_at is None:
         return []
+    if incident.assigned is not None:
+        return [("If no ack", f"level 1 {due(incident.next_at, scene.now)}")]
     rung = next_rung(incident, book, incident.next_at)
     names = [book.people[one.person].name for one in rung.people if one.person in book.people] or list(rung.channels)
     return [("If no ack", f"{names_of(names)} {due(incident.next_at, scene.now)}")]
@@ -145,7 +155,7 @@ def names_of(names: Sequence[str]) -> str:
 
 def level_of(incident: Incident) -> str:
     if incident.exhausted:
-        return "the fallback"
+        return ("the fallback", "the fallback and the team", "everybody")[incident.widened]
     again = f", round {incident.round + 1}" if incident.round else ""
     return f"level {incident.step + 1}{again}"
 

@@ -35,9 +35,12 @@ def test_json_has_the_shape_that_other_tools_rely_on():
         "channels": ["#payments-agents"],
         "why": "no ack in 5 min; ben: named in the policy; ana: member of payments",
     }
-    # Four rounds of 5 and 10 minutes, then the fallback after an hour.
-    assert [step["after_seconds"] for step in answer["steps"]] == [0, 300, 900, 1200, 1800, 2100, 2700, 3000, 3600]
-    assert [step["people"] for step in answer["steps"]] == [["ben"], ["ben", "ana"]] * 4 + [["ben"]]
+    # Four rounds of 5 and 10 minutes, after an hour the fallback, then its team and then everybody.
+    rounds = [0, 300, 900, 1200, 1800, 2100, 2700, 3000]
+    assert [step["after_seconds"] for step in answer["steps"]] == [*rounds, 3600, 4500, 5400]
+    people = [step["people"] for step in answer["steps"]]
+    assert people == [["ben"], ["ben", "ana"]] * 4 + [["ben"], ["ben", "ana"], ["ben", "ana"]]
+    assert answer["steps"][-1]["channels"] == ["#payments-agents", "#agent-pages"]
 
 
 def test_text_shows_each_persons_own_time():
@@ -48,7 +51,7 @@ def test_text_shows_each_persons_own_time():
     assert "0s 1, round 1 Ben Cole (ben) Tue 21:00 America/New_York on call in payments-primary" in lines
     assert "Ana Ruiz (ana) Wed 03:05 Europe/Madrid member of payments" in lines
     assert "1h fallback Ben Cole (ben) Tue 22:00 America/New_York named in the policy" in lines
-    assert lines[-1] == "Then the fallback again every 15m, until somebody acts."
+    assert lines[-1] == "Then everybody again every 15m, until somebody acts."
 
 
 def test_a_name_that_is_none_is_a_usage_error():

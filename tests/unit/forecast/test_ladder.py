@@ -32,6 +32,8 @@ def test_each_level_of_each_round_and_the_first_page_to_the_fallback():
         (15, ["ana"]),
         (20, ["ben", "cat"]),
         (30, ["dan"]),
+        (45, ["dan", "ana", "ben"]),
+        (60, ["dan", "ana", "ben", "cat"]),
     ]
 
 
@@ -94,8 +96,8 @@ def test_the_ladder_is_that_of_a_simulated_incident(steps, repeat, severity, hou
         following = due(decision.incident, around, now)
         assert following is not None
         decision = following
-    assert found.levels[-1].exhausted
-    assert not any(level.exhausted for level in found.levels[:-1])
+    assert [(level.exhausted, level.widened) for level in found.levels[-3:]] == [(True, 0), (True, 1), (True, 2)]
+    assert not any(level.exhausted for level in found.levels[:-3])
     assert now - found.levels[-1].at == found.again
 
 

@@ -75,18 +75,18 @@ def test_an_info_alert_wakes_nobody():
 def test_the_summary_counts_by_person_and_agent():
     firings = [Firing(NOW, after(minutes=7), CRITICAL), Firing(after(hours=10), after(hours=11), CRITICAL)]
     told = summary(replay(firings, WORLD, NEVER), WORLD)
-    # The first, at two at night: Ana, then Ben and Cat. The second, at noon: all rounds, and the fallback twice.
+    # The first, at two at night: Ana, then Ben and Cat. The second, at noon: all rounds, the fallback, and its team.
     assert {key: told[key] for key in ("alerts", "incidents", "pages", "night_pages", "taken", "ended_untaken")} == {
         "alerts": 2,
         "incidents": 2,
-        "pages": 3 + 8,
+        "pages": 3 + 10,
         "night_pages": 3,
         "taken": 0,
         "ended_untaken": 2,
     }
     assert told["people"][0] == {
         "person": "ana",
-        "pages": 3,
+        "pages": 4,
         "incidents": 2,
         "night_pages": 1,
         "nights": 1,
@@ -96,7 +96,7 @@ def test_the_summary_counts_by_person_and_agent():
         {
             "agent": "refund-agent",
             "incidents": 2,
-            "pages": 11,
+            "pages": 13,
             "night_pages": 3,
             "escalated": 2,
             "to_fallback": 1,
