@@ -191,8 +191,10 @@ class Incident(Model):
     it keeps. `suppressed` is not empty while everything in it that could wake somebody is hidden. `snoozed_until` is
     set while the ack is a snooze. `assigned` is the person it was handed to and who has not answered yet.
     `reopened` are the instants at which it opened again within the re-open window; `flapping` says that it does so too
-    often, so that its end waits for a quiet time. `widened` counts how far beyond the fallback the page goes. `mark`
-    answers "was it right to wake you?".
+    often, so that its end waits for a quiet time, which is over at `quiet_at` if nothing fires before. `announced` is
+    False while nothing of it has been posted: it waits for more alerts, or is hidden. Alerts that join later are told
+    at `told_at`; `untold` are the fingerprints of those. `widened` counts how far beyond the fallback the page goes.
+    `mark` answers "was it right to wake you?".
     `hidden_since` and `hidden_for` say how long all of it was suppressed. `answered_after` is how long it waited for
     its first ack, that time left out, and `answered_by` whose that was. `promised` is what is promised for incidents
     of severity `promised_for`, and `breached` what was not kept. `promises.timed` keeps these.
@@ -232,6 +234,10 @@ class Incident(Model):
     assigned: str | None = None
     reopened: tuple[datetime, ...] = ()
     flapping: bool = False
+    quiet_at: datetime | None = None
+    announced: bool = True
+    told_at: datetime | None = None
+    untold: tuple[str, ...] = ()
     widened: int = 0
     notes: tuple[Note, ...] = ()
     mark: Literal["right", "noise", ""] = ""
@@ -249,7 +255,13 @@ class Incident(Model):
     def going_on(self) -> tuple[Alert, ...]:
         """The alerts that have not ended, worst first, then the oldest."""
         alive = (alert for alert in self.alerts if alert.state is not AlertState.RESOLVED)
-        return tuple(sorted(alive, key=_worst_first))
+        return tuple(sorted(alive, key=worst_first))
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The next instant at which something is to be done for it: `next_at`, or the end of a quiet time."""
+        quiet_at = self.quiet_at if self.state is not State.RESOLVED else None
+        return min(filter(None, (self.next_at, quiet_at)), default=None)
 
     @property
     def over(self) -> bool:
@@ -258,5 +270,10 @@ class Incident(Model):
         return self.state is State.RESOLVED and self.next_at is None
 
 
-def _worst_first(alert: Alert) -> tuple[int, datetime, str, str]:
+def worst_first(alert: Alert) -> tuple[int, datetime, str, str]:
     return -SEVERITY_RANK[alert.severity], alert.starts_at, alert.name, alert.fingerprint
+
+
+def title_of(alert: Alert) -> str:
+    summary = " ".join(alert.annotations.get("summary", "").split()) or alert.name or "unnamed alert"
+    return summary if len(summary) <= 120 else summary[:119] + "…"

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bot.errors import ConflictError, UsageError
+from bot.incidents.matching import Index
 from bot.incidents.model import SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
 from bot.labels import Matcher, matches_all, parse_matchers
 from bot.schema import Model
@@ -73,11 +74,12 @@ class Silences:
 
     def __init__(self, silences: Iterable[Silence], at: datetime) -> None:
         active = (silence for silence in silences if silence.active(at))
-        self._active = [(silence, compiled(silence.matchers)) for silence in active]
+        self._active = Index((silence.matchers, (silence.max_severity, suppression(silence))) for silence in active)
 
     def hiding(self, alert: Alert) -> list[Suppression]:
         """Every silence that hides this alert, as a reason for people."""
-        return [suppression(silence) for silence, matchers in self._active if hides(silence, matchers, alert)]
+        found = self._active.matching(alert.labels) if self._active else ()
+        return [reason for highest, reason in found if SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[highest]]
 
 
 def compiled(matchers: Sequence[str]) -> tuple[Matcher, ...]:

@@ -23,6 +23,9 @@ _BACKOFF_CAP = timedelta(seconds=10)
 _REFUSED_AGAIN = timedelta(seconds=30)
 UNREACHABLE = "unreachable"  # our own code for: no connection, so nothing was sent
 
+# What must not go out while everything in the incident is hidden.
+_ROUSING = frozenset({PageKind.PAGE, PageKind.ESCALATED, PageKind.REMINDER, PageKind.NEWS})
+
 # Refusals of the whole client, not of one message: the page stays due until somebody mends the token.
 CLIENT_REFUSALS = frozenset(
     {
@@ -52,20 +55,42 @@ def wanted(page: Page, incident: Incident | None) -> bool:
     """Whether this page is still to be sent: nothing wakes a person once somebody has the incident."""
     if incident is None:
         return True
+    if incident.suppressed and page.kind in _ROUSING:
+        return False
     if page.kind in {PageKind.PAGE, PageKind.ESCALATED}:
         return incident.state is State.OPEN
     if page.kind is PageKind.REMINDER:
         return incident.state is State.ACKED and incident.ack_asked
-    if page.kind is PageKind.RUNBOOK:
+    if page.kind is PageKind.RESOLVED:
+        return incident.state is State.RESOLVED
+    if page.kind in {PageKind.RUNBOOK, PageKind.NEWS}:
         return incident.state is not State.RESOLVED
     return True
 
 
-def priority(page: Page, incident: Incident | None) -> tuple[int, int, datetime]:
-    """Pages before cards before everything else, critical before warning, then the longest due."""
+def taken(page: Page, now: datetime, lead: str | None) -> Page:
+    """Claimed for sending, alone or behind the page that leads the message."""
+    update = {"state": PageState.SENDING, "attempt": page.attempt + 1, "claimed_at": now, "error": "", "lead": lead}
+    return page.model_copy(update=update)
+
+
+def landed(page: Page, channel: str, ts: str, revision: int, now: datetime) -> Page:
+    """Sent: it stands at this address and shows this revision of its incident."""
+    update = {"state": PageState.SENT, "sent_at": now, "slack_channel": channel, "ts": ts}
+    return page.model_copy(update=update | {"shown_revision": revision, "error": ""})
+
+
+def cancelled(page: Page, why: str) -> Page:
+    return page.model_copy(update={"state": PageState.CANCELLED, "error": why})
+
+
+def priority(page: Page, incident: Incident | None) -> tuple[int, int, int, datetime]:
+    """Pages before cards before everything else; an incident's first page before those that repeat one, critical
+    before warning, then the longest due."""
     order = {PageKind.PAGE: 0, PageKind.REMINDER: 1, PageKind.CARD: 1, PageKind.NOTICE: 2, PageKind.ESCALATED: 2}
     critical = incident is not None and incident.severity is Severity.CRITICAL
-    return order.get(page.kind, 3), 0 if critical else 1, page.due_at
+    repeats = page.kind is PageKind.PAGE and (page.step > 0 or page.round > 0)
+    return order.get(page.kind, 3), int(repeats), 0 if critical else 1, page.due_at
 
 
 def after_failure(page: Page, error: RemoteError, now: datetime) -> tuple[Page, Verdict]:

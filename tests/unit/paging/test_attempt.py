@@ -6,7 +6,7 @@ import pytest
 from core_world import NOW, after, alert, opened
 
 from bot.errors import RemoteError
-from bot.incidents.model import State
+from bot.incidents.model import State, Suppression, SuppressionKind
 from bot.paging.attempt import CLIENT_REFUSALS, Verdict, after_crash, after_failure, after_search, priority, wanted
 from bot.paging.model import Page, PageKind, PageState
 
@@ -100,7 +100,8 @@ KINDS = {
     PageKind.REMINDER: (False, False, True, False),
     PageKind.CARD: (True, True, True, True),
     PageKind.RUNBOOK: (True, True, True, False),
-    PageKind.RESOLVED: (True, True, True, True),
+    PageKind.RESOLVED: (False, False, False, True),
+    PageKind.NEWS: (True, True, True, False),
     PageKind.NOTICE: (True, True, True, True),
 }
 
@@ -113,6 +114,15 @@ KINDS = {
 def test_which_page_is_still_wanted(kind, column, state, asked):
     incident = opened().model_copy(update={"state": state, "ack_asked": asked})
     assert wanted(page(kind), incident) is KINDS[kind][column]
+
+
+@pytest.mark.parametrize("kind", list(PageKind))
+@pytest.mark.parametrize(("state", "asked"), [(State.OPEN, False), (State.ACKED, True)])
+def test_nothing_that_rouses_anybody_is_wanted_while_everything_is_hidden(kind, state, asked):
+    silence = Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced")
+    incident = opened().model_copy(update={"state": state, "ack_asked": asked, "suppressed": (silence,)})
+    quiet = {PageKind.CARD, PageKind.RUNBOOK, PageKind.NOTICE}
+    assert wanted(page(kind), incident) is (kind in quiet)
 
 
 @pytest.mark.parametrize("kind", list(PageKind))
