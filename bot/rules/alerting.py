@@ -21,6 +21,7 @@ from bot.labels import Labels, fingerprint
 from bot.promql.parse import Expr
 from bot.promql.space import Index
 from bot.promql.value import Value
+from bot.rules import no_data
 from bot.rules.load import DEFAULT_LOOKBACK, Compiled, span_seconds
 from bot.rules.places import Places
 from bot.rules.record import NO_LINES, Line, Lines, Samples
@@ -116,6 +117,7 @@ class AlertingRule:
         self._group = group
         self._around = around
         self._timing = Timing(compiled.rule.hold, compiled.rule.keep_firing_for)
+        self._no_data = no_data.of_rule(compiled.rule)
         self._hold_us = _micros(compiled.rule.hold)
         self._span = timedelta(seconds=span_seconds(compiled.expr, dict(around.recorded_seconds)))
         self._selectors = frozenset(i for i, s in enumerate(compiled.expr.selectors) if not s.under_absent)
@@ -230,7 +232,7 @@ class AlertingRule:
             some = bool(here) or not self._selectors
             if age < self._span or (age < self._span + self._around.lookback and not (complete and some)):
                 return Data.TOO_EARLY
-        return Data.THERE if complete else Data.GONE
+        return Data.THERE if complete or not self._no_data.hold else Data.GONE
 
     def _check_limit(self, limit: int, after: Mapping[int, Active | None]) -> None:
         all_of_them = {slot: self._slots[slot].active for slot in np.flatnonzero(self._on).tolist()} | dict(after)
@@ -393,7 +395,16 @@ class AlertingRule:
     def _alert_of(self, slot: int) -> Alert:
         return self._alert(self._slots[slot], self._current(slot))
 
+    def without_data(self) -> list[dict[str, str]]:
+        """Labels of the series that say of which alerts the data is missing, where the rule wants that told."""
+        if not self._no_data.alert or not self._count:
+            return []
+        held = [self._slots[slot].active for slot in self._alarming()]
+        return [no_data.series(one.labels) for one in held if one is not None and one.phase is Phase.NO_DATA]
+
     def _alert(self, held: _Slot, active: Active) -> Alert:
+        if active.phase is Phase.NO_DATA and not self._no_data.keep:
+            active = changed(active, phase=Phase.RESOLVED, resolved_at=active.gone_at)
         return Alert(
             fingerprint=held.fingerprint,
             group=self._group,

@@ -118,6 +118,7 @@ class GroupState:
         self._failing = Lines(f"health {group.id}", [Line(labels) for labels in shown])
         self._failing_at = [list(names).index(slot.compiled.rule.name) for slot in self._slots]
         self._failing_written = NO_LINES
+        self._no_data = NO_LINES
         self._save = False  # what was saved may name rules that are gone: the next round saves anew
         self._saved_at: datetime | None = None
         self._next_told = 0
@@ -137,6 +138,7 @@ class GroupState:
             if not early or (slot.alerting is not None and slot.health.seconds < SLOW):
                 self._evaluate_one(slot, now, t, early=early)
         if not early:
+            self._write_no_data(t)
             self._write_failing(t)
             self.seconds = self._stopwatch() - began
         self.evaluated_at = now
@@ -182,7 +184,7 @@ class GroupState:
             if slot.alerting is not None:
                 slot.alerting.resolve_all(now)
                 self._orphans += slot.alerting.alerts()
-        self._leftover += [*other._leftover, *other._failing_written.all_labels()]
+        self._leftover += [*other._leftover, *other._failing_written.all_labels(), *other._no_data.all_labels()]
         self._save = True
 
     def retire(self, now: datetime) -> Evaluation:
@@ -192,8 +194,8 @@ class GroupState:
                 slot.alerting.resolve_all(now)
             self._leftover += slot.rule.written.all_labels()
             slot.rule.written = NO_LINES
-        self._leftover += self._failing_written.all_labels()
-        self._failing_written = NO_LINES
+        self._leftover += [*self._failing_written.all_labels(), *self._no_data.all_labels()]
+        self._failing_written = self._no_data = NO_LINES
         self._end_leftover(now.timestamp())
         return self._evaluation(now, Tell.EVERYTHING)
 
@@ -229,6 +231,19 @@ class GroupState:
             return str(error)
         return ""
 
+    def _write_no_data(self, t: float) -> None:
+        """A series for each alert whose data is missing and of which somebody is to be told."""
+        wanted = [
+            labels for slot in self._slots if slot.alerting is not None for labels in slot.alerting.without_data()
+        ]
+        before = {frozenset(line.labels.items()): line for line in self._no_data.lines}
+        lines = {key: before.get(key) or Line(labels) for labels in wanted if (key := frozenset(labels.items()))}
+        if lines.keys() != before.keys():
+            self._leftover += [line.labels for key, line in before.items() if key not in lines]
+            self._no_data = Lines(f"no data {self.group.id}", list(lines.values()))
+        if lines:
+            self._record(t, Samples(self._no_data, np.ones(len(lines))), [])
+
     def _write_failing(self, t: float) -> None:
         values = np.zeros(len(self._failing.lines))
         for slot, number in zip(self._slots, self._failing_at, strict=True):
@@ -243,7 +258,7 @@ class GroupState:
         """Series of rules that are gone end, unless another rule writes them now."""
         if not self._leftover:
             return
-        written = [*(slot.rule.written for slot in self._slots), self._failing_written]
+        written = [*(slot.rule.written for slot in self._slots), self._failing_written, self._no_data]
         names = {labels["__name__"] for labels in self._leftover}
         there = (labels for lines in written for labels in lines.all_labels() if labels["__name__"] in names)
         still = {frozenset(labels.items()) for labels in there}

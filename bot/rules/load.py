@@ -16,6 +16,7 @@ from typing import NamedTuple
 from bot.errors import QueryError, TemplateError, UnsupportedQueryError
 from bot.promql.parse import Expr
 from bot.promql.parse import parse as parse_query
+from bot.rules import no_data
 from bot.rules.model import Group, Rule, RuleFile
 from bot.rules.template import Scope, Template
 from bot.rules.template import parse as parse_template
@@ -203,11 +204,20 @@ def _alert_problems(rule: Rule, path: Path) -> Iterator[Problem]:
             yield Problem(here, "severity", f'severity "{text}" is not known', "use " + ", ".join(SEVERITIES))
     for name, text in rule.annotations.items():
         here = (*path, "annotations", name)
+        if name == no_data.ANNOTATION:
+            yield from _no_data_problem(text, here, rule)
         if _LABEL_NAME.fullmatch(name) is None:
             yield Problem(here, "label-name", f'"{name}" is not an annotation name', "letters, digits and _")
         _, problem = _template(text, here, rule)
         if problem is not None:
             yield problem
+
+
+def _no_data_problem(text: str, path: Path, rule: Rule) -> Iterator[Problem]:
+    try:
+        no_data.read(text)
+    except ValueError as error:
+        yield Problem(path, "no-data", f"{rule.name}: {error}")
 
 
 @lru_cache(maxsize=8192)  # most texts stand in many rules, and in the same ones after a reload

@@ -37,7 +37,7 @@ class Active:
     """One label set of one rule. `source` are the sample's labels, name included, before the rule's own were added.
 
     `seen` are the indexes of the expression's selectors that had data while it fired. `restored` marks an alert older
-    than the data at hand, until its absence from a result could be believed again.
+    than the data at hand, until its absence from a result could be believed again. `gone_at` is when its data vanished.
     """
 
     labels: dict[str, str]
@@ -49,6 +49,7 @@ class Active:
     fired_at: datetime | None = None
     resolved_at: datetime | None = None
     keep_since: datetime | None = None
+    gone_at: datetime | None = None
     seen: frozenset[int] = frozenset()
     restored: bool = False
 
@@ -96,7 +97,8 @@ def absent(old: Active, data: Data, timing: Timing, now: datetime, since_last: t
     if data is Data.TOO_EARLY:
         return old
     if data is Data.GONE:
-        return changed(old, phase=Phase.NO_DATA, restored=False)
+        gone_at = old.gone_at if old.phase is Phase.NO_DATA else now
+        return changed(old, phase=Phase.NO_DATA, gone_at=gone_at, restored=False)
     keep_since = old.keep_since or now
     if now - keep_since < timing.keep_firing_for:
         return changed(old, phase=Phase.FIRING, keep_since=keep_since, restored=False)
@@ -123,6 +125,7 @@ def dump(active: Active) -> dict[str, Any]:
         "fired_at": active.fired_at.timestamp() if active.fired_at else None,
         "resolved_at": active.resolved_at.timestamp() if active.resolved_at else None,
         "keep_since": active.keep_since.timestamp() if active.keep_since else None,
+        "gone_at": active.gone_at.timestamp() if active.gone_at else None,
         "seen": sorted(active.seen),
     }
 
@@ -139,6 +142,7 @@ def parse(saved: Mapping[str, Any]) -> Active:
         fired_at=_instant(saved["fired_at"]) if saved["fired_at"] is not None else None,
         resolved_at=_instant(saved["resolved_at"]) if saved["resolved_at"] is not None else None,
         keep_since=_instant(saved["keep_since"]) if saved["keep_since"] is not None else None,
+        gone_at=_instant(saved["gone_at"]) if saved.get("gone_at") is not None else None,
         seen=frozenset(int(index) for index in saved["seen"]),
     )
 

@@ -9,6 +9,7 @@ from bot.incidents.model import AlertState
 from bot.promql.engine import Engine
 from bot.promql.store import SeriesStore
 from bot.rules.evaluate import GroupState
+from bot.rules.load import builtin
 from bot.rules.record import StoreRecorder
 from tests.rulekit import NOW, after, make_group
 
@@ -59,6 +60,26 @@ def test_a_target_that_dies_leaves_its_alerts_held_and_its_own_down_alert(store)
         ("Errors", AlertState.RESOLVED),
         ("Down", AlertState.RESOLVED),
     ]
+
+
+def test_missing_data_is_an_alert_of_its_own_that_ends_with_it(store):
+    group = group_on(store, {"alert": "Hot", "expr": "heat > 5", "labels": {"severity": "critical"}})
+    built_in = group_on(
+        store, *(rule.model_dump(by_alias=True, exclude_unset=True) for rule in builtin()[0].rules[-1:])
+    )
+    scrape(store, NOW, heat=7)
+    group.evaluate(NOW)
+    store.mark_stale(after(15).timestamp(), np.array([store.intern({"__name__": "heat", "agent": "a"})]))
+    for second in range(15, 140, 15):
+        group.evaluate(after(second))
+        assert built_in.evaluate(after(second)).alerts == () or second >= 135
+    group.evaluate(after(150))
+    (alert,) = built_in.evaluate(after(150)).alerts
+    assert alert.labels == {"alertname": "RuleNoData", "severity": "warning", "rule": "Hot", "agent": "a"}
+    assert alert.annotations["summary"] == "No data for Hot of a"
+    scrape(store, after(165), heat=1)
+    group.evaluate(after(165))
+    assert told(built_in.evaluate(after(165))) == [("RuleNoData", AlertState.RESOLVED)]
 
 
 def test_another_agents_data_does_not_count_as_this_ones(store):

@@ -114,6 +114,45 @@ def test_data_that_vanishes_does_not_resolve(group_of, answers):
     assert states(group.evaluate(after(86400))) == [("a", "no_data")]
 
 
+def missing(policy, group_of, answers):
+    """A group whose one alert has fired and lost its data a minute ago."""
+    group = group_of(rule(annotations={"no_data": policy} if policy else {}))
+    answers.result["heat > 5"] = ROOM
+    group.evaluate(NOW)
+    answers.result["heat > 5"], answers.here["heat > 5"] = [], ()
+    return group
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "told"),
+    [
+        ("", AlertState.NO_DATA, True),
+        ("keep, alert", AlertState.NO_DATA, True),
+        ("keep", AlertState.NO_DATA, False),
+        ("alert", AlertState.RESOLVED, True),
+        ("ok", AlertState.RESOLVED, False),
+    ],
+)
+def test_the_rule_says_what_missing_data_means(group_of, answers, written, policy, state, told):
+    group = missing(policy, group_of, answers)
+    (alert,) = group.evaluate(after(60)).alerts
+    assert alert.state is state
+    assert alert.ends_at == (after(60) if state is AlertState.RESOLVED else None)
+    expected = [(after(60).timestamp(), {"rule": "Hot", "room": "a"}, 1.0)] if told else []
+    assert written.named("agentpager_alert_no_data") == expected
+
+
+def test_the_series_of_missing_data_ends_when_the_data_is_back(group_of, answers, written):
+    group = missing("", group_of, answers)
+    group.evaluate(after(60))
+    answers.here["heat > 5"] = (0,)
+    group.evaluate(after(120))
+    ended = [(t, labels) for t, labels in written.stale if labels["__name__"] == "agentpager_alert_no_data"]
+    assert ended == [
+        (after(120).timestamp(), {"__name__": "agentpager_alert_no_data", "rule": "Hot", "room": "a"}),
+    ]
+
+
 @pytest.mark.parametrize(("back", "told"), [(ROOM, "firing"), ([], "resolved")])
 def test_data_that_comes_back_decides_again(group_of, answers, back, told):
     group = group_of(HOT)

@@ -157,12 +157,13 @@ def test_duplicates_in_one_group_keep_apart_what_they_remember():
 def test_built_in_rules_are_sound_and_give_way_to_the_users():
     assert problems(RuleFile(groups=tuple(group.model_copy(update={"file": ""}) for group in builtin()))) == []
     names = [rule.name for group in with_builtin(()) for rule in group.rules]
-    assert names == ["AgentDown", "RuleFailing"]
+    assert names == ["AgentDown", "RuleFailing", "RuleNoData"]
     mine = parse_groups(file_of({"alert": "AgentDown", "expr": "up < 1"}), "a.yaml")
     groups = with_builtin(mine)
     assert [(group.file, rule.name) for group in groups for rule in group.rules] == [
         ("a.yaml", "AgentDown"),
         ("builtin", "RuleFailing"),
+        ("builtin", "RuleNoData"),
     ]
 
 
@@ -190,3 +191,23 @@ def test_recorded_series_need_what_they_are_made_of():
         "x",
     )
     assert warm_seconds(groups) == {"a:rate10m": 600, "a:max1h": 4200, "a:self": 300}
+
+
+@pytest.mark.parametrize("text", ["keep", "alert", "ok", "keep, alert", "alert keep"])
+def test_ways_to_treat_missing_data(text):
+    assert problems(file_of(alert(annotations={"no_data": text}))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hold", '"hold" is no way to treat missing data; write keep, alert, both of them, or ok'),
+        ("", '"" is no way to treat missing data'),
+        ("ok keep", "ok means that missing data is health"),
+    ],
+)
+def test_other_words_for_missing_data_are_refused(text, message):
+    (problem,) = problems(file_of(alert(annotations={"no_data": text})))
+    assert problem.code == "no-data"
+    assert problem.path == ("groups", 0, "rules", 0, "annotations", "no_data")
+    assert message in problem.message
