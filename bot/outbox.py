@@ -103,12 +103,13 @@ class Outbox:
 
     async def _recover(self) -> None:
         """Pages in `sending` that nobody sends: we were killed, or could not write down what became of them."""
-        stranded = [page for page in await self._store.interrupted() if page.id not in self._busy]
+        interrupted = await self._store.interrupted()
+        stranded = [page for page in interrupted if page.by_slack and page.id not in self._busy]
         if stranded:
             await pipeline.recover(self._store, stranded, self._clock.now())
 
     async def _start_sends(self) -> float:
-        waiting = await self._store.waiting(self._clock.now())
+        waiting = [page for page in await self._store.waiting(self._clock.now()) if page.by_slack]
         if not waiting:
             return _LONGEST_SLEEP
         if (quiet := self._quiet()) > 0:

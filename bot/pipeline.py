@@ -13,18 +13,20 @@ from datetime import datetime
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.errors import RemoteError, UsageError
-from bot.incidents import escalation, grouping, own, silences
+from bot.incidents import escalation, grouping, own, silences, suppression
 from bot.incidents.decision import Decision, World, book_of
 from bot.incidents.model import Alert, Event, Incident, State
 from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
-from bot.paging import attempt, plan
+from bot.paging import attempt, merge, notify, plan
 from bot.paging.attempt import Verdict
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Posted, Store, Transaction
 from bot.runbooks.rendered import Rendered
+
+_NOT_CLAIMED = {PageState.DUE, PageState.CANCELLED}
 
 
 async def observe(
@@ -35,8 +37,9 @@ async def observe(
         world = await _with_silences(tx, world, now)
         number = _Numbers(await tx.last_number())
         live = await tx.live_incidents()
+        cleared = await _cleared(tx, update.alerts, live, world, now)
         decisions = grouping.observe(
-            update.group, update.alerts, live, world, now, number.next, rules, still=update.still
+            update.group, update.alerts, live, world, now, number.next, rules, still=update.still, cleared=cleared
         )
         if update.state is not None:
             await tx.save_rule_state(update.group, update.evaluated_at, update.state)
@@ -47,10 +50,13 @@ async def observe(
 async def raise_own(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
     """Alerts about agentpager itself; they take the same way as everybody's."""
     async with store.transaction() as tx:
+        world = await _with_silences(tx, world, now)
         number = _Numbers(await tx.last_number())
         live = await tx.live_incidents()
         kept = [alert for alert in _own(live) if alert.fingerprint not in {new.fingerprint for new in alerts}]
-        decisions = grouping.observe(grouping.INTERNAL, [*kept, *alerts], live, world, now, number.next)
+        cleared = await _cleared(tx, alerts, live, world, now)
+        every = [*kept, *alerts]
+        decisions = grouping.observe(grouping.INTERNAL, every, live, world, now, number.next, cleared=cleared)
         await _record(tx, decisions, world, now)
     return decisions
 
@@ -73,9 +79,20 @@ async def tell_own(
 async def forget_groups(store: Store, known: frozenset[str], world: World, now: datetime) -> list[Decision]:
     """The configuration has changed: alerts of rule groups that are gone end."""
     async with store.transaction() as tx:
+        world = await _with_silences(tx, world, now)
         decisions = grouping.drop_groups(await tx.live_incidents(), known, world, now)
         await _record(tx, decisions, world, now)
     return decisions
+
+
+async def resuppress(store: Store, world: World, now: datetime) -> tuple[list[Decision], datetime | None]:
+    """A window has opened or closed, a silence has begun or ended by itself, or the configuration is another one. Also
+    says when time alone next changes what is hidden."""
+    async with store.transaction() as tx:
+        world = await _with_silences(tx, world, now)
+        decisions = grouping.resuppress(await tx.live_incidents(), world, now)
+        await _record(tx, decisions, world, now)
+    return decisions, suppression.next_change(world, now)
 
 
 async def escalate(store: Store, incident_id: str, world: World, now: datetime) -> list[Decision]:
@@ -85,8 +102,9 @@ async def escalate(store: Store, incident_id: str, world: World, now: datetime) 
     """
     async with store.transaction() as tx:
         incident = await tx.incident(incident_id)
-        if incident is None or incident.next_at is None or incident.next_at > now:
+        if incident is None or incident.deadline is None or incident.deadline > now:
             return []
+        world = await _with_silences(tx, world, now)
         other = await tx.unresolved_with(incident.key) if incident.state is State.RESOLVED else None
         decisions = grouping.come_due(incident, other, world, now)
         await _record(tx, decisions, world, now)
@@ -176,34 +194,116 @@ async def claim(store: Store, page_id: str, now: datetime) -> tuple[Page, Incide
         return (claimed, incident) if claimed else None
 
 
+async def claim_together(store: Store, page_ids: Sequence[str], now: datetime) -> list[tuple[Page, Incident]]:
+    """Takes several due pages for one message; the first that is still wanted leads. Replies in the threads of cards
+    that become one are taken back: the one card has no room for a thread of each."""
+    async with store.transaction() as tx:
+        known = {page.id: page for page in await tx.owed(page_ids)}
+        due = [known[name] for name in page_ids if name in known and known[name].state is PageState.DUE]
+        asked = [(page, await tx.incident(page.incident or "")) for page in due]
+        wanted = [(page, incident) for page, incident in asked if incident and attempt.wanted(page, incident)]
+        kept = {page.id for page, _ in wanted}
+        lead = wanted[0][0].id if len(wanted) > 1 else None
+        taken = [(attempt.taken(page, now, lead), incident) for page, incident in wanted]
+        replies = await _replies(tx, [page for page, _ in wanted]) if lead else []
+        cancelled = [attempt.cancelled(page, "no longer wanted") for page in due if page.id not in kept]
+        cancelled += [attempt.cancelled(page, "its card is shared by several incidents") for page in replies]
+        await tx.save_pages([*(page for page, _ in taken), *cancelled])
+    return taken
+
+
+async def _replies(tx: Transaction, cards: Sequence[Page]) -> list[Page]:
+    if cards[0].kind is not PageKind.CARD:
+        return []
+    mine = {card.incident for card in cards}
+    waiting = await tx.owed_at(cards[0].channel)
+    return [page for page in waiting if merge.is_reply(page) and page.incident in mine]
+
+
 async def sent(store: Store, page: Page, posted: Posted, revision: int, now: datetime) -> None:
     """Slack has it, at this address, showing this revision."""
-    update = {"state": PageState.SENT, "sent_at": now, "slack_channel": posted.channel, "ts": posted.ts}
-    done = page.model_copy(update=update | {"shown_revision": revision, "error": ""})
+    await sent_together(store, [(page, revision)], posted, now)
+
+
+async def sent_together(store: Store, shown: Sequence[tuple[Page, int]], posted: Posted, now: datetime) -> None:
+    """One message shows these pages, each at this revision of its incident."""
+    done = [attempt.landed(page, posted.channel, posted.ts, revision, now) for page, revision in shown]
     async with store.transaction() as tx:
-        await tx.save_page(done)
-        await tx.append_audit([events.of_page(done, Verdict.SENT, now)])
+        await tx.save_pages(done)
+        await tx.append_audit([events.of_page(page, Verdict.SENT, now) for page in done])
+
+
+async def joined(store: Store, lead: Page, shown: Sequence[tuple[Page, int]], now: datetime) -> None:
+    """The message of `lead` has been redrawn and shows these pages too. One that was taken back meanwhile has been
+    seen all the same, and is kept up to date like the others."""
+    async with store.transaction() as tx:
+        leader = await tx.page(lead.id)
+        if leader is None or leader.ts is None or leader.slack_channel is None:
+            return
+        rows = [(await tx.page(page.id), revision) for page, revision in shown]
+        fresh = [(page, revision) for page, revision in rows if page and page.state in _NOT_CLAIMED]
+        done = [
+            attempt.landed(page.model_copy(update={"lead": lead.id}), leader.slack_channel, leader.ts, revision, now)
+            for page, revision in fresh
+        ]
+        grown = [leader.model_copy(update={"lead": leader.id})] if leader.lead is None else []
+        await tx.save_pages([*done, *grown])
+        await tx.append_audit([events.of_page(page, Verdict.SENT, now) for page in done])
 
 
 async def failed(store: Store, page: Page, error: RemoteError, world: World, now: datetime) -> Verdict:
     """An attempt did not succeed. A message refused for good goes another way at once: the next person, another
     channel."""
-    after, verdict = attempt.after_failure(page, error, now)
+    return await failed_together(store, [page], error, world, now)
+
+
+async def failed_together(
+    store: Store, pages: Sequence[Page], error: RemoteError, world: World, now: datetime
+) -> Verdict:
+    """The same for the pages of one message."""
+    results = [attempt.after_failure(page, error, now) for page in pages]
     async with store.transaction() as tx:
-        await tx.save_page(after)
-        await tx.append_audit([events.of_page(after, verdict, now)])
-        if verdict is Verdict.REFUSED:
-            await _another_way(tx, after, world, now)
-    return verdict
+        await tx.save_pages([after for after, _ in results])
+        await tx.append_audit([events.of_page(after, verdict, now) for after, verdict in results])
+        for after, verdict in results:
+            if verdict is Verdict.REFUSED:
+                if after.kind is PageKind.PAGE and after.incident is not None:
+                    await _tell_otherwise(tx, after.incident, world, now)
+                await _another_way(tx, after, world, now)
+    return results[0][1]
+
+
+async def tell_otherwise(store: Store, incident_id: str, world: World, now: datetime) -> list[Page]:
+    """Slack fails, or has not confirmed a page for too long: whom it was for is told another way at once."""
+    async with store.transaction() as tx:
+        return await _tell_otherwise(tx, incident_id, world, now)
+
+
+async def _tell_otherwise(tx: Transaction, incident_id: str, world: World, now: datetime) -> list[Page]:
+    incident = await tx.incident(incident_id)
+    if incident is None:
+        return []
+    before = await tx.pages_of(incident_id)
+    rows = notify.second_channels(before, incident, book_of(incident, world), world.second_channel_after, now)
+    known = {page.id for page in before}
+    await tx.save_pages([row for row in rows if row.id in known])
+    await tx.add_pages([row for row in rows if row.id not in known])
+    await tx.append_audit([events.of_second_channel(row, now) for row in rows])
+    return rows
 
 
 async def searched(store: Store, page: Page, error: RemoteError | None, now: datetime) -> Verdict:
     """The channel's history did not show an unknown page, or could not be read."""
-    after, verdict = attempt.after_search(page, error, now)
+    return await searched_together(store, [page], error, now)
+
+
+async def searched_together(store: Store, pages: Sequence[Page], error: RemoteError | None, now: datetime) -> Verdict:
+    """The same for the pages of one message."""
+    results = [attempt.after_search(page, error, now) for page in pages]
     async with store.transaction() as tx:
-        await tx.save_page(after)
-        await tx.append_audit([events.of_page(after, verdict, now)])
-    return verdict
+        await tx.save_pages([after for after, _ in results])
+        await tx.append_audit([events.of_page(after, verdict, now) for after, verdict in results])
+    return results[0][1]
 
 
 async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> None:
@@ -220,10 +320,15 @@ async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> N
 
 async def shown(store: Store, page: Page, revision: int) -> None:
     """The message in Slack shows this revision now."""
+    await shown_together(store, [(page.id, revision)])
+
+
+async def shown_together(store: Store, shown: Sequence[tuple[str, int]]) -> None:
+    """The same for the pages of one message, by their ids."""
     async with store.transaction() as tx:
-        current = await tx.page(page.id)
-        if current is not None and current.shown_revision < revision:
-            await tx.save_page(current.model_copy(update={"shown_revision": revision}))
+        rows = [(await tx.page(name), revision) for name, revision in shown]
+        newer = [(page, revision) for page, revision in rows if page is not None and page.shown_revision < revision]
+        await tx.save_pages([page.model_copy(update={"shown_revision": revision}) for page, revision in newer])
 
 
 async def rendered(store: Store, incident_id: str, result: Rendered, redraw: bool) -> None:
@@ -237,6 +342,15 @@ async def rendered(store: Store, incident_id: str, result: Rendered, redraw: boo
 
 async def _with_silences(tx: Transaction, world: World, now: datetime) -> World:
     return replace(world, silences=tuple(await tx.silences(now)))
+
+
+async def _cleared(
+    tx: Transaction, alerts: Sequence[Alert], live: Sequence[Incident], world: World, now: datetime
+) -> list[Incident]:
+    """The incidents that may open again, rather than new ones for the same agent and cause."""
+    window = world.rules.reopen_window
+    keys = grouping.missing_keys(alerts, live, world) if window else set()
+    return await tx.cleared_since(now - window, keys) if keys else []
 
 
 class _Numbers:
@@ -265,7 +379,10 @@ async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, 
         if not _has_card(before):  # the card will say by itself that it is over
             pages = [page for page in pages if page.kind is not PageKind.RESOLVED]
         if decision.cancel or pages:
-            cancelled += _taken_back(before, decision.incident, pages)
+            taken_back = _taken_back(before, decision.incident, pages)
+            gone = {page.id for page in taken_back}
+            pages = notify.without_pending(pages, [page for page in before if page.id not in gone])
+            cancelled += taken_back
         added += pages
     await tx.save_incidents([timed(decision.incident, world.rules.sla, now) for decision in decisions])
     await tx.save_pages(cancelled)
@@ -285,7 +402,8 @@ def _taken_back(pages: Sequence[Page], incident: Incident, new: Sequence[Page]) 
     return [
         page.model_copy(update={"state": PageState.CANCELLED})
         for page in pages
-        if page.state is PageState.DUE and (not attempt.wanted(page, incident) or plan.repeated(page, new))
+        if page.state is PageState.DUE
+        and (not attempt.wanted(page, incident) or plan.repeated(page, new) or notify.given_up(page, incident))
     ]
 
 
@@ -297,7 +415,7 @@ async def _another_way(tx: Transaction, page: Page, world: World, now: datetime)
         if reachable or (max(incident.step, 0), incident.round) != (page.step, page.round):
             return
         if not incident.exhausted:
-            why = f"Slack refused to reach {page.person}: {page.error}"
+            why = f"{'Slack' if page.by_slack else page.channel} refused to reach {page.person}: {page.error}"
             await _record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
         elif plan.may_reroute(page, world.channel):  # nobody is left above the fallback: everybody in the channel
             await tx.add_pages([plan.rerouted(page, world.channel, now)])

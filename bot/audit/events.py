@@ -34,3 +34,9 @@ def of_page(page: Page, verdict: Verdict, now: datetime) -> Entry:
         detail["person"] = page.person
     why = page.error if verdict is not Verdict.SENT else page.reason
     return Entry(at=now, actor="agentpager", action=f"page.{verdict}", subject=page.id, why=why, detail=detail)
+
+
+def of_second_channel(page: Page, now: datetime) -> Entry:
+    """Somebody is told another way because Slack fails."""
+    detail = {"incident": page.incident or "", "channel": page.channel, "person": page.person or ""}
+    return Entry(at=now, actor="agentpager", action="page.otherwise", subject=page.id, why=page.reason, detail=detail)

@@ -46,6 +46,7 @@ class World:
     book_id: str = ""
     book_doc: str = ""
     books: Mapping[str, Book] = field(default_factory=dict)
+    second_channel_after: timedelta = timedelta(seconds=30)
 
 
 def book_of(incident: Incident, world: World) -> Book:

@@ -76,7 +76,7 @@ def taken(page: Page, now: datetime, lead: str | None) -> Page:
 
 def landed(page: Page, channel: str, ts: str, revision: int, now: datetime) -> Page:
     """Sent: it stands at this address and shows this revision of its incident."""
-    update = {"state": PageState.SENT, "sent_at": now, "slack_channel": channel, "ts": ts}
+    update = {"state": PageState.SENT, "sent_at": now, "slack_channel": channel or None, "ts": ts or None}
     return page.model_copy(update=update | {"shown_revision": revision, "error": ""})
 
 
@@ -100,7 +100,7 @@ def after_failure(page: Page, error: RemoteError, now: datetime) -> tuple[Page, 
         return page.model_copy(update={"state": PageState.UNKNOWN, "due_at": settled, "error": text}), Verdict.UNKNOWN
     if error.retry_after_seconds is not None:
         due_at = now + timedelta(seconds=error.retry_after_seconds)
-        return page.model_copy(update={"state": PageState.DUE, "due_at": due_at, "error": text}), Verdict.TOLD_TO_WAIT
+        return _again(page, due_at - now, text, now), Verdict.TOLD_TO_WAIT
     if error.code in CLIENT_REFUSALS:
         return _again(page, _REFUSED_AGAIN, text, now), Verdict.CLIENT_REFUSED
     if error.permanent:
@@ -120,15 +120,14 @@ def after_crash(page: Page) -> Page:
 def after_search(page: Page, error: RemoteError | None, now: datetime) -> tuple[Page, Verdict]:
     """History was read without finding the page (`error` None), or could not be read."""
     if error is None:
-        return page.model_copy(update={"state": PageState.DUE, "due_at": now}), Verdict.NOT_LANDED
+        return _again(page, timedelta(), page.error, now), Verdict.NOT_LANDED
     claimed = page.claimed_at or now
     if error.permanent or now - claimed >= UNREADABLE:
-        return page.model_copy(
-            update={"state": PageState.DUE, "due_at": now, "error": str(error)}
-        ), Verdict.ASSUMED_LOST
+        return _again(page, timedelta(), str(error), now), Verdict.ASSUMED_LOST
     wait = timedelta(seconds=error.retry_after_seconds or 5)
     return page.model_copy(update={"due_at": now + wait, "error": str(error)}), Verdict.UNKNOWN
 
 
 def _again(page: Page, delay: timedelta, error: str, now: datetime) -> Page:
-    return page.model_copy(update={"state": PageState.DUE, "due_at": now + delay, "error": error})
+    """By itself: with whom it goes out together is decided when it is claimed."""
+    return page.model_copy(update={"state": PageState.DUE, "due_at": now + delay, "error": error, "lead": None})

@@ -8,6 +8,7 @@ from datetime import datetime
 from bot.incidents.decision import Decision, Say
 from bot.incidents.model import Incident, title_of
 from bot.oncall.model import Book
+from bot.paging import notify
 from bot.paging.model import Page, PageKind
 
 _REROUTED = ".again"
@@ -28,6 +29,7 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
             person=person,
             channel=channel,
             due_at=now,
+            planned_at=now,
             reason=why,
         )
 
@@ -35,11 +37,15 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
         """Somebody without an entry any more is asked for where everybody sees it: no page is lost."""
         return book.people[person].slack if person in book.people else incident.channel
 
-    pages = [page(PageKind.PAGE, address(one.person), one.why, one.person) for one in decision.wake]
+    pages = []
+    for one in decision.wake:
+        first = page(PageKind.PAGE, address(one.person), one.why, one.person)
+        known = book.people.get(one.person)
+        pages += notify.pages_by_rules(first, known, incident.severity) if known is not None else [first]
     for name in decision.channels:
         why = "nobody has answered" if incident.exhausted else f"{name} is named in the policy"
         named = page(PageKind.PAGE, name, why)
-        pages.append(named.model_copy(update={"id": f"{named.id}.{name}"}))
+        pages.append(named.model_copy(update={"id": f"{named.id}.{name.replace(':', '.')}"}))
     for say in decision.say:
         if say is Say.REMINDER:
             person = (incident.acked_by or "").removeprefix("person:")
@@ -68,9 +74,13 @@ def repeated(page: Page, new: Sequence[Page]) -> bool:
     if page.kind is PageKind.NEWS:
         return any(other.kind is page.kind and other.planned_at == page.planned_at for other in new)
     again = {PageKind.PAGE, PageKind.ESCALATED, PageKind.REMINDER}
-    return page.kind in again and any(
-        (page.kind, page.person) == (other.kind, other.person) and (page.person or page.channel == other.channel)
-        for other in new
+    return (
+        page.kind in again
+        and not notify.is_follow_up(page)  # a ladder that climbs fast must not put it off for ever
+        and any(
+            (page.kind, page.person) == (other.kind, other.person) and (page.person or page.channel == other.channel)
+            for other in new
+        )
     )
 
 

@@ -1,0 +1,78 @@
+"""Which pages go out together: several due ones for one person, or cards of one channel, are one message.
+
+Nothing is dropped by it. Each page stays a row of its own that is sent, unknown or due again with the message that shows
+it. One or two incidents look as they always do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.paging.model import Page, PageKind
+
+MERGE_FROM = 3  # pages due for one place
+MOST = 500  # in one message; the rest joins by an edit
+COOL_DOWN = timedelta(minutes=5)  # what is not critical joins the last storm message for so long
+SAME_BURST = timedelta(seconds=30)  # many that fall due so soon after a message belong to it
+_EDIT_PATIENCE = timedelta(seconds=8)  # after this a page whose edit is held up goes out as a message
+_MERGED = {PageKind.PAGE, PageKind.CARD}
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The last message of a kind to a place; `merged` when it shows several incidents."""
+
+    lead: str
+    at: datetime
+    merged: bool
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What goes out as one message, the most urgent first; `into` is the message that shows it by an edit instead."""
+
+    pages: tuple[Page, ...]
+    into: str | None = None
+
+    @property
+    def lead(self) -> Page:
+        return self.pages[0]
+
+    @property
+    def merged(self) -> bool:
+        return len(self.pages) > 1
+
+
+def mergeable(page: Page) -> bool:
+    return page.kind in _MERGED and page.incident is not None and page.by_slack
+
+
+def parcel(due: Sequence[Page], critical: Callable[[Page], bool], recent: Recent | None, now: datetime) -> Parcel:
+    """The first of what is due for one place, with what goes out beside it.
+
+    A critical page always wakes by a message of its own time; it takes along whatever else is due.
+    """
+    first = due[0]
+    if not mergeable(first):
+        return Parcel((first,))
+    alike = tuple(page for page in due if (page.kind, page.person) == (first.kind, first.person) and mergeable(page))
+    alike = alike[:MOST]
+    wakes = first.kind is PageKind.PAGE and any(critical(page) for page in alike)
+    if recent is not None and not wakes and _joins(alike, recent, now):
+        return Parcel(alike, recent.lead)
+    return Parcel(alike if len(alike) >= MERGE_FROM else (first,))
+
+
+def _joins(alike: Sequence[Page], recent: Recent, now: datetime) -> bool:
+    if alike[0].kind is PageKind.PAGE and now - min(page.due_at for page in alike) > _EDIT_PATIENCE:
+        return False
+    if recent.merged:
+        return now - recent.at < COOL_DOWN
+    return len(alike) >= MERGE_FROM and now - recent.at < SAME_BURST
+
+
+def is_reply(page: Page) -> bool:
+    """Stands in the thread of one incident's card, and says what a card of several incidents shows by itself."""
+    return page.kind in {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.NEWS} and page.state is PageState.DUE
