@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from bot.errors import ConflictError
 from bot.forecast.history import Firing
+from bot.forecast.nights import is_night, night_of
 from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, Say, World
 from bot.incidents.escalation import due
@@ -192,11 +193,11 @@ class _Clock:
         return page.at.astimezone(self._zones.get(page.person, _UTC))
 
     def is_night(self, page: Woken) -> bool:
-        return not 7 <= self._local(page).hour < 22
+        return is_night(self._local(page))
 
     def night_of(self, page: Woken) -> date:
         """The day on whose evening the night began."""
-        return (self._local(page).replace(tzinfo=None) - timedelta(hours=12)).date()
+        return night_of(self._local(page))
 
     def is_weekend(self, page: Woken) -> bool:
         return self._local(page).weekday() >= 5

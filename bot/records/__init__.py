@@ -1,0 +1,1 @@
+"""What is told of incidents afterwards: timelines, reports, exports, digests."""
