@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,8 @@ from bot import telemetry
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.errors import ConfigError, UsageError
+from bot.oncall import feeds
+from bot.oncall.feeds import Copy
 from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
@@ -31,6 +33,7 @@ from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
+from bot.upkeep import Upkeep
 from bot.web import api
 
 log = structlog.get_logger()
@@ -40,12 +43,13 @@ _WATCHER_LOOK = timedelta(seconds=5)
 _FILE_POLL = timedelta(seconds=10)
 _MEASURE = timedelta(seconds=5)
 _HOUSEKEEPING = timedelta(hours=6)
+_UPKEEP = timedelta(seconds=30)
 _QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 
 
-def read(config_path: Path) -> tuple[Sources, Config]:
-    """Raises ConfigError with every mistake, the missing secrets among them."""
-    sources = read_sources(config_path, os.environ)
+def read(config_path: Path, copies: Mapping[str, Copy] | None = None) -> tuple[Sources, Config]:
+    """Raises ConfigError with every mistake, the missing secrets among them. `copies` are what is kept of calendars."""
+    sources = read_sources(config_path, os.environ, copies)
     config = load(sources)
     if missing := missing_secrets(config):
         raise ConfigError(missing)
@@ -60,6 +64,8 @@ async def serve(config_path: Path) -> None:
         store = Database(config.settings.store.url, config.base_dir)
         await store.open()
         try:
+            if sources.feeds and (copies := feeds.kept(await store.feeds())):
+                sources, config = read(config_path, copies)
             await Service(config_path, sources, config, store, clock).run(listener)
         finally:
             await store.close()
@@ -92,12 +98,13 @@ class Service:
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
         self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
-        self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.note)
+        self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.silences_changed)
         self._clock = clock
         self._slack = SlackApp(config.settings.slack, self._desk, self._silencing, clock)
         self._messenger = messenger
         self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
+        self._upkeep = Upkeep(self._pager, store, clock, os.environ)
         self._stopping = asyncio.Event()
 
     @property
@@ -140,6 +147,7 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_by_signal()))
         for channel, slack_channel in (await self._store.addresses()).items():
             self._messenger.remember(channel, slack_channel)
+        self._pager.copies = feeds.kept(await self._store.feeds())
         self._pager.watcher.start()
         await self._slack.start()
         self._schedule()
@@ -169,9 +177,11 @@ class Service:
         ticker.every(_FILE_POLL, "files", pager.poll_files)
         ticker.every(_MEASURE, "metrics", lambda: pager.measure(ticker.lateness()))
         ticker.every(_HOUSEKEEPING, "housekeeping", pager.housekeep)
+        ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))
         ticker.start()
+        ticker.at_once("upkeep")
 
     async def _reload_by_signal(self) -> None:
         try:
@@ -184,6 +194,7 @@ class Service:
         """What is being sent may finish; everything else is in the database."""
         log.info("stopping")
         await self._ticker.stop()
+        await self._upkeep.stop()
         server.should_exit = True
         for task in tasks:
             if task.get_name() != "http":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,7 @@ _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
 _BUILT_ONCE = ("slack", "store", "http", "heartbeat")  # sections of agentpager.yaml
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEEP_CLICKS = timedelta(days=7)
 
 
@@ -64,11 +65,12 @@ class Pager:
         self._seen: dict[str, tuple[object, float]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
         self._own_firing: dict[str, bool] = {}
-        self._own_quiet: set[str] = set()
+        self._own_told: dict[str, tuple[OwnAlert, ...]] = {}
         self._aside: dict[str, float] = {}
         self._refused: tuple[Finding, ...] = ()
         self._refused_digest = ""
         self._reloading = asyncio.Lock()
+        self._hiding_changes: datetime | None = _LONG_AGO  # when what is hidden next changes by itself
         self._releasing: set[asyncio.Task[None]] = set()
         self._watcher_missed = time.monotonic()
         self.config = config
@@ -80,6 +82,10 @@ class Pager:
         self.slack: SlackEdge | None = None
         telemetry.reload_ok.set(1)
         telemetry.reload_at.set(clock.now().timestamp())
+
+    @property
+    def sources(self) -> Sources:
+        return self._sources
 
     def world(self) -> World:
         config = self.config
@@ -166,12 +172,14 @@ class Pager:
 
     def _render_anew(self, decision: Decision) -> None:
         known_alerts_changed = decision.event in {Event.FIRED, Event.WORSENED} and Say.CARD not in decision.say
+        known_alerts_changed = known_alerts_changed and decision.incident.announced
         if known_alerts_changed and self.renderings is not None:
             self.renderings.refresh(decision.incident, self.facts(decision.incident))
 
     async def tick(self) -> None:
         """Deadlines that have come. An incident that cannot be worked in is set aside for a while."""
         now = self._clock.now()
+        await self._hide(now)
         if await self._store.waiting_silences(now):
             self.note(await pipeline.end_silences(self._store, self.world(), now))
         for incident_id in await self._store.overdue(now):
@@ -184,6 +192,22 @@ class Pager:
                 self._aside[incident_id] = time.monotonic() + _SET_ASIDE
                 telemetry.loop_errors.labels("escalation").inc()
                 log.exception("escalation.failed", incident=incident_id)
+
+    async def _hide(self, now: datetime) -> None:
+        """Silences and windows begin and end without an alert that would say so."""
+        if self._hiding_changes is None or self._hiding_changes > now:
+            return
+        try:
+            decisions, self._hiding_changes = await pipeline.resuppress(self._store, self.world(), now)
+            self.note(decisions)
+        except Exception:
+            telemetry.loop_errors.labels("suppression").inc()
+            log.exception("suppression.failed")
+
+    def silences_changed(self, decisions: list[Decision]) -> None:
+        """A silence was made or ended: its own beginning or end is to be met."""
+        self._hiding_changes = _LONG_AGO
+        self.note(decisions)
 
     async def look_after_watcher(self) -> None:
         if self.watcher.ready and self.watcher.silence_seconds < WATCHER_GRACE:
@@ -216,10 +240,10 @@ class Pager:
     ) -> None:
         """Everything of this name that is wrong now; what was told before and is not among it has ended, unless it is
         `held`: then nothing new is known of it."""
-        if not told and name in self._own_quiet:
+        if held is nothing_held and self._own_told.get(name) == tuple(told):
             return
         self.note(await pipeline.tell_own(self._store, name, told, held, self.world(), self._clock.now()))
-        (self._own_quiet.discard if told else self._own_quiet.add)(name)
+        self._own_told[name] = tuple(told)
 
     async def reload(self) -> None:
         """All or nothing. Raises ConfigError with every mistake; the running configuration then stays."""
@@ -235,6 +259,7 @@ class Pager:
                 await self._refuse(sources, error.findings)
                 raise
             before, self.config = self.config, config
+            self._hiding_changes = _LONG_AGO
             same_watch = _watched(self._sources) == _watched(sources)
             self._sources = sources
             if before.book_id != config.book_id:

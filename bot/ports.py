@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +39,15 @@ class Messenger(Protocol):
 
     async def update(self, page: Page, incident: Incident, rendered: Rendered | None) -> None:
         """Redraws a sent page from the incident as it is now."""
+
+    async def post_storm(self, lead: Page, incidents: Sequence[Incident]) -> Posted:
+        """Posts one message about several incidents, once, without retrying."""
+
+    async def update_storm(self, lead: Page, incidents: Sequence[Incident]) -> None:
+        """Redraws it from the incidents as they are now."""
+
+    async def probe(self) -> None:
+        """A call that changes nothing. RemoteError when Slack does not answer it well."""
 
     async def find(self, page: Page, thread: Posted | None) -> Posted | None:
         """Reads the channel's history, or the thread's, for this page's id. RemoteError when it cannot be read."""
@@ -91,6 +100,17 @@ class Commands(Protocol):
 
     async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
 
+    async def take(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        """From whoever has it."""
+
+    async def escalate(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+
+    async def snooze(self, actor: Actor, reference: str | None, until: str, *, event_key: str | None = None) -> Outcome:
+        """`until` as people write it: `2h`, `09:00`, `2026-12-24T09:00`; in the actor's time zone."""
+
+    async def hand(self, actor: Actor, reference: str | None, person: str, *, event_key: str | None = None) -> Outcome:
+        """`person` is an id, a name or a Slack mention."""
+
     async def incidents(self, *, only_open: bool = True, limit: int = 1000) -> Sequence[Incident]: ...
 
     async def incident(self, reference: str) -> Incident:
@@ -141,6 +161,9 @@ class Transaction(Protocol):
     async def unresolved_with(self, key: str) -> Incident | None:
         """The one incident of this key that is not resolved."""
 
+    async def cleared_since(self, since: datetime, keys: Collection[str]) -> list[Incident]:
+        """Of these keys those that cleared by themselves after that instant, the last one of each."""
+
     async def last_number(self) -> int: ...
 
     async def save_incident(self, incident: Incident) -> None: ...
@@ -151,6 +174,12 @@ class Transaction(Protocol):
     async def add_pages(self, new: Sequence[Page]) -> None: ...
 
     async def pages_of(self, incident_id: str) -> list[Page]: ...
+
+    async def owed(self, page_ids: Sequence[str]) -> list[Page]:
+        """Those of these pages that are due, unknown or being sent, as they are now."""
+
+    async def owed_at(self, channel: str) -> list[Page]:
+        """The same of everything that goes to this place."""
 
     async def pages_of_each(self, incident_ids: Sequence[str]) -> dict[str, list[Page]]:
         """Pages by their incident; one that has none is left out."""
@@ -186,6 +215,8 @@ class Transaction(Protocol):
 
     async def key(self, name: str, fresh: str) -> str:
         """The key of that name; `fresh` becomes it when there is none yet."""
+
+    async def replace_key(self, name: str, value: str) -> None: ...
 
     async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
 
