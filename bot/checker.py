@@ -1,4 +1,5 @@
-"""The child process that judges what others wrote: a question on standard input, its answer on standard output, as JSON.
+"""The child process that judges what others wrote: a question on standard input, its answer on standard output, both
+JSON.
 
     {"ask": "findings", "sources"}                      a new configuration → its findings
     {"ask": "calendar", "text", "before"}               a calendar → what is wrong with it, whether it says the same

@@ -49,7 +49,7 @@ class Sources(Model):
     """Everything a configuration is made of, as plain data that may cross to the other process.
 
     `calendars` holds the iCal files that on-call files name, by the path as it is written there; of those at an address
-    the last good copy, by the address as it is written. One that has never been read is not there.
+    the last good copy, by the address as it is written, which `feeds` lists. One that was never read is not there.
     `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack, http and notify
     led to (by dotted name of the key they fill), `findings` what could not be read.
     """
@@ -58,6 +58,7 @@ class Sources(Model):
     main: Source | None
     files: dict[Kind, tuple[Source, ...]]
     calendars: dict[str, Source] = {}
+    feeds: tuple[str, ...] = ()
     env: dict[str, str] = {}
     secrets: dict[str, str] = {}
     findings: tuple[Finding, ...] = ()
@@ -132,13 +133,15 @@ def read_sources(path: Path, env: Mapping[str, str], copies: Mapping[str, Copy] 
     document, _ = scan(text, main.name)
     files = {kind: tuple(_matched(base, kind, document, findings)) for kind in KINDS}
     _check_targets(base, document, findings)
-    calendars = dict(_calendars(base, files["oncall"], env, copies or {}, findings))
+    named: list[str] = []
+    calendars = dict(_calendars(base, files["oncall"], env, copies or {}, findings, named))
     secrets = dict(_secrets(base, document, findings))
     return Sources(
         base_dir=str(base),
         main=Source(file=main.name, text=text),
         files=files,
         calendars=calendars,
+        feeds=tuple(named),
         env={name: env[name] for name in sorted(variables(text)) if name in env},
         secrets=secrets,
         findings=tuple(findings),
@@ -161,12 +164,14 @@ def read_loose(
             findings.append(Finding(name, 1, 1, "unknown-file", "cannot tell what this file is for", hint=hint))
         else:
             files[kind] = (*files[kind], source)
-    calendars = dict(_calendars(base, files["oncall"], env or {}, copies or {}, findings))
+    named: list[str] = []
+    calendars = dict(_calendars(base, files["oncall"], env or {}, copies or {}, findings, named))
     return Sources(
         base_dir=str(base.absolute()),
         main=None,
         files=files,
         calendars=calendars,
+        feeds=tuple(named),
         findings=tuple(findings),
         digest=_digest(_every(files, calendars)),
     )
@@ -238,8 +243,10 @@ def _calendars(
     env: Mapping[str, str],
     copies: Mapping[str, Copy],
     findings: list[Finding],
+    named: list[str],
 ) -> Iterator[tuple[str, Source]]:
-    """The iCal files of holidays and layers; relative paths count from the directory of agentpager.yaml."""
+    """The iCal files of holidays and layers; relative paths count from the directory of agentpager.yaml. Those at an
+    address are `named`."""
     seen: set[str] = set()
     for source in files:
         document = scan(source.text, source.file)[0] if "ical" in source.text else None
@@ -248,6 +255,7 @@ def _calendars(
                 continue
             seen.add(written)
             if feeds.is_feed(written):
+                named.append(written)
                 copy = copies.get(written, Copy())
                 findings += _of_feed(document, place, written, copy, env)
                 if copy.text:
@@ -267,23 +275,18 @@ def _of_feed(
     document: Document, place: tuple[str | int, ...], written: str, copy: Copy, env: Mapping[str, str]
 ) -> Iterator[Finding]:
     """A calendar at an address never stops a configuration, unless the file names what can be no address."""
-    names = feeds.variables(written)
-    missing = [name for name in names if name not in env]
-    if missing:
-        hint = f"export {missing[0]}=… before the start"
-        text = f"ical needs the variable {missing[0]}, which is not set"
-        yield document.finding(place, "unset-variable", text, hint, severity="warning")
-        return
+    why = copy.error
     try:
         feeds.address(written, env)
     except ValueError as error:
-        hint = "write for example https://example.com/rota.ics"
-        yield document.finding(place, "bad-value", str(error), hint, severity="warning" if names else "error")
-        return
+        why = str(error)
+        if not feeds.variables(written):
+            hint = "write for example https://example.com/rota.ics"
+            yield document.finding(place, "bad-value", why, hint)
+            return
     if not copy.text:
-        failed = f": {copy.error}" if copy.error else ""
-        text = f"the calendar at {feeds.shown(written)} has not been read{failed or ' yet'}"
-        hint = "until it is, nobody is on duty by it" if copy.error else "serve reads it; so does check --fetch"
+        text = f"the calendar at {feeds.shown(written)} has not been read{f': {why}' if why else ' yet'}"
+        hint = "until it is, nobody is on duty by it; try check --fetch"
         yield document.finding(place, "feed-not-read", text, hint, severity="warning")
 
 

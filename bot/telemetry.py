@@ -49,11 +49,25 @@ heartbeat_at = Gauge(
     "agentpager_heartbeat_last_success_timestamp_seconds", "Last accepted outgoing heartbeat.", registry=registry
 )
 
+job_at = Gauge(
+    "agentpager_job_last_success_timestamp_seconds",
+    "When a job of upkeep last did all of its work.",
+    ["job"],
+    registry=registry,
+)
+coverage_gaps = Gauge(
+    "agentpager_coverage_gaps", "Places that leave nobody but the fallback in the days ahead.", registry=registry
+)
+feeds_failing = Gauge("agentpager_calendar_feeds_failing", "Calendars whose address fails.", registry=registry)
+unreachable = Gauge("agentpager_unreachable_people", "People whom a page would not reach.", registry=registry)
+
 # A counter that does not exist before its first event hides that event from increase().
 for event in Event:
     decisions.labels(event)
 for verdict in Verdict:
     attempts.labels(verdict)
+for job in ("feeds", "coverage", "reachability"):
+    job_at.labels(job)
 for outcome in ("shown", "failed"):
     edits.labels(outcome)
 

@@ -76,7 +76,8 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool
     checks += token_checks(settings.slack)
     reached = True
     if settings.slack.bot_token.get_secret_value().strip():
-        found, reached = await examine(settings.slack, config.book, _channels(config), SystemClock())
+        second = settings.notify.email is not None or bool(settings.notify.webhooks)
+        found, reached = await examine(settings.slack, config.book, _channels(config), SystemClock(), second)
         checks += found
     checks += await _targets(settings.metrics, config.base_dir)
     checks.append(_store(settings.store.url, config.base_dir))

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from bot.agents.model import Agent, Stage
-from bot.forecast.spans import Spans, common, rest, union
+from bot.forecast.spans import Spans, common, length, rest, union
 from bot.oncall.almanac import Shift
 from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Condition, Policy, Step, Waking
@@ -23,6 +23,7 @@ from bot.oncall.windows import spans as open_spans
 
 Kind = Literal["schedules", "escalation_policies", "agents", "fallback"]
 SEVERITIES: tuple[Waking, ...] = get_args(Waking)
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,39 @@ def _place(name: str, policy: Policy, concerned: Collection[str], book: Book) ->
             if target.startswith("schedule:") and schedule in book.schedules:
                 return "schedules", schedule
     return ("escalation_policies", name) if name in book.escalation_policies else ("agents", min(concerned))
+
+
+def told(gap: Gap, book: Book, end: datetime) -> tuple[str, str]:
+    """What is wrong, and the way out. `end` is that of the look ahead: what lasts until then has no known end."""
+    when = words(gap, book, end)
+    if gap.kind == "fallback":
+        hint = "name a person or a team, or a schedule without gaps"
+        return f"the fallback reaches nobody {when}: everybody would be paged", hint
+    hint = "cover it by a layer or an override, or add a step that always reaches somebody"
+    return f"nobody but the fallback {when} for {_whom(gap)}", hint
+
+
+def words(gap: Gap, book: Book, end: datetime) -> str:
+    """`from Sat 2026-11-21 00:00 to Mon 2026-11-23 09:00, …`, in the zone of the schedule."""
+    schedule = book.schedules.get(gap.id.removeprefix("schedule:")) if gap.kind != "agents" else None
+    zone = schedule.timezone if schedule is not None else "UTC"
+    shown = [_span_words(start, until, ZoneInfo(zone), until == end) for start, until in gap.spans[:_SHOWN]]
+    more = f" and {len(gap.spans) - _SHOWN} more times" if len(gap.spans) > _SHOWN else ""
+    hours = length(gap.spans).total_seconds() / 3600
+    total = f", {hours:.4g} h in all" if len(gap.spans) > 1 else ""
+    return f"{', '.join(shown)}{more} ({zone}{total})"
+
+
+def _whom(gap: Gap) -> str:
+    named = ", ".join(gap.agents[:3]) + (f" and {len(gap.agents) - 3} more agents" if len(gap.agents) > 3 else "")
+    return f"{' and '.join(gap.severities)} of {named}"
+
+
+def _span_words(start: datetime, until: datetime, zone: ZoneInfo, endless: bool) -> str:
+    first, last = start.astimezone(zone), until.astimezone(zone)
+    same_day = first.date() == last.date()
+    to = f"{last:%H:%M}" if same_day else f"{last:%a %Y-%m-%d %H:%M}"
+    return f"from {first:%a %Y-%m-%d %H:%M} on" if endless else f"from {first:%a %Y-%m-%d %H:%M} to {to}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""Calendars that stand at an address: which ones the on-call files name, what is kept of each, and since when one cannot
-be read. Pure: bot/feeds.py asks for them, the store keeps them.
+"""Calendars that stand at an address: which ones the on-call files name, what is kept of each, and since when one
+cannot be read. Pure: bot/feeds.py asks for them, the store keeps them.
 
 A calendar is called by its address as the file writes it, `${NAME}` and all, so that a secret address is nobody's name.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re  # noqa: TID251 - fixed patterns, never a user's
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from bot.oncall.model import Book
 from bot.schema import Model
@@ -19,6 +22,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FOLD = re.compile(r"\r?\n[ \t]")
 _EVENT = re.compile(r"BEGIN:VEVENT\n.*?END:VEVENT", re.DOTALL)
 _STAMPS = re.compile(r"^(DTSTAMP|CREATED|LAST-MODIFIED|X-[^:;]*)[;:][^\n]*\n?", re.MULTILINE)
+_WITHOUT_COPY = timedelta(minutes=1)
 _SHOWN = 24  # a longer last part of an address is likely to be its secret
 
 
@@ -101,13 +105,24 @@ def _named(book: Book) -> Iterator[tuple[str, str]]:
         yield calendar.ical or "", f"holidays {calendar.id}"
 
 
+def kept(documents: Mapping[str, str]) -> dict[str, Copy]:
+    """What the store keeps. A document that cannot be read is as none: the address is asked again."""
+    found = {}
+    for written, document in documents.items():
+        with suppress(ValidationError):
+            found[written] = Copy.model_validate_json(document)
+    return found
+
+
 def seal_of(address: str) -> str:
     return sha256(address.encode()).hexdigest()
 
 
 def is_due(copy: Copy, interval: timedelta, now: datetime) -> bool:
-    """Asked for the first time, after the interval, or when the clock was set back."""
-    return copy.tried_at is None or not timedelta() <= now - copy.tried_at < interval
+    """Asked for the first time, after the interval, or when the clock was set back. Without any copy it is tried again
+    soon: nobody is on duty by it."""
+    pause = interval if copy.text else min(interval, _WITHOUT_COPY)
+    return copy.tried_at is None or not timedelta() <= now - copy.tried_at < pause
 
 
 def received(copy: Copy, text: str, now: datetime) -> Copy:

@@ -38,8 +38,8 @@ class Trouble:
     grave: bool
 
 
-def trouble(person: Person, account: Account) -> Trouble | None:
-    """The worst that is wrong with the account."""
+def trouble(account: Account) -> Trouble | None:
+    """The worst that keeps a page or its answer from arriving."""
     slack = account.slack
     if not account.found:
         hint = "in Slack: profile › ⋮ › Copy member ID, and write it as slack: under people"
@@ -52,6 +52,12 @@ def trouble(person: Person, account: Account) -> Trouble | None:
         return Trouble(f"{slack} belongs to another workspace ({account.foreign})", "their clicks are refused", True)
     if account.guest:
         return Trouble(f"{slack} is a guest", "guests may not see the channel of their pages", False)
+    return None
+
+
+def another_address(person: Person, account: Account) -> Trouble | None:
+    """No hindrance to a page; but it may be somebody else's account."""
+    slack = account.slack
     if person.email and account.email and account.email.lower() != person.email.lower():
         return Trouble(f"{slack} has the address {account.email}, not {person.email}", "is it the same one?", False)
     return None
@@ -59,11 +65,11 @@ def trouble(person: Person, account: Account) -> Trouble | None:
 
 def no_second_way(person: Person, second_channels: bool) -> Trouble | None:
     """Asked for only where there are second channels at all."""
-    if not second_channels or person.email:
+    ways = [rule.by for rules in person.notification_rules.values() for rule in rules]
+    if not second_channels or any(by != "slack" and (by != "email" or person.email) for by in ways):
         return None
-    return Trouble(
-        "there is no way to them besides Slack", "give them an email under people, for the hour Slack is down", False
-    )
+    hint = "give them an email, a phone or contacts under people, for the hour in which Slack is down"
+    return Trouble("there is no way to them besides Slack", hint, False)
 
 
 def first_turns(agents: Mapping[str, Agent], book: Book, start: datetime, end: datetime) -> dict[str, datetime]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +11,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import RemoteError
 from bot.oncall.model import Book, Person
+from bot.oncall.reachability import Account, another_address, no_second_way, trouble
 from bot.paging.attempt import UNREACHABLE
 from bot.ports import Clock
 from bot.settings import Slack
 from bot.slack.app import whoami
 from bot.slack.authorize import Home
 from bot.slack.client import SlackMessenger
+from bot.slack.directory import account_of
 from bot.slack.errors import call
 from bot.slack.scopes import APP_SCOPE, OPTIONAL, REQUIRED, lost_without
 from bot.slack.web import new_session, redact, web_client
@@ -76,7 +78,9 @@ def _token_check(key: str, secret: SecretStr, mode: str) -> Check:
     return Check(name, "ok", "set")
 
 
-async def examine(settings: Slack, book: Book, channels: Sequence[str], clock: Clock) -> tuple[list[Check], bool]:
+async def examine(
+    settings: Slack, book: Book, channels: Sequence[str], clock: Clock, second_channels: bool = False
+) -> tuple[list[Check], bool]:
     """All checks, and whether Slack answered at all."""
     session = new_session()
     messenger = SlackMessenger(settings, lambda: book, clock)
@@ -91,7 +95,7 @@ async def examine(settings: Slack, book: Book, channels: Sequence[str], clock: C
         if settings.mode == "socket":
             found.append(await _socket_check(settings, web))
         found += [await _channel_check(messenger, channel, home) for channel in channels]
-        found += [await _person_check(web, person, home) for person in book.people.values()]
+        found += [await _person_check(web, person, home, second_channels) for person in book.people.values()]
         return found, True
     finally:
         await messenger.close()
@@ -151,32 +155,18 @@ async def _channel_check(messenger: SlackMessenger, channel: str, home: Home) ->
     return Check(name, "ok", f"may be posted to ({found})")
 
 
-async def _person_check(web: AsyncWebClient, person: Person, home: Home) -> Check:
-    name = f"person {person.id}"
+async def _person_check(web: AsyncWebClient, person: Person, home: Home, second_channels: bool) -> Check:
     try:
-        answer = await call("users.info", web.users_info(user=person.slack))
+        account = await account_of(web, person.slack, home)
     except RemoteError as error:
-        if error.code in {"user_not_found", "user_not_visible"}:
-            hint = "in Slack: profile › ⋮ › Copy member ID, and write it as slack: under people"
-            return Check(name, "fail", f"there is no Slack user {person.slack}", hint)
-        return Check(name, "fail" if _answered(error) else "warning", redact(str(error)))
-    return _judge(name, person, answer.get("user") or {}, home)
+        return Check(f"person {person.id}", "fail" if _answered(error) else "warning", redact(str(error)))
+    return judged(person, account, second_channels)
 
 
-def _judge(name: str, person: Person, user: Mapping[str, object], home: Home) -> Check:
-    if user.get("deleted"):
-        return Check(name, "fail", f"{person.slack} is deactivated", "take them out of the schedules, or reactivate")
-    if user.get("is_bot"):
-        return Check(name, "fail", f"{person.slack} is a bot", "name a human")
-    if user.get("is_restricted") or user.get("is_ultra_restricted"):
-        return Check(name, "warning", f"{person.slack} is a guest", "guests may not see the channel of their pages")
-    team = user.get("team_id")
-    if team and team not in {home.team, home.enterprise}:
-        return Check(name, "fail", f"{person.slack} belongs to another workspace ({team})", "their clicks are refused")
-    profile = user.get("profile")
-    email = profile.get("email") if isinstance(profile, Mapping) else None
-    if person.email and email and str(email).lower() != person.email.lower():
-        return Check(
-            name, "warning", f"{person.slack} has the address {email}, not {person.email}", "is it the same one?"
-        )
-    return Check(name, "ok", f"{person.name} is active ({person.slack})")
+def judged(person: Person, account: Account, second_channels: bool) -> Check:
+    """The same verdict as that of the hourly look of a running server."""
+    name = f"person {person.id}"
+    found = trouble(account) or another_address(person, account) or no_second_way(person, second_channels)
+    if found is None:
+        return Check(name, "ok", f"{person.name} is active ({person.slack})")
+    return Check(name, "fail" if found.grave else "warning", found.text, found.hint)

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,18 @@ from bot.runbooks.rendered import Rendered
 from bot.store import migrate
 from bot.store.history import History
 from bot.store.live import VERSION, Live
-from bot.store.tables import audit, counters, feeds, incidents, pages, renderings, rule_states, silences, snapshots
+from bot.store.tables import (
+    audit,
+    counters,
+    feeds,
+    incidents,
+    keys,
+    pages,
+    renderings,
+    rule_states,
+    silences,
+    snapshots,
+)
 from bot.store.transaction import Transaction
 
 _BUSY_SECONDS = 5
@@ -83,6 +94,14 @@ class Database:
             await self._live.catch_up(connection)
         return self._live
 
+    async def live(self) -> Live:
+        """What is going on and what is owed, as of this moment; not to be changed."""
+        return await self._now()
+
+    def known(self, incident_id: str) -> Incident | None:
+        """As it was when last looked, if it is not over."""
+        return self._live.known(incident_id)
+
     async def unresolved(self) -> list[Incident]:
         live = (await self._now()).incidents.values()
         return [incident for incident in live if incident.state is not State.RESOLVED]
@@ -126,6 +145,17 @@ class Database:
     async def outdated(self) -> list[tuple[Page, Incident]]:
         """Messages in Slack that show an older revision than their incident has."""
         return (await self._now()).behind
+
+    async def pages_led_by(self, page_id: str) -> list[Page]:
+        """Everything that the message of this page shows, itself first."""
+        rows = await self._pages(sa.select(pages.c.doc).where(pages.c.lead == page_id))
+        return sorted(rows, key=lambda page: (page.id != page_id, page.due_at, page.id))
+
+    async def storm_messages(self, since: datetime) -> list[Page]:
+        """The leading pages of the messages that show several incidents and were sent after this instant."""
+        merged = sa.and_(pages.c.lead == pages.c.id, pages.c.state == "sent", pages.c.due_at > since.timestamp())
+        rows = await self._pages(sa.select(pages.c.doc).where(pages.c.lead.is_not(None), merged))
+        return sorted(rows, key=lambda page: page.sent_at or page.due_at)
 
     async def card_of(self, incident_id: str) -> Page | None:
         query = sa.select(pages.c.doc).where(
@@ -172,6 +202,10 @@ class Database:
     async def snapshot(self, snapshot_id: str) -> str | None:
         async with self._read() as connection:
             return await connection.scalar(sa.select(snapshots.c.doc).where(snapshots.c.id == snapshot_id))
+
+    async def key(self, name: str) -> str | None:
+        async with self._read() as connection:
+            return await connection.scalar(sa.select(keys.c.value).where(keys.c.name == name))
 
     async def feeds(self) -> dict[str, str]:
         async with self._read() as connection:

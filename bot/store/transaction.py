@@ -1,24 +1,31 @@
-"""What can be done inside one write transaction. Implements ports.Transaction."""
+"""What can be done inside one write transaction. Implements ports.Transaction.
+
+Many rows are one statement; every incident and page that is saved carries the version of the transaction.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.audit.chain import GENESIS, link
+from bot.audit.chain import GENESIS, link_text
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
 from bot.incidents.silences import Silence
-from bot.paging.model import Page, PageState
+from bot.paging.model import Page, PageKind, PageState
 from bot.runbooks.rendered import Rendered
+from bot.store.live import OWED, Live, Saved
 from bot.store.tables import (
+    UNRESOLVED,
     audit,
     clicks,
+    counters,
     feeds,
     incidents,
     keys,
@@ -29,80 +36,134 @@ from bot.store.tables import (
     snapshots,
 )
 
+_REDRAWN = {PageKind.PAGE, PageKind.CARD, PageKind.REMINDER}  # messages that show the incident as it is now
+_AT_ONCE = 500  # names in one query
+
 
 class Transaction:
-    def __init__(self, connection: AsyncConnection) -> None:
+    """`version` is the one that `live` has caught up with: that of everything committed before."""
+
+    def __init__(self, connection: AsyncConnection, live: Live, version: int) -> None:
         self._connection = connection
+        self._live = live
+        self._version = version
+        self.saved = Saved()
 
     async def live_incidents(self) -> list[Incident]:
         """All that are not over: unresolved, or closed by hand and still watched."""
-        live = sa.or_(incidents.c.state != "resolved", incidents.c.next_at.is_not(None))
-        return await self._incidents(sa.select(incidents.c.doc).where(live).order_by(incidents.c.number))
+        known = self._live.incidents | self.saved.incidents
+        return sorted((incident for incident in known.values() if not incident.over), key=_number)
 
     async def incident(self, incident_id: str) -> Incident | None:
-        found = await self._incidents(sa.select(incidents.c.doc).where(incidents.c.id == incident_id))
-        return found[0] if found else None
+        known = self.saved.incidents.get(incident_id) or self._live.known(incident_id)
+        return known or await self._one(sa.select(incidents.c.doc).where(incidents.c.id == incident_id))
 
     async def unresolved_with(self, key: str) -> Incident | None:
-        query = sa.select(incidents.c.doc).where(incidents.c.key == key, incidents.c.state != "resolved")
-        found = await self._incidents(query)
-        return found[0] if found else None
+        return await self._one(sa.select(incidents.c.doc).where(incidents.c.key == key, UNRESOLVED))
 
-    async def _incidents(self, query: sa.Select[str]) -> list[Incident]:
-        return [Incident.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+    async def cleared_since(self, since: datetime, keys: Collection[str]) -> list[Incident]:
+        """Of these keys those that cleared by themselves after that instant, the last one of each."""
+        query = sa.select(incidents.c.key, incidents.c.doc).where(
+            incidents.c.resolved_at > since.timestamp(), incidents.c.state == "resolved"
+        )
+        rows = (await self._connection.execute(query.order_by(incidents.c.number))).all()
+        last = {key: Incident.model_validate_json(doc) for key, doc in rows if key in keys}
+        return [incident for incident in last.values() if incident.how_resolved == "cleared"]
+
+    async def _one(self, query: sa.Select[str]) -> Incident | None:
+        doc = await self._connection.scalar(query)
+        return Incident.model_validate_json(doc) if doc else None
 
     async def last_number(self) -> int:
         return await self._connection.scalar(sa.select(sa.func.max(incidents.c.number))) or 0
 
     async def save_incident(self, incident: Incident) -> None:
-        row = {
-            "id": incident.id,
-            "number": int(incident.id.removeprefix("INC-")),
-            "key": incident.key,
-            "state": incident.state.value,
-            "revision": incident.revision,
-            "next_at": _seconds(incident.next_at),
-            "opened_at": _seconds(incident.opened_at),
-            "resolved_at": _seconds(incident.resolved_at),
-            "version": await self._next_version(),
-            "doc": incident.model_dump_json(),
-        }
-        await self._upsert(incidents, incidents.c.id, row)
+        await self.save_incidents([incident])
+
+    async def save_incidents(self, changed: Sequence[Incident]) -> None:
+        """In this order: one that ends makes room for the next of its key."""
+        if not changed:
+            return
+        version = await self._next_version()
+        await self._connection.execute(_SAVE_INCIDENT, [_incident_row(incident, version) for incident in changed])
+        shown = [{"of": one.id, "now": one.revision, "next_version": version} for one in changed if one.revision]
+        if shown:
+            await self._connection.execute(_FALL_BEHIND, shown)
+        self.saved.incidents.update((incident.id, incident) for incident in changed)
 
     async def _next_version(self) -> int:
-        return (await self._connection.scalar(sa.select(sa.func.max(incidents.c.version))) or 0) + 1
+        if not self.saved.version:
+            self.saved.version = self._version + 1
+            raised = counters.update().where(counters.c.name == "version").values(value=self.saved.version)
+            await self._connection.execute(raised)
+        return self.saved.version
 
     async def add_pages(self, new: Sequence[Page]) -> None:
-        for page in new:
-            await self._connection.execute(pages.insert().values(_page_row(page)))
+        await self._save_pages(_ADD_PAGE, new)
 
     async def save_page(self, page: Page) -> None:
-        await self._connection.execute(pages.update().where(pages.c.id == page.id).values(_page_row(page)))
+        await self.save_pages([page])
+
+    async def save_pages(self, changed: Sequence[Page]) -> None:
+        await self._save_pages(_SAVE_PAGE, changed)
+
+    async def _save_pages(self, statement: sa.Insert | sa.Update, rows: Sequence[Page]) -> None:
+        if not rows:
+            return
+        version = await self._next_version()
+        await self._connection.execute(statement, [_page_row(page, version) for page in rows])
+        self.saved.pages.update((page.id, page) for page in rows)
 
     async def page(self, page_id: str) -> Page | None:
         doc = await self._connection.scalar(sa.select(pages.c.doc).where(pages.c.id == page_id))
         return Page.model_validate_json(doc) if doc else None
 
+    async def owed(self, page_ids: Sequence[str]) -> list[Page]:
+        """Those of these pages that are due, unknown or being sent, as they are now."""
+        known = (self.saved.pages.get(name) or self._live.owed.get(name) for name in page_ids)
+        return [page for page in known if page is not None and page.state in OWED]
+
+    async def owed_at(self, channel: str) -> list[Page]:
+        """The same of everything that goes to this place."""
+        return await self.owed([page.id for page in self._live.owed.of(channel)])
+
     async def pages_of(self, incident_id: str) -> list[Page]:
-        query = sa.select(pages.c.doc).where(pages.c.incident == incident_id)
-        return [Page.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+        return (await self.pages_of_each([incident_id])).get(incident_id, [])
+
+    async def pages_of_each(self, incident_ids: Sequence[str]) -> dict[str, list[Page]]:
+        """Pages by their incident; one that has none is left out."""
+        found: dict[str, list[Page]] = {}
+        for start in range(0, len(incident_ids), _AT_ONCE):
+            query = sa.select(pages.c.doc).where(pages.c.incident.in_(incident_ids[start : start + _AT_ONCE]))
+            for doc in (await self._connection.scalars(query)).all():
+                page = Page.model_validate_json(doc)
+                found.setdefault(page.incident or "", []).append(page)
+        return found
 
     async def claim(self, page: Page, now: datetime) -> Page | None:
         """`due` becomes `sending` and counts an attempt; None when somebody else was first."""
         claimed = page.model_copy(
             update={"state": PageState.SENDING, "attempt": page.attempt + 1, "claimed_at": now, "error": ""}
         )
-        statement = pages.update().where(pages.c.id == page.id, pages.c.state == "due").values(_page_row(claimed))
-        return claimed if (await self._connection.execute(statement)).rowcount == 1 else None
+        row = _page_row(claimed, await self._next_version())
+        if (await self._connection.execute(_SAVE_PAGE.where(pages.c.state == "due"), row)).rowcount == 0:
+            return None
+        self.saved.pages[claimed.id] = claimed
+        return claimed
 
     async def append_audit(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
         query = sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
         head = (await self._connection.execute(query)).first()
         sequence, previous = (head[0], head[1]) if head else (0, GENESIS)
-        for entry in entries:
-            sequence, previous = sequence + 1, link(previous, entry)
-            row = {"sequence": sequence, "at": entry.at.timestamp(), "subject": entry.subject, "hash": previous}
-            await self._connection.execute(audit.insert().values(row | {"doc": entry.model_dump_json()}))
+        rows = []
+        for sequence, entry in enumerate(entries, start=sequence + 1):  # noqa: B020 - it goes on from the head
+            text = entry.model_dump_json()
+            previous = link_text(previous, text)
+            filed = {"sequence": sequence, "at": entry.at.timestamp(), "subject": entry.subject}
+            rows.append(filed | {"doc": text, "hash": previous})
+        await self._connection.execute(audit.insert(), rows)
 
     async def first_time(self, event_key: str, now: datetime) -> bool:
         """Records the key; False when it was recorded before."""
@@ -157,6 +218,9 @@ class Transaction:
             await self._connection.execute(keys.insert().values(name=name, value=fresh))
         return known or fresh
 
+    async def replace_key(self, name: str, value: str) -> None:
+        await self._upsert(keys, keys.c.name, {"name": name, "value": value})
+
     async def _upsert(self, table: sa.Table, key: sa.Column[Any], row: dict[str, Any]) -> None:
         """Update, else insert: the same in every dialect, and safe because only one transaction writes at a time."""
         changed = await self._connection.execute(table.update().where(key == row[key.name]).values(row))
@@ -164,22 +228,73 @@ class Transaction:
             await self._connection.execute(table.insert().values(row))
 
 
-def _page_row(page: Page) -> dict[str, Any]:
+def _incident_row(incident: Incident, version: int) -> dict[str, Any]:
     return {
-        "id": page.id,
-        "incident": page.incident,
-        "kind": page.kind.value,
-        "state": page.state.value,
-        "person": page.person,
-        "channel": page.channel,
-        "lead": page.lead,
-        "due_at": _seconds(page.due_at),
-        "slack_channel": page.slack_channel,
-        "ts": page.ts,
-        "shown_revision": page.shown_revision,
-        "doc": page.model_dump_json(),
+        "id": incident.id,
+        "number": _number(incident),
+        "key": incident.key,
+        "state": incident.state.value,
+        "revision": incident.revision,
+        "next_at": _seconds(incident.deadline),
+        "opened_at": _seconds(incident.opened_at),
+        "resolved_at": _seconds(incident.resolved_at),
+        "version": version,
+        "doc": incident.model_dump_json(),
     }
+
+
+def _page_row(page: Page, version: int) -> dict[str, Any]:
+    """The names of parameters: those of columns are taken by SQLAlchemy in an UPDATE."""
+    return {
+        "p_id": page.id,
+        "p_incident": page.incident,
+        "p_kind": page.kind.value,
+        "p_state": page.state.value,
+        "p_person": page.person,
+        "p_channel": page.channel,
+        "p_lead": page.lead,
+        "p_due_at": _seconds(page.due_at),
+        "p_slack_channel": page.slack_channel,
+        "p_ts": page.ts,
+        "p_shown_revision": page.shown_revision,
+        "p_version": version,
+        "p_redrawn": int(page.state is PageState.SENT and page.kind in _REDRAWN),
+        "p_doc": page.model_dump_json(),
+    }
+
+
+def _number(incident: Incident) -> int:
+    return int(incident.id.removeprefix("INC-"))
 
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
+
+
+def _page_values() -> dict[str, Any]:
+    """Every column from its parameter; whether the message is behind is asked of the incident's row."""
+    plain: dict[str, Any] = {
+        column.name: sa.bindparam(f"p_{column.name}") for column in pages.columns if column.name != "behind"
+    }
+    revision = sa.select(incidents.c.revision).where(incidents.c.id == sa.bindparam("p_incident")).scalar_subquery()
+    behind = sa.bindparam("p_shown_revision") < sa.func.coalesce(revision, 0)
+    return plain | {"behind": sa.case((sa.bindparam("p_redrawn") == 1, sa.cast(behind, sa.Integer)), else_=0)}
+
+
+_new = insert(incidents)
+_SAVE_INCIDENT = _new.on_conflict_do_update(
+    index_elements=["id"], set_={column.name: column for column in _new.excluded if column.name != "id"}
+)
+_ADD_PAGE = sa.insert(pages).values(_page_values())
+_SAVE_PAGE = sa.update(pages).where(pages.c.id == sa.bindparam("p_id")).values(_page_values())
+_FALL_BEHIND = (
+    sa.update(pages)
+    .where(
+        pages.c.incident == sa.bindparam("of"),
+        pages.c.state == sa.literal_column("'sent'"),
+        sa.or_(*(pages.c.kind == sa.literal_column(f"'{kind.value}'") for kind in sorted(_REDRAWN))),
+        pages.c.shown_revision < sa.bindparam("now"),
+        pages.c.behind == 0,
+    )
+    .values(behind=1, version=sa.bindparam("next_version"))
+)

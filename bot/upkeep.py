@@ -1,0 +1,224 @@
+"""Looks after the on-call itself before anything happens: calendars at an address, hours that nobody covers, people
+whom a page would not reach. Decides nothing; what it finds becomes alerts of agentpager's own.
+
+Each job runs beside the pager's ticks and is never waited for. One that fails is counted and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot import feeds as edge
+from bot import judge, telemetry
+from bot.errors import RemoteError
+from bot.forecast import warnings
+from bot.forecast.coverage import Gap
+from bot.incidents.model import Alert
+from bot.metrics.fetch import Client
+from bot.oncall import feeds, reachability
+from bot.oncall.feeds import Copy
+from bot.oncall.reachability import Account, Trouble
+from bot.pager import Pager
+from bot.paging.attempt import CLIENT_REFUSALS
+from bot.ports import Clock
+from bot.slack.directory import Directory
+from bot.store.database import Database
+
+log = structlog.get_logger()
+
+_DAILY, _HOURLY = timedelta(days=1), timedelta(hours=1)
+_AGAIN = timedelta(minutes=10)  # after a job that failed
+_STARTING = timedelta(seconds=20)  # the processor has better things to do
+_SETTLING = timedelta(minutes=2)  # and so has Slack
+_COVERAGE_SECONDS = 300.0
+_BETWEEN_PEOPLE = 1.0  # seconds; users.info allows more, but it is nobody's hurry
+_LONGEST_WAIT = 120.0
+_FAILURES = 3  # of one round: then Slack has other troubles
+_AT_ONCE = 4  # calendars
+_AHEAD = timedelta(days=28)
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+class Upkeep:
+    """`pause` is how it waits between two questions to Slack."""
+
+    def __init__(
+        self, pager: Pager, store: Database, clock: Clock, env: Mapping[str, str], pause: Pause = asyncio.sleep
+    ) -> None:
+        self._pager = pager
+        self._store = store
+        self._clock = clock
+        self._env = env
+        self._pause = pause
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._begun = clock.now()
+        self._tried: dict[str, tuple[str, datetime, bool]] = {}  # job → what it looked at, when, whether it was done
+
+    async def tick(self) -> None:
+        """Starts what is due and returns."""
+        config, now = self._pager.config, self._clock.now()
+        self._start("feeds", self.read_feeds)
+        begun = abs(now - self._begun)
+        if begun >= _STARTING and self._is_due("coverage", config.digest, _DAILY, now):
+            self._start("coverage", self.prove_coverage)
+        people = ",".join(f"{person.id}={person.slack}" for person in config.book.people.values())
+        if begun >= _SETTLING and self._is_due("reachability", people, _HOURLY, now):
+            self._start("reachability", self.look_after_people)
+
+    async def stop(self) -> None:
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _is_due(self, job: str, subject: str, interval: timedelta, now: datetime) -> bool:
+        """Never done, done of something else, too long ago, or failed a while ago."""
+        if job in self._running and not self._running[job].done():
+            return False
+        before, at, done = self._tried.get(job, ("", now, False))
+        pause = interval if done else _AGAIN
+        due = before != subject or not timedelta() <= now - at < pause
+        if due:
+            self._tried[job] = (subject, now, False)
+        return due
+
+    def _start(self, name: str, job: Callable[[], Awaitable[bool]]) -> None:
+        if name not in self._running or self._running[name].done():
+            self._running[name] = asyncio.create_task(self._run(name, job), name=f"upkeep-{name}")
+
+    async def _run(self, name: str, job: Callable[[], Awaitable[bool]]) -> None:
+        try:
+            done = await job()
+        except Exception:
+            telemetry.loop_errors.labels(name).inc()
+            log.exception("upkeep.failed", job=name)
+            return
+        if done:
+            telemetry.job_at.labels(name).set(self._clock.now().timestamp())
+            subject, at, _ = self._tried.get(name, ("", self._clock.now(), True))
+            self._tried[name] = (subject, at, True)
+
+    async def read_feeds(self) -> bool:
+        """Reads the calendars whose time has come. One that says something new takes the way of a changed file."""
+        config = self._pager.config
+        named = feeds.named_in(config.book)
+        copies = {written: self._pager.copies.get(written, Copy()) for written in named}
+        now, interval = self._clock.now(), config.settings.oncall.feed_interval
+        due = {written: copy for written, copy in copies.items() if feeds.is_due(copy, interval, now)}
+        if due:
+            copies |= await self._asked(due)
+            self._pager.copies = {**self._pager.copies, **copies}
+            if any(copies[written].text != copy.text for written, copy in due.items()):
+                await self._pager.poll_files()
+        grace = config.settings.oncall.feed_grace
+        told = [
+            warnings.of_feed(written, named[written], copy)
+            for written, copy in copies.items()
+            if feeds.needs_somebody(copy, grace, self._clock.now())
+        ]
+        await self._pager.own_alerts(warnings.FEED_FAILED, told)
+        failing = sum(copy.failing_since is not None for copy in copies.values())
+        telemetry.feeds_failing.set(failing)
+        return failing == 0
+
+    async def _asked(self, due: Mapping[str, Copy]) -> dict[str, Copy]:
+        client, turn = Client(self._pager.config.base_dir), asyncio.Semaphore(_AT_ONCE)
+        try:
+            read = await asyncio.gather(*(self._ask(*one, client, turn) for one in due.items()))
+        finally:
+            await client.close()
+        return dict(zip(due, read, strict=True))
+
+    async def _ask(self, written: str, copy: Copy, client: Client, turn: asyncio.Semaphore) -> Copy:
+        async with turn:
+            after = await edge.read(written, copy, self._env, client, self._clock.now())
+        async with self._store.transaction() as tx:
+            await tx.save_feed(written, after.model_dump_json())
+        if after.error and after.error != copy.error:
+            log.warning("feed.failed", calendar=feeds.shown(written), error=after.error)
+        elif after.text != copy.text:
+            log.info("feed.changed", calendar=feeds.shown(written), characters=len(after.text))
+        return after
+
+    async def prove_coverage(self) -> bool:
+        """Computed in a child: the pager's own loop has no time for a month of every ladder."""
+        config, sources = self._pager.config, self._pager.sources
+        start = self._clock.now()
+        end = start + timedelta(days=config.settings.oncall.coverage_days)
+        question = {"ask": "gaps", "from": start.isoformat(), "until": end.isoformat(), "sources": sources.to_json()}
+        found = [_gap(row) for row in await judge.ask(question, _COVERAGE_SECONDS)]
+        told = warnings.of_gaps(found, config.agents, config.book, end)
+        telemetry.coverage_gaps.set(len(told))
+        await self._pager.own_alerts(warnings.COVERAGE_GAP, told)
+        return True
+
+    async def look_after_people(self) -> bool:
+        """Asks Slack about everybody who may be paged in the weeks ahead. No answer is no verdict: what was told of
+        them before stays."""
+        config, now = self._pager.config, self._clock.now()
+        book = config.book
+        turns = await asyncio.to_thread(reachability.first_turns, config.agents, book, now, now + _AHEAD)
+        found, unasked = await self._accounts({person: book.people[person].slack for person in turns})
+        second = config.settings.notify.email is not None or bool(config.settings.notify.webhooks)
+        for person in turns:
+            if lacking := reachability.no_second_way(book.people[person], second):
+                found.setdefault(person, []).append(lacking)
+        grave = {person for person, troubles in found.items() if any(trouble.grave for trouble in troubles)}
+        told = [
+            warnings.of_person(
+                book.people[person],
+                troubles,
+                reachability.is_urgent(person, turns[person], book, now),
+                reachability.who_mends(person, config.agents, book, grave, now),
+            )
+            for person, troubles in found.items()
+            if person not in unasked
+        ]
+        telemetry.unreachable.set(len(grave))
+
+        def held(alert: Alert) -> bool:
+            return alert.labels.get("person") in unasked
+
+        await self._pager.own_alerts(warnings.UNREACHABLE, told, held)
+        return not unasked
+
+    async def _accounts(self, people: Mapping[str, str]) -> tuple[dict[str, list[Trouble]], set[str]]:
+        """What is wrong with each, and of whom Slack did not say."""
+        found: dict[str, list[Trouble]] = {}
+        unasked = set(people)
+        failures = 0
+        try:
+            async with Directory(self._pager.config.settings.slack) as directory:
+                for person, slack in people.items():
+                    try:
+                        trouble = reachability.trouble(await self._account(directory, slack))
+                    except RemoteError as error:
+                        failures += 1
+                        if error.code in CLIENT_REFUSALS or failures >= _FAILURES:
+                            raise
+                    else:
+                        unasked.discard(person)
+                        found |= {person: [trouble]} if trouble else {}
+                    await self._pause(_BETWEEN_PEOPLE)
+        except RemoteError as error:
+            log.warning("people.not_asked", error=str(error), people=len(unasked))
+        return found, unasked
+
+    async def _account(self, directory: Directory, slack: str) -> Account:
+        try:
+            return await directory.account(slack)
+        except RemoteError as error:
+            if error.retry_after_seconds is None:
+                raise
+            await self._pause(min(error.retry_after_seconds, _LONGEST_WAIT))
+        return await directory.account(slack)
+
+
+def _gap(row: dict[str, Any]) -> Gap:
+    spans = tuple((datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in row["spans"])
+    return Gap(row["kind"], row["id"], tuple(row["severities"]), tuple(row["agents"]), spans)
