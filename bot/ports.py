@@ -53,9 +53,17 @@ class Messenger(Protocol):
         """Reads the channel's history, or the thread's, for this page's id. RemoteError when it cannot be read."""
 
 
+class Channels(Protocol):
+    """Ways to a person besides Slack. What went out there is neither read back nor edited."""
+
+    async def send(self, page: Page, incident: Incident | None, rendered: Rendered | None) -> None:
+        """Hands the page over once, without retrying. Every failure is a RemoteError, as a Messenger's."""
+
+
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: `id` is `person:<id>`, `cli:<user>` or `api`; `via` is slack, cli or api."""
+    """Who acts: `id` is `person:<id>`, `cli:<user>` or `api`; `via` is slack, cli, api, or the second channel whose
+    link was used: email or webhook."""
 
     id: str
     name: str
