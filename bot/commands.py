@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot import pipeline, telemetry
 from bot.errors import ConflictError, UsageError
@@ -13,6 +14,7 @@ from bot.incidents.decision import Decision, World
 from bot.incidents.model import AlertState, Event, Incident, State
 from bot.oncall.duty import on_duty
 from bot.oncall.model import Book
+from bot.oncall.moments import moment
 from bot.oncall.owners import owner_of, policy_of, reach
 from bot.ports import Actor, AgentStatus, Clock, Outcome
 from bot.renderings import Renderings
@@ -61,6 +63,23 @@ class Desk:
     async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         return await self._act(actor, reference, event_key, lambda i, _, now: people.resolve(i, actor.id, now))
 
+    async def take(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        return await self._act(actor, reference, event_key, lambda i, _, now: people.take_over(i, actor.id, now))
+
+    async def escalate(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+        return await self._act(
+            actor, reference, event_key, lambda i, world, now: people.escalate_now(i, actor.id, world, now)
+        )
+
+    async def snooze(self, actor: Actor, reference: str | None, until: str, *, event_key: str | None = None) -> Outcome:
+        end = moment(until, self._clock.now(), actor.person.timezone if actor.person else "UTC")
+        return await self._act(actor, reference, event_key, lambda i, _, now: people.snooze(i, actor.id, end, now))
+
+    async def hand(self, actor: Actor, reference: str | None, person: str, *, event_key: str | None = None) -> Outcome:
+        return await self._act(
+            actor, reference, event_key, lambda i, world, now: people.hand_over(i, actor.id, person, world, now)
+        )
+
     async def _act(self, actor: Actor, reference: str | None, event_key: str | None, decide: _Decide) -> Outcome:
         incident = await self._one(actor, reference)
         # Taken once: a reload in between must not let a decision name people whom the pages then look up elsewhere.
@@ -94,10 +113,18 @@ class Desk:
             case Event.ACKED:
                 until = incident.ack_expires_at.strftime("%H:%M UTC") if incident.ack_expires_at else "further notice"
                 return f"{incident.id} is yours until {until}, then you are asked again."
-            case Event.DECLINED:
-                return f"{incident.id}: {woken} is being woken now."
+            case Event.TAKEN:
+                had = ", ".join(self.name_of(f"person:{told.person}") for told in decision.tell)
+                return f"{incident.id} is yours now{f'; {had} is told' if had else ''}."
+            case Event.SNOOZED if incident.snoozed_until is not None:
+                until = _local(incident.snoozed_until, actor)
+                return f"{incident.id} is yours and quiet until {until}. It pages again then, or at once if it worsens."
+            case Event.DECLINED | Event.ESCALATED:
+                return f"{incident.id}: {woken or 'nobody'} is being woken now."
+            case Event.HANDED:
+                return f"{incident.id}: {woken} is being woken for it now; without an ack the ladder begins."
             case Event.RELEASED:
-                return f"{incident.id} is released; {woken} is being woken now."
+                return f"{incident.id} is released; {woken or 'nobody'} is being woken now."
             case Event.RESOLVED if incident.next_at is not None:
                 again = incident.next_at.strftime("%H:%M UTC")
                 return f"{incident.id} is resolved. Its alerts still fire: it opens again if they do at {again}."
@@ -180,6 +207,11 @@ class Desk:
 
     def oncall(self, at: datetime | None = None) -> dict[str, Any]:
         return roster(self.book, at or self._clock.now())
+
+
+def _local(at: datetime, actor: Actor) -> str:
+    zone = actor.person.timezone if actor.person else "UTC"
+    return f"{at.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
 
 
 def roster(book: Book, at: datetime) -> dict[str, Any]:

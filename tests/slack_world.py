@@ -196,6 +196,18 @@ class FakeCommands:
     async def resolve(self, actor, reference, *, event_key=None):
         return await self._change("resolve", actor, reference, event_key)
 
+    async def take(self, actor, reference, *, event_key=None):
+        return await self._change("take", actor, reference, event_key)
+
+    async def escalate(self, actor, reference, *, event_key=None):
+        return await self._change("escalate", actor, reference, event_key)
+
+    async def snooze(self, actor, reference, until, *, event_key=None):
+        return await self._change(f"snooze {until}", actor, reference, event_key)
+
+    async def hand(self, actor, reference, person, *, event_key=None):
+        return await self._change(f"hand {person}", actor, reference, event_key)
+
     async def incidents(self, *, only_open=True, limit=50):
         return [each for each in self.open if not only_open or each.state is not State.RESOLVED][:limit]
 

@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from bot.errors import AgentpagerError, ConfigError
+
+if TYPE_CHECKING:
+    from bot.oncall.feeds import Copy
+    from bot.sources import Sources
 
 CONFIG_ERROR = 2
 UNREACHABLE = 3
@@ -49,17 +53,35 @@ def instant(text: str | None) -> datetime:
 
 def read_config(config_path: Path) -> Any:
     """The checked configuration; ends the command with the findings when there is none."""
-    import os
-
     from bot.config import load
-    from bot.sources import read_sources
 
     try:
-        return load(read_sources(config_path, os.environ))
+        return load(read_files(config_path))
     except ConfigError as error:
         stop(f"the configuration cannot be used:\n{error}", CONFIG_ERROR)
     except AgentpagerError as error:
         stop(str(error), CONFIG_ERROR)
+
+
+def read_files(config_path: Path) -> Sources:
+    """The files as they are, and of calendars at an address the copies that the server keeps. Raises UsageError."""
+    import os
+
+    from bot.sources import read_sources
+
+    sources = read_sources(config_path, os.environ)
+    copies = kept_copies(sources) if sources.feeds else {}
+    return read_sources(config_path, os.environ, copies) if copies else sources
+
+
+def kept_copies(sources: Sources) -> dict[str, Copy]:
+    """What the database of this configuration keeps of its calendars; nothing without a database."""
+    from bot.config import store_of
+    from bot.oncall import feeds
+    from bot.store import calendars
+
+    url = store_of(sources)
+    return feeds.kept(asyncio.run(calendars.kept_copies(url, Path(sources.base_dir)))) if url else {}
 
 
 def call(
@@ -131,8 +153,12 @@ def print_table(headings: list[str], rows: list[list[str]], empty: str) -> None:
     Console(highlight=False, width=wide).print(grid)
 
 
-def act(config_path: Path, verb: str, incident: str, person: str | None, output: str) -> None:
-    """Acknowledges, resolves… as a person of the book, or as the user of this machine."""
+def act(
+    config_path: Path, verb: str, incident: str, person: str | None, output: str, more: dict[str, str] | None = None
+) -> None:
+    """Acknowledges, resolves… as a person of the book, or as the user of this machine. `more` is what the verb needs
+    besides."""
     body = {"person": person.removeprefix("person:")} if person else {"by": getpass.getuser()}
+    body |= more or {}
     answer = call(config_path, "POST", f"/api/pager/incidents/{incident}/{verb}", body)
     show(answer["incident"] if output == "json" else answer, output, lambda done: click.echo(done["message"]))

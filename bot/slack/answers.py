@@ -23,6 +23,10 @@ _BAD_FIRST = ["firing", "no_data", "acked", "unknown", "ok"]
 _STATES = {State.OPEN: "🔴 open", State.ACKED: "🟨 acked", State.RESOLVED: "✅ resolved"}
 _EXAMPLES = {
     "ack": ["ack", "ack INC-7", "ack last", "ack refund-agent"],
+    "take": ["take INC-7"],
+    "snooze": ["snooze INC-7 2h", "snooze until 09:00", "snooze INC-7 2026-12-24T09:00"],
+    "hand": ["hand INC-7 to ben", "hand to ben"],
+    "escalate": ["escalate", "escalate INC-7"],
     "resolve": ["resolve INC-7", "resolve last"],
     "release": ["release INC-7"],
     "pass": ["pass", "pass INC-7"],

@@ -24,7 +24,7 @@ from bot.settings import Slack
 from bot.slack import answers, blocks, runbook, silence_words
 from bot.slack.authorize import Home, NotAllowedError, authorize, caller_of
 from bot.slack.errors import call
-from bot.slack.grammar import CHANGES, Request, parse
+from bot.slack.grammar import CHANGES, Request, parse, wish
 from bot.slack.guard import Guard
 from bot.slack.socket import DEAF_SECONDS, SocketLink
 from bot.slack.web import TIMEOUT_SECONDS, new_session, quiet_logger, redact, web_client
@@ -191,8 +191,19 @@ class SlackApp:
             return _BROKEN.format(verb=verb, reference=reference or "INC-…")
         return "" if outcome.changed else outcome.message
 
-    async def _carry_out(self, verb: str, actor: Actor, reference: str | None, key: str | None) -> Outcome:
+    async def _carry_out(
+        self, verb: str, actor: Actor, reference: str | None, key: str | None, more: str = ""
+    ) -> Outcome:
+        """`more` is what some words need besides the incident: until when, or who."""
         match verb:
+            case "take":
+                return await self._commands.take(actor, reference, event_key=key)
+            case "escalate":
+                return await self._commands.escalate(actor, reference, event_key=key)
+            case "snooze":
+                return await self._commands.snooze(actor, reference, more, event_key=key)
+            case "hand":
+                return await self._commands.hand(actor, reference, more, event_key=key)
             case "ack":
                 return await self._commands.ack(actor, reference, event_key=key)
             case "pass":
@@ -253,7 +264,7 @@ class SlackApp:
             return
         request = parse(str(body.get("text") or ""))
         key = f"command|{body.get('trigger_id', '')}"
-        task = self._spawn(self._answer(request, actor, request.argument or None, key))
+        task = self._spawn(self._answer(request, actor, wish(request)[0], key))
         if await self._done_in_time(task):
             await ack(**task.result(), response_type="in_channel" if request.here else "ephemeral")
         else:
@@ -278,7 +289,7 @@ class SlackApp:
             if str(refusal):
                 self._spawn(self._whisper(channel, thread, event, answers.say(str(refusal))))
             return
-        request = parse(_without_mention(str(event.get("text") or "")))
+        request = parse(_without_mention(str(event.get("text") or ""), self.home.bot_user if self.home else ""))
         task = self._spawn(self._answer_in_thread(request, actor, channel, thread, f"event|{event_id}", alone))
         if await self._done_in_time(task):
             self._remember(event_id)
@@ -289,7 +300,7 @@ class SlackApp:
     async def _answer_in_thread(
         self, request: Request, actor: Actor, channel: str, thread: str, key: str, alone: bool
     ) -> answers.Answer:
-        reference = request.argument or None
+        reference = wish(request)[0]
         if reference is None and thread and request.verb in CHANGES:
             reference = await self._commands.incident_of_message(channel, thread)
         return await self._answer(request, actor, reference, key, in_full=alone)
@@ -301,7 +312,7 @@ class SlackApp:
             if request.verb in {"silence", "unsilence"}:
                 return answers.say(await self._silence(request, actor))
             if request.verb in CHANGES:
-                outcome = await self._carry_out(request.verb, actor, reference, key)
+                outcome = await self._carry_out(request.verb, actor, reference, key, wish(request)[1])
                 return answers.say(outcome.message)
             return await self._look_up(request, in_full)
         except AgentpagerError as error:
@@ -462,7 +473,8 @@ def _require_secrets(settings: Slack) -> None:
         raise ConfigError([Finding("agentpager.yaml", 0, 0, "missing-secret", text, hint=hint) for text in told])
 
 
-def _without_mention(text: str) -> str:
-    """`<@U0BOT> ack` → `ack`; also where the name stands later in the line."""
-    words = [word for word in text.split() if not (word.startswith("<@") and word.rstrip(":,").endswith(">"))]
-    return " ".join(words)
+def _without_mention(text: str, bot_user: str) -> str:
+    """`<@U0BOT> ack` → `ack`; also where the name stands later in the line. Somebody else's mention stays: it may be
+    the one to hand an incident to."""
+    ours = (f"<@{bot_user}>", f"<@{bot_user}|")
+    return " ".join(word for word in text.split() if not word.startswith(ours))

@@ -13,6 +13,10 @@ VERBS = {
     "status": "all agents, or one: state, owner, who is on call",
     "ack": "take an incident: `ack INC-7`, `ack last`, `ack refund-agent`, or `ack` when only one is open",
     "resolve": "close an incident by hand",
+    "take": "take an incident over from whoever has it; they are told: `take INC-7`",
+    "snooze": "have it and hear nothing until a time, unless it worsens: `snooze INC-7 2h`, `snooze until 09:00`",
+    "hand": "give it to somebody, who is paged now: `hand INC-7 to ben`",
+    "escalate": "page the next level now, whoever has it: `escalate INC-7`",
     "release": "give an acknowledged incident back: it pages again from the first level",
     "pass": "say that you can't take it: the next person is paged now",
     "silence": 'keep alerts from waking anybody: `silence agent="refund-agent" 2h why`, or `silence INC-7 2h why`',
@@ -22,10 +26,13 @@ VERBS = {
     "incidents": "`incidents open` (the default) or `incidents 24h`",
     "help": "this list, or more on one word: `help ack`",
 }
-CHANGES = frozenset({"ack", "resolve", "release", "pass", "silence", "unsilence"})
+CHANGES = frozenset({"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "silence", "unsilence"})
 _ALIASES = {
     "acknowledge": "ack",
-    "take": "ack",
+    "handover": "hand",
+    "assign": "hand",
+    "takeover": "take",
+    "next": "escalate",
     "decline": "pass",
     "close": "resolve",
     "unack": "release",
@@ -65,6 +72,30 @@ def parse(text: str) -> Request:
         raw = text.strip().partition(" ")[2].replace("--here", "").strip()
         return Request(verb, argument, here, word, raw=raw)
     return Request("", argument, here, word, nearest(word, [*VERBS, *(alias for alias in _ALIASES if alias)]))
+
+
+def wish(request: Request) -> tuple[str | None, str]:
+    """The incident a change is asked for, None when none is named, and what more it needs: until when, or who."""
+    words = request.argument.split()
+    match request.verb:
+        case "snooze":
+            words = [word for word in words if word.lower() not in {"for", "until", "till"}]
+            named = bool(words) and not _is_time(words[0])
+            return (words[0] if named else None), " ".join(words[1:] if named else words)
+        case "hand":
+            lower = [word.lower() for word in words]
+            if "to" in lower:
+                at = lower.index("to")
+                before = [word for word in words[:at] if word.lower() not in {"over", "it"}]
+                return " ".join(before) or None, " ".join(words[at + 1 :])
+            return (words[0], " ".join(words[1:])) if len(words) > 1 else (None, " ".join(words))
+        case _:
+            return request.argument or None, ""
+
+
+def _is_time(word: str) -> bool:
+    """`2h`, `09:00`, `2026-12-24T09:00`; a bare number is an incident's."""
+    return word[0].isdecimal() and not word.isdecimal()
 
 
 def nearest(word: str, names: list[str], count: int = 3) -> tuple[str, ...]:

@@ -232,11 +232,19 @@ class _Pager:
             "resolve": commands.resolve,
             "release": commands.release,
             "decline": commands.decline,
+            "take": commands.take,
+            "escalate": commands.escalate,
         }
-        verb = verbs.get(request.path_params["verb"])
-        if verb is None:
-            return refuse(404, "not_found", f"unknown verb; one of {', '.join(verbs)}")
-        outcome = await verb(actor_of(await json_of(request), commands.book), request.path_params["id"])
+        more = {"snooze": (commands.snooze, ("until", "for")), "hand": (commands.hand, ("to",))}
+        name, reference, body = request.path_params["verb"], request.path_params["id"], await json_of(request)
+        actor = actor_of(body, commands.book)
+        if name in more:
+            act, keys = more[name]
+            outcome = await act(actor, reference, _said(body, keys))
+        elif name in verbs:
+            outcome = await verbs[name](actor, reference)
+        else:
+            return refuse(404, "not_found", f"unknown verb; one of {', '.join([*verbs, *more])}")
         incident = incident_json(outcome.incident) if outcome.incident else None
         return JSONResponse({"message": outcome.message, "incident": incident})
 
@@ -256,6 +264,15 @@ class _Pager:
     async def status(self, _request: Request) -> Response:
         rows = await self._backend.commands.status()
         return JSONResponse([vars(row) for row in rows])
+
+
+def _said(body: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """The one of the keys that the body has. Raises BadRequestError."""
+    given = [str(body[key]) for key in keys if body.get(key) not in {None, ""}]
+    if len(given) != 1:
+        wanted = " or ".join(f'"{key}"' for key in keys)
+        raise BadRequestError(400, f"the body has {wanted}" + (", not both" if len(keys) > 1 else ""))
+    return given[0]
 
 
 def incident_json(incident: Incident) -> dict[str, Any]:

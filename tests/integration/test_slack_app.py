@@ -151,8 +151,10 @@ async def test_a_stranger_is_told_and_nothing_happens(world, caller, says):
         assert (await world.click(action, **caller))["acked"]
         assert says in (await world.told())["text"]
     caller = dict(caller)
-    answer = await world.slack.command(caller.pop("user"), "ack INC-7", **caller)
-    assert says in answer["payload"]["text"]
+    user = caller.pop("user")
+    for words in ("ack INC-7", "take INC-7", "snooze INC-7 2h", "hand INC-7 to ben", "escalate INC-7"):
+        answer = await world.slack.command(user, words, **caller)
+        assert says in answer["payload"]["text"]
     assert world.commands.calls == []
     assert world.slack.views == {}
 
@@ -249,6 +251,10 @@ async def test_here_shows_the_answer_to_the_channel(world):
         ("pass last", ("decline", "last")),
         ("release INC-7", ("release", "INC-7")),
         ("resolve refund-agent", ("resolve", "refund-agent")),
+        ("take INC-7", ("take", "INC-7")),
+        ("snooze INC-7 until 09:00", ("snooze 09:00", "INC-7")),
+        ("hand INC-7 to <@U03BACKUP>", ("hand <@U03BACKUP>", "INC-7")),
+        ("escalate", ("escalate", None)),
     ],
 )
 async def test_slash_commands_change_incidents_and_say_so(world, text, call):
@@ -265,6 +271,13 @@ async def test_a_mention_in_a_cards_thread_means_its_incident(world):
     await until(lambda: world.slack.ephemeral)
     said = world.slack.ephemeral[0]
     assert (said["user"], said["text"], said["thread_ts"]) == (BEN.slack, "INC-7 is yours.", world.card.ts)
+
+
+async def test_a_mention_may_name_the_bot_and_a_person(world):
+    world.commands.threads[world.card.channel, world.card.ts] = "INC-7"
+    text = f"hand to <@{BEN.slack}>"
+    await world.slack.mention(ANA.slack, text, channel=CHANNEL, thread_ts=world.card.ts, event_id="Ev1")
+    assert world.commands.calls == [(f"hand <@{BEN.slack}>", "person:ana", "INC-7", "event|Ev1", True)]
 
 
 async def test_a_mention_is_committed_before_slack_is_answered(world):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.grammar import VERBS, Request, parse
+from bot.slack.grammar import VERBS, Request, parse, wish
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,32 @@ def test_understood(text, understood):
 
 
 @pytest.mark.parametrize(
+    ("text", "incident", "more"),
+    [
+        ("snooze INC-7 2h", "INC-7", "2h"),
+        ("snooze 7 for 2h", "7", "2h"),
+        ("snooze refund-agent until 09:00", "refund-agent", "09:00"),
+        ("snooze 2h", None, "2h"),
+        ("snooze until 2026-12-24 09:00", None, "2026-12-24 09:00"),
+        ("snooze last", "last", ""),
+        ("snooze", None, ""),
+        ("hand INC-7 to ben", "INC-7", "ben"),
+        ("hand INC-7 to Ben Cole", "INC-7", "Ben Cole"),
+        ("hand over INC-7 to <@U03BACKUP>", "INC-7", "<@U03BACKUP>"),
+        ("hand it to @ben", None, "@ben"),
+        ("hand INC-7 ben", "INC-7", "ben"),
+        ("hand ben", None, "ben"),
+        ("hand", None, ""),
+        ("take INC-7", "INC-7", ""),
+        ("escalate", None, ""),
+        ("ack Ana's agent", "Ana's agent", ""),
+    ],
+)
+def test_what_a_change_is_asked_for(text, incident, more):
+    assert wish(parse(text)) == (incident, more)
+
+
+@pytest.mark.parametrize(
     ("text", "near"), [("stat", "status"), ("akc", "ack"), ("resovle", "resolve"), ("on", "oncall"), ("hlep", "help")]
 )
 def test_an_unknown_word_gets_the_nearest_names(text, near):
@@ -43,3 +69,4 @@ def test_an_unknown_word_gets_the_nearest_names(text, near):
 @given(st.text(max_size=600))
 def test_anything_typed_is_a_verb_or_an_unknown_word(text):
     assert parse(text).verb in {*VERBS, ""}
+    wish(parse(text))
