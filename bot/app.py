@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,17 @@ import structlog
 import uvicorn
 
 from bot import telemetry
+from bot.channels.switch import SecondChannels
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
+from bot.courier import Courier
 from bot.errors import ConfigError, UsageError
 from bot.oncall import feeds
 from bot.oncall.feeds import Copy
 from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
+from bot.paging.model import Page
 from bot.ports import Clock, Commands, Silencing
 from bot.renderings import Renderings
 from bot.scheduler import SystemClock, Ticker
@@ -33,12 +37,14 @@ from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
+from bot.subscriptions import CalendarDesk
 from bot.upkeep import Upkeep
 from bot.web import api
 
 log = structlog.get_logger()
 
 _TICK = timedelta(milliseconds=500)
+_PAGES_LOOK = timedelta(seconds=1)
 _WATCHER_LOOK = timedelta(seconds=5)
 _FILE_POLL = timedelta(seconds=10)
 _MEASURE = timedelta(seconds=5)
@@ -97,6 +103,11 @@ class Service:
         messenger = SlackMessenger(config.settings.slack, lambda: self._pager.config.book, clock)
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
         self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
+        self._channels = SecondChannels(
+            lambda: self._pager.config.settings, lambda: self._pager.config.book, config.base_dir, clock
+        )
+        self._courier = Courier(store, self._channels, renderings, clock, self._pager.world, self._pager.facts)
+        self._pager.courier = self._courier
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.silences_changed)
         self._clock = clock
@@ -104,6 +115,13 @@ class Service:
         self._messenger = messenger
         self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
+        self._calendars = CalendarDesk(
+            store,
+            clock,
+            lambda: self._pager.config.book,
+            lambda: self._pager.book_since,
+            lambda: self._pager.config.settings.http.external_url,
+        )
         self._upkeep = Upkeep(self._pager, store, clock, os.environ)
         self._stopping = asyncio.Event()
 
@@ -114,6 +132,17 @@ class Service:
     @property
     def silencing(self) -> Silencing:
         return self._silencing
+
+    async def page(self, page_id: str) -> Page | None:
+        return await self._store.page(page_id)
+
+    @property
+    def ack_key(self) -> str:
+        return self._channels.key
+
+    @property
+    def calendars(self) -> CalendarDesk:
+        return self._calendars
 
     @property
     def clock(self) -> Clock:
@@ -147,12 +176,16 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_by_signal()))
         for channel, slack_channel in (await self._store.addresses()).items():
             self._messenger.remember(channel, slack_channel)
+        await self._pager.books.look(self._pager.config.book_id)
         self._pager.copies = feeds.kept(await self._store.feeds())
+        async with self._store.transaction() as tx:
+            self._channels.key = await tx.key("ack-links", secrets.token_hex(32))
         self._pager.watcher.start()
         await self._slack.start()
         self._schedule()
         tasks = {
             loop.create_task(self._outbox.run(), name="outbox"),
+            loop.create_task(self._courier.run(), name="courier"),
             loop.create_task(server.serve([listener]), name="http"),
             loop.create_task(self._stopping.wait(), name="stop"),
             *self._pager.watcher.tasks,
@@ -173,6 +206,7 @@ class Service:
     def _schedule(self) -> None:
         ticker, pager = self._ticker, self._pager
         ticker.every(_TICK, "escalation", pager.tick)
+        ticker.every(_PAGES_LOOK, "pages", pager.look_after_pages)
         ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
         ticker.every(_FILE_POLL, "files", pager.poll_files)
         ticker.every(_MEASURE, "metrics", lambda: pager.measure(ticker.lateness()))
@@ -199,10 +233,11 @@ class Service:
         for task in tasks:
             if task.get_name() != "http":
                 task.cancel()
-        await self._outbox.stop()
+        await asyncio.gather(self._outbox.stop(), self._courier.stop())
         await asyncio.wait(tasks, timeout=5)
         await self._slack.stop()
         await self._messenger.close()
+        self._channels.close()
         await self._pager.watcher.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -86,7 +87,7 @@ class Desk:
         world, now = self._world(), self._clock.now()
         try:
             decision = await pipeline.act(
-                self._store, incident.id, lambda i: decide(i, world, now), world, now, event_key
+                self._store, incident.id, lambda i: _by_link(decide(i, world, now), actor), world, now, event_key
             )
         except ConflictError as error:
             if error.holder is None:
@@ -212,6 +213,12 @@ class Desk:
 def _local(at: datetime, actor: Actor) -> str:
     zone = actor.person.timezone if actor.person else "UTC"
     return f"{at.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M} {zone}"
+
+
+def _by_link(decision: Decision, actor: Actor) -> Decision:
+    """The audit says by which way somebody acted from outside Slack."""
+    words = {"email": "by the link in an e-mail", "webhook": "by the link sent through a webhook"}.get(actor.via)
+    return replace(decision, why=f"{decision.why} {words}") if words else decision
 
 
 def roster(book: Book, at: datetime) -> dict[str, Any]:

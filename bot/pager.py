@@ -17,9 +17,11 @@ import aiohttp
 import structlog
 
 from bot import judge, pipeline, telemetry
+from bot.books import Books
 from bot.config import Config, load
+from bot.courier import Courier
 from bot.errors import ConfigError, Finding, RemoteError
-from bot.incidents.decision import Decision, Say, World
+from bot.incidents.decision import Decision, Say, World, book_of
 from bot.incidents.grouping import INTERNAL
 from bot.incidents.model import Alert, AlertState, Event, Incident, State
 from bot.incidents.own import OwnAlert, nothing_held
@@ -28,6 +30,7 @@ from bot.labels import fingerprint
 from bot.oncall.feeds import Copy
 from bot.oncall.owners import reach
 from bot.outbox import Outbox
+from bot.paging import notify
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock
 from bot.renderings import Renderings
@@ -41,6 +44,7 @@ log = structlog.get_logger()
 WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
 # A report that says nothing new is worked in this often all the same; the watcher sends one a minute.
 _UNCHANGED_FOR = 50.0
+_PART = 500  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
@@ -74,10 +78,13 @@ class Pager:
         self._releasing: set[asyncio.Task[None]] = set()
         self._watcher_missed = time.monotonic()
         self.config = config
+        self.books = Books(store)
         self.book_since = clock.now()  # when its on-call files began to count
         self.copies: Mapping[str, Copy] = {}  # of the calendars at an address
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.outbox: Outbox | None = None
+        self.courier: Courier | None = None
+        self._told_otherwise: set[str] = set()  # pages to Slack that have been seen to
         self.renderings: Renderings | None = None
         self.slack: SlackEdge | None = None
         telemetry.reload_ok.set(1)
@@ -90,12 +97,19 @@ class Pager:
     def world(self) -> World:
         config = self.config
         return World(
-            config.agents, config.book, config.settings.slack.channel, config.incidents, book_id=config.book_id
+            config.agents,
+            config.book,
+            config.settings.slack.channel,
+            config.incidents,
+            book_id=config.book_id,
+            book_doc=self.books.doc_of(self._sources),
+            books=self.books.known,
+            second_channel_after=config.settings.notify.second_channel_after,
         )
 
     def facts(self, incident: Incident) -> dict[str, object]:
         """What a runbook may say about the people; the rest the watcher knows itself."""
-        book = self.config.book
+        book = book_of(incident, self.world())
         step = incident.policy.steps[min(max(incident.step, 0), len(incident.policy.steps) - 1)]
         reached = reach(step, book, self._clock.now(), incident.severity).people
         names = [book.people[person.person].name for person in reached]
@@ -104,6 +118,8 @@ class Pager:
     def wake(self, incident_id: str | None = None) -> None:
         if self.outbox is not None:
             self.outbox.wake(incident_id)
+        if self.courier is not None:
+            self.courier.wake()
 
     def person_changed(self, incident: Incident) -> None:
         """Somebody has just acted: their messages are redrawn first, and what they closed is no longer held as no
@@ -143,10 +159,22 @@ class Pager:
         if rules is None:
             return  # written before a reload that took the group away: nobody would ever end its alerts
         update = update.model_copy(update={"alerts": tuple(one for one in update.alerts if one.name in rules)})
-        decisions = await pipeline.observe(self._store, update, self.world(), self._clock.now(), rules)
+        await self._work_in(update, rules)
         self._unsaved.pop(update.group, None)
         self._seen[update.group] = (signature, now)
-        self.note(decisions)
+
+    async def _work_in(self, update: Update, rules: frozenset[str]) -> None:
+        """In transactions of bounded size, the worst first; meanwhile what they bring is held back for a moment, so that
+        it can go out together."""
+        parts = update.in_parts(_PART)
+        if len(parts) > 1 and self.outbox is not None:
+            self.outbox.hold()
+        try:
+            for part in parts:
+                self.note(await pipeline.observe(self._store, part, self.world(), self._clock.now(), rules))
+        finally:
+            if len(parts) > 1 and self.outbox is not None:
+                self.outbox.release()
 
     def _alert_names(self, group: str) -> frozenset[str] | None:
         for candidate in with_builtin(self.config.groups):
@@ -209,6 +237,23 @@ class Pager:
         self._hiding_changes = _LONG_AGO
         self.note(decisions)
 
+    async def look_after_pages(self) -> None:
+        """Whom Slack does not reach, or not for sure, is told another way."""
+        world, now = self.world(), self._clock.now()
+        if not notify.has_second_channel(world.book):
+            return
+        going = [page for page in await self._store.on_their_way() if page.kind is PageKind.PAGE and page.by_slack]
+        self._told_otherwise &= {page.id for page in going}
+        late = [page for page in going if notify.trouble_of(page, world.second_channel_after, now)]
+        fresh = [page for page in late if page.incident and page.id not in self._told_otherwise]
+        for incident_id in dict.fromkeys(page.incident or "" for page in fresh):
+            rows = await pipeline.tell_otherwise(self._store, incident_id, world, now)
+            self._told_otherwise |= {page.id for page in fresh if page.incident == incident_id}
+            for row in rows:
+                log.warning("page.otherwise", page=row.id, person=row.person, channel=row.channel, why=row.reason)
+        if fresh:
+            self.wake()
+
     async def look_after_watcher(self) -> None:
         if self.watcher.ready and self.watcher.silence_seconds < WATCHER_GRACE:
             self._watcher_missed = time.monotonic()
@@ -263,6 +308,7 @@ class Pager:
             same_watch = _watched(self._sources) == _watched(sources)
             self._sources = sources
             if before.book_id != config.book_id:
+                self.books.put_by(before.book_id, before.book)
                 self.book_since = self._clock.now()
             self._seen.clear()
             await self._accepted()
@@ -401,6 +447,7 @@ class Pager:
         telemetry.watcher_up.set(self.watcher.ready)
 
     async def housekeep(self) -> None:
+        await self.books.look(self.config.book_id)
         async with self._store.transaction() as tx:
             await tx.forget_clicks(self._clock.now() - _KEEP_CLICKS)
 

@@ -55,6 +55,7 @@ class Database:
         self._writer: AsyncEngine = _engine(self._url, "BEGIN IMMEDIATE", pool_size=1)
         self._readers: AsyncEngine = _engine(self._url, "BEGIN", pool_size=4)
         self._turn = asyncio.Lock()
+        self._live = Live()
         self.history = History(self._read)
 
     async def open(self) -> None:
@@ -141,6 +142,14 @@ class Database:
 
     async def interrupted(self) -> list[Page]:
         return [page for page in (await self._now()).waiting if page.state is PageState.SENDING]
+
+    async def on_their_way(self) -> Sequence[Page]:
+        """Every page that is due, now or later, being sent, or of unknown outcome."""
+        return (await self._now()).waiting
+
+    async def page(self, page_id: str) -> Page | None:
+        found = await self._pages(sa.select(pages.c.doc).where(pages.c.id == page_id))
+        return found[0] if found else None
 
     async def outdated(self) -> list[tuple[Page, Incident]]:
         """Messages in Slack that show an older revision than their incident has."""

@@ -258,7 +258,7 @@ def _page_row(page: Page, version: int) -> dict[str, Any]:
         "p_ts": page.ts,
         "p_shown_revision": page.shown_revision,
         "p_version": version,
-        "p_redrawn": int(page.state is PageState.SENT and page.kind in _REDRAWN),
+        "p_redrawn": int(page.state is PageState.SENT and page.kind in _REDRAWN and page.slack_channel is not None),
         "p_doc": page.model_dump_json(),
     }
 
@@ -294,6 +294,7 @@ _FALL_BEHIND = (
         pages.c.state == sa.literal_column("'sent'"),
         sa.or_(*(pages.c.kind == sa.literal_column(f"'{kind.value}'") for kind in sorted(_REDRAWN))),
         pages.c.shown_revision < sa.bindparam("now"),
+        pages.c.slack_channel.is_not(None),  # mails and webhooks are not edited
         pages.c.behind == 0,
     )
     .values(behind=1, version=sa.bindparam("next_version"))

@@ -25,7 +25,7 @@ from bot.incidents.model import Incident
 from bot.incidents.people import short
 from bot.ports import Commands
 from bot.settings import Http
-from bot.web import silences
+from bot.web import ack_links, calendars, silences
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -33,7 +33,7 @@ _PIECE = 1 << 20  # of a large answer, between looks at how far the client has r
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Backend(silences.Backend, Protocol):
+class Backend(ack_links.Backend, silences.Backend, calendars.Backend, Protocol):
     """What the server shows."""
 
     @property
@@ -73,6 +73,8 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
         Route("/api/pager/status", guarded(settings, pager.status)),
     ]
     routes += silences.routes(backend, settings)
+    routes += ack_links.routes(backend)
+    routes += calendars.routes(backend, settings)
     return Starlette(routes=routes)
 
 
