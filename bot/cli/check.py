@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from bot import config
-from bot.cli.common import instant
+from bot.cli.common import instant, kept_copies
 from bot.errors import Finding, UsageError
+from bot.oncall.feeds import Copy, is_feed
 from bot.sources import Sources, kind_of, read_loose, read_sources
 
 MAIN = "agentpager.yaml"
@@ -33,25 +35,39 @@ _ONLY_IN_MAIN = ("metrics:", "slack:", "store:", "http:", "heartbeat:", "rules:"
     help="Prove for so many days ahead that somebody is on duty; 0 leaves that out.",
 )
 @click.option("--at", "at_text", metavar="TIME", help="From when on; now if not given.")
+@click.option("--fetch", is_flag=True, help="Read calendars from their addresses, instead of the copies that are kept.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def command(
-    context: click.Context, path: Path | None, main: Path | None, days: int, at_text: str | None, output: str
+    context: click.Context,
+    path: Path | None,
+    main: Path | None,
+    days: int,
+    at_text: str | None,
+    fetch: bool,
+    output: str,
 ) -> None:
     """Report every mistake in a configuration directory, or in the one file PATH.
 
-    That includes the times at which nobody but the fallback would be paged. Needs no secrets and no network.
+    That includes the times at which nobody but the fallback would be paged. Needs no secrets, and no network without
+    --fetch.
     Exit code 0: nothing found, 1: something found, 2: PATH cannot be used.
     """
     try:
-        sources, only = _gather(path, main)
+        sources, only = _gather(path, main, {})
+        if sources.feeds:
+            at_hand = _fetched(sources) if fetch else kept_copies(sources)
+            sources, only = _gather(path, main, at_hand)
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     base = Path(sources.base_dir)
     at = instant(at_text)
     during = (at, at + timedelta(days=days)) if days else None
     findings = [finding for finding in config.check(sources, during) if only is None or finding.file == only]
-    shown = [replace(finding, file=_from_here(base / finding.file)) for finding in findings]
+    shown = [
+        finding if is_feed(finding.file) else replace(finding, file=_from_here(base / finding.file))
+        for finding in findings
+    ]
     if output == "json":
         click.echo(json.dumps([as_json(finding) for finding in shown], indent=2, ensure_ascii=False))
     else:
@@ -72,33 +88,53 @@ def as_json(finding: Finding) -> dict[str, str | int]:
     }
 
 
-def _gather(path: Path | None, main: Path | None) -> tuple[Sources, str | None]:
+def _fetched(sources: Sources) -> dict[str, Copy]:
+    """Every calendar at an address, as it is there now; of one that fails, why."""
+    from bot.checker import calendar_problem
+    from bot.feeds import Verdict, read
+    from bot.metrics.fetch import Client
+
+    async def judged(text: str, _before: str) -> Verdict:
+        return Verdict(calendar_problem(text), same=False)
+
+    async def ask() -> dict[str, Copy]:
+        client = Client(Path(sources.base_dir))
+        try:
+            now = instant(None)
+            return {one: await read(one, Copy(), os.environ, client, now, judged) for one in sources.feeds}
+        finally:
+            await client.close()
+
+    return asyncio.run(ask())
+
+
+def _gather(path: Path | None, main: Path | None, copies: Mapping[str, Copy]) -> tuple[Sources, str | None]:
     """What to check, and the one file whose findings are wanted, if it is one file."""
     if path is None:
-        return read_sources(main or Path(MAIN), os.environ), None
+        return read_sources(main or Path(MAIN), os.environ, copies), None
     if not path.exists():
         raise UsageError(f'there is no "{path}"')
     if path.is_dir():
-        return _directory(path, main), None
+        return _directory(path, main, copies), None
     if path.name == MAIN or _is_main(path):
-        return read_sources(path, os.environ), None
+        return read_sources(path, os.environ, copies), None
     owner = main or next((parent / MAIN for parent in path.absolute().parents if (parent / MAIN).is_file()), None)
     if owner is not None:
-        sources = read_sources(owner, os.environ)
+        sources = read_sources(owner, os.environ, copies)
         name = Path(os.path.relpath(path, sources.base_dir)).as_posix()
         if any(source.file == name for kind in sources.files.values() for source in kind):
             return sources, name
-    return read_loose(path.parent, [path]), None
+    return read_loose(path.parent, [path], os.environ, copies), None
 
 
-def _directory(path: Path, main: Path | None) -> Sources:
+def _directory(path: Path, main: Path | None, copies: Mapping[str, Copy]) -> Sources:
     if main is not None or (path / MAIN).is_file():
-        return read_sources(main or path, os.environ)
+        return read_sources(main or path, os.environ, copies)
     files = sorted(file for file in path.rglob("*.y*ml") if file.suffix in {".yaml", ".yml"} and file.is_file())
     known = [file for file in files if kind_of(file.read_text(errors="replace")) is not None]
     if not known:
         raise UsageError(f'"{path}" holds no {MAIN} and no rules, runbooks, agents or on-call files')
-    return read_loose(path, known)
+    return read_loose(path, known, os.environ, copies)
 
 
 def _is_main(path: Path) -> bool:

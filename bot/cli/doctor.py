@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, output_option, show, stop
+from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, output_option, read_files, show, stop
 from bot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -39,10 +39,9 @@ def command(context: click.Context, config_path: Path, output: str) -> None:
     """
     from bot.config import load
     from bot.slack.examine import Check
-    from bot.sources import read_sources
 
     try:
-        config = load(read_sources(config_path, os.environ))
+        config = load(read_files(config_path))
     except UsageError as error:
         stop(str(error), CONFIG_ERROR)
     except ConfigError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import click
 
-from bot.cli.common import config_option, instant, output_option, print_table, read_config, show
+from bot.cli.common import call, config_option, instant, output_option, print_table, read_config, show
 
 if TYPE_CHECKING:
     from bot.forecast.quality import Report
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _MONTH = timedelta(days=28)
 
 
-@click.command("oncall")
+@click.group("oncall", invoke_without_command=True)
 @click.option(
     "--at",
     "at_text",
@@ -29,10 +31,19 @@ _MONTH = timedelta(days=28)
 @click.option("--to", "to_text", metavar="TIME", help="Of the report: until when; 28 days later if not given.")
 @config_option
 @output_option
+@click.pass_context
 def command(
-    at_text: str | None, report: bool, from_text: str | None, to_text: str | None, config_path: Path, output: str
+    context: click.Context,
+    at_text: str | None,
+    report: bool,
+    from_text: str | None,
+    to_text: str | None,
+    config_path: Path,
+    output: str,
 ) -> None:
     """Who is on duty in each schedule. Needs the configuration, no running server."""
+    if context.invoked_subcommand is not None:
+        return
     if report:
         if at_text:
             raise click.UsageError("--report has --from and --to instead of --at")
@@ -43,6 +54,22 @@ def command(
     from bot.commands import roster
 
     show(roster(read_config(config_path).book, instant(at_text)), output, _table)
+
+
+@command.command("feed")
+@click.argument("target")
+@click.option("--revoke", is_flag=True, help="Make the address so far invalid, and a new one.")
+@config_option
+def feed(target: str, revoke: bool, config_path: Path) -> None:
+    """Print the address of the calendar of TARGET, for a calendar program to subscribe to.
+
+    TARGET is person:ID or schedule:ID. Whoever has the address can read the calendar. Needs a running server with
+    http.external_url.
+    """
+    path = f"/api/pager/calendars/{quote(target, safe=':')}"
+    method, body = ("DELETE", {"by": getpass.getuser()}) if revoke else ("GET", None)
+    answer = call(config_path, method, path, body)
+    click.echo(answer["url"])
 
 
 def _table(answer: dict[str, Any]) -> None:

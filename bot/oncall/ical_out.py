@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from bot.oncall.almanac import Shift
 from bot.oncall.duty import shifts
-from bot.oncall.model import Book
+from bot.oncall.model import Book, Schedule
 
 _WIDTH = 75  # octets of a line, RFC 5545, 3.1
 
@@ -32,6 +32,8 @@ def of_person(person: str, book: Book, start: datetime, end: datetime, now: date
     """One person's shifts in all schedules."""
     events: list[str] = []
     for name, schedule in book.schedules.items():
+        if not _may_have(person, schedule):
+            continue
         for shift in shifts(schedule, start, end, book.almanac):
             if person in shift.people:
                 events += _event(name, person, f"On call: {name}", shift, now)
@@ -39,8 +41,17 @@ def of_person(person: str, book: Book, start: datetime, end: datetime, now: date
     return _calendar(f"{called}: on call", events)
 
 
+def _may_have(person: str, schedule: Schedule) -> bool:
+    """Without computing it: whether the schedule names them at all, or leaves that to a calendar."""
+    named = {one for layer in schedule.layers for one in layer.people}
+    named |= {one for swap in schedule.swaps for one in swap.people}
+    named |= {override.person for override in schedule.overrides}
+    return person in named or any(layer.ical is not None for layer in schedule.layers)
+
+
 def _calendar(name: str, events: Iterable[str]) -> str:
     head = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//agentpager//on-call//EN", f"X-WR-CALNAME:{_text(name)}"]
+    head += [f"NAME:{_text(name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT1H", "X-PUBLISHED-TTL:PT1H"]
     lines = [*head, *events, "END:VCALENDAR"]
     return "".join(f"{folded}\r\n" for line in lines for folded in _folded(line))
 
