@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from bot.incidents.model import Alert
+from bot.incidents.model import SEVERITY_RANK, Alert
 from bot.schema import Model
 
 
@@ -40,6 +40,20 @@ class Update(Model):
             still = newer.still
         state = self.state if newer.state is None else newer.state
         return newer.model_copy(update={"alerts": tuple(alerts.values()), "still": still, "state": state})
+
+    def in_parts(self, size: int) -> list[Update]:
+        """Itself, or where it has more alerts than `size` several that say the same one after the other, the worst
+        alerts first. Only the last one accounts for everything, and carries the state."""
+        if len(self.alerts) <= size:
+            return [self]
+        worst_first = sorted(self.alerts, key=lambda alert: -SEVERITY_RANK[alert.severity])
+        cuts = [tuple(worst_first[start : start + size]) for start in range(0, len(worst_first), size)]
+        parts = [self.model_copy(update={"alerts": cut, "still": None, "state": None}) for cut in cuts]
+        still = self.still
+        if still is not None:
+            still = (*still, *(alert.fingerprint for cut in cuts[:-1] for alert in cut))
+        parts[-1] = parts[-1].model_copy(update={"still": still, "state": self.state})
+        return parts
 
 
 class Heartbeat(Model):

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import structlog
 
 from bot import pipeline, telemetry
 from bot.errors import RemoteError
 from bot.incidents.decision import World
-from bot.incidents.model import Incident
-from bot.paging.attempt import CLIENT_REFUSALS, UNREACHABLE, Verdict, priority
+from bot.incidents.model import Incident, Severity
+from bot.paging import merge
+from bot.paging.attempt import CLIENT_REFUSALS, Verdict, priority, wanted
+from bot.paging.budget import Budget
+from bot.paging.health import Health
+from bot.paging.lanes import Board, Lane, message_of
+from bot.paging.merge import Parcel, Recent
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock, Messenger, Posted
 from bot.renderings import Renderings
@@ -26,14 +32,14 @@ from bot.store.database import Database
 
 log = structlog.get_logger()
 
-_THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
+_THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED, PageKind.NEWS}
 _AT_ONCE = 16  # requests in flight
 _LONGEST_SLEEP = 5.0
-_LONGEST_QUIET = 8.0  # seconds between two tries while Slack cannot be reached
 _FIRST_SLEEP = 0.05
 _EDIT_LANE = "edit "
 _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
 _SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
+HOLD_SECONDS = 2.5  # how long pages wait for the rest of a report of thousands of alerts
 
 
 class Outbox:
@@ -55,6 +61,7 @@ class Outbox:
         self._world = world
         self._facts = facts
         self._pace = Pace()
+        self._budget = Budget()
         self._event = asyncio.Event()
         self._busy: set[str] = set()
         self._lanes: set[str] = set()
@@ -62,8 +69,10 @@ class Outbox:
         self._hurried: set[str] = set()
         self._edit_failures: dict[str, int] = {}
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
-        self._unreachable = 0  # failed connections in a row
-        self._quiet_until = 0.0
+        self._health = Health()
+        self._held_until = 0.0
+        self._board = Board(self._urgency)
+        self._recent: dict[tuple[str, PageKind], Recent] = {}
         self.channel_refused = ""  # why Slack refuses messages to the default channel for good
 
     def wake(self, hurried: str | None = None) -> None:
@@ -72,7 +81,17 @@ class Outbox:
             self._hurried.add(hurried)
         self._event.set()
 
+    def hold(self) -> None:
+        """A report of very many alerts is being worked in: what it brings goes out together, or soon in any case."""
+        self._held_until = time.monotonic() + HOLD_SECONDS
+
+    def release(self) -> None:
+        self._held_until = 0.0
+        self.wake()
+
     async def run(self) -> None:
+        for page in await self._store.storm_messages(self._clock.now() - merge.COOL_DOWN):
+            self._remember(page, page.sent_at or page.due_at, merged=True)
         while True:
             self._event.clear()
             try:
@@ -95,58 +114,96 @@ class Outbox:
         """Starts everything that may start now; returns the seconds until something else may."""
         await self._recover()
         pauses = [await self._start_sends(), await self._start_edits()]
-        next_due = await self._store.next_due()
-        if next_due is not None:
-            pauses.append((next_due - self._clock.now()).total_seconds())
-        later = [pause for pause in pauses if pause > 0]
-        return max(min([*later, _LONGEST_SLEEP]), _FIRST_SLEEP)
+        return max(min([pause for pause in pauses if pause > 0], default=_LONGEST_SLEEP), _FIRST_SLEEP)
 
     async def _recover(self) -> None:
         """Pages in `sending` that nobody sends: we were killed, or could not write down what became of them."""
-        interrupted = await self._store.interrupted()
-        stranded = [page for page in interrupted if page.by_slack and page.id not in self._busy]
+        interrupted = [page for page in await self._store.interrupted() if page.by_slack]
+        stranded = [page for page in interrupted if not {page.id, message_of(page)} & self._busy]
         if stranded:
             await pipeline.recover(self._store, stranded, self._clock.now())
 
     async def _start_sends(self) -> float:
-        waiting = [page for page in await self._store.waiting(self._clock.now()) if page.by_slack]
-        if not waiting:
-            return _LONGEST_SLEEP
-        if (quiet := self._quiet()) > 0:
-            return quiet
-        known = {incident.id: incident for incident in await self._store.unresolved()}
-        pause = _LONGEST_SLEEP
-        for page in sorted(waiting, key=lambda page: priority(page, known.get(page.incident or ""))):
-            if page.id in self._busy or page.channel in self._lanes or len(self._tasks) >= self._at_once:
+        """Starts what each place may have now, the most urgent first."""
+        now = self._clock.now()
+        lanes = self._board.lanes((await self._store.live()).owed, now)
+        due = {place: lane for place, lane in lanes.items() if lane.due and place not in self._lanes}
+        due = {place: lane for place, lane in due.items() if lane.due[0].by_slack}
+        pause = min([_LONGEST_SLEEP, *(_until(lane.next_due, now) for lane in lanes.values())])
+        if not due:
+            return pause
+        if (quiet := self._health.quiet(time.monotonic())) > 0:
+            return min(pause, quiet)
+        if (held := self._held_until - time.monotonic()) > 0:
+            return min(pause, held)
+        if self._health.doubtful and not await self._answers():
+            return self._health.quiet(time.monotonic())
+        for place, lane in sorted(due.items(), key=lambda one: self._urgency(one[1].due[0])):
+            if len(self._tasks) >= self._at_once:
+                break
+            pause = min(pause, await self._start_one(place, lane))
+        return pause
+
+    async def _start_one(self, place: str, lane: Lane) -> float:
+        """Starts the most urgent of what this place may have; returns the seconds until it may have more."""
+        now, seconds = self._clock.now(), _LONGEST_SLEEP
+        for number, page in enumerate(lane.due):
+            if page.id in self._busy or (page.state is PageState.UNKNOWN and page.lead not in {None, page.id}):
                 continue
             if page.state is PageState.UNKNOWN:
-                self._spawn(page.id, page.channel, self._settle(page))
-                continue
+                self._spawn(page.id, place, self._settle(page))
+                return seconds
             ready, thread = await self._thread_for(page)
             if not ready:
                 continue
-            wait = self._pace.ready_at("chat.postMessage", page.channel, time.monotonic()) - time.monotonic()
-            if wait > 0:
-                pause = min(pause, wait)
-            else:
-                self._spawn(page.id, page.channel, self._deliver(page, thread))
-        return pause
+            due = [one for one in lane.due[number:] if one.state is PageState.DUE and one.id not in self._busy]
+            parcel = merge.parcel(due, self._is_critical, self._recent.get((place, page.kind)), now)
+            if parcel.into is not None:
+                seconds = self._start_join(place, parcel)
+                return seconds
+            wait = self._pace.ready_at("chat.postMessage", place, time.monotonic()) - time.monotonic()
+            if wait <= 0:
+                work = self._deliver_merged(parcel) if parcel.merged else self._deliver(page, thread)
+                self._spawn(page.id, place, work)
+            return max(wait, _FIRST_SLEEP)
+        return seconds
 
-    def _quiet(self) -> float:
-        """Seconds until Slack may be tried again, after a connection failed."""
-        return self._quiet_until - time.monotonic()
+    def _start_join(self, place: str, parcel: Parcel) -> float:
+        """What belongs to a message that stands there already is shown by redrawing it."""
+        assert parcel.into is not None
+        wait = self._pace.ready_at("chat.update", place, time.monotonic(), message=parcel.into) - time.monotonic()
+        if parcel.into in self._busy or self._editing >= _EDITS_AT_ONCE:
+            return _FIRST_SLEEP
+        if wait <= 0:
+            self._spawn(parcel.into, place, self._join(parcel))
+        return max(wait, _FIRST_SLEEP)
+
+    async def _answers(self) -> bool:
+        """After failures that nothing can be told from: one question that changes nothing, before pages are risked."""
+        try:
+            await self._messenger.probe()
+        except RemoteError as error:
+            self._health.heard(error, time.monotonic())
+            return False
+        return True
+
+    def _urgency(self, page: Page) -> tuple[object, ...]:
+        return priority(page, self._known(page))
+
+    def _known(self, page: Page) -> Incident | None:
+        return self._store.known(page.incident) if page.incident else None
+
+    def _is_critical(self, page: Page) -> bool:
+        incident = self._known(page)
+        return incident is not None and incident.severity is Severity.CRITICAL
 
     @property
     def _at_once(self) -> int:
-        """While Slack cannot be reached one request at a time finds out whether it can."""
-        return 1 if self._unreachable else _AT_ONCE
+        """While Slack is not well one request at a time finds out whether it is."""
+        return 1 if self._health.doubtful else _AT_ONCE
 
     def _heard_from(self, error: RemoteError | None) -> None:
-        if error is None or error.code != UNREACHABLE:
-            self._unreachable, self._quiet_until = 0, 0.0
-            return
-        self._unreachable += 1
-        self._quiet_until = time.monotonic() + min(0.5 * 2**self._unreachable, _LONGEST_QUIET)
+        self._health.heard(error, time.monotonic())
 
     async def _thread_for(self, page: Page) -> tuple[bool, Posted | None]:
         """Thread replies wait for the card; without a card they stand in the channel."""
@@ -194,6 +251,59 @@ class Outbox:
             return
         await self._sent(page, posted, incident)
 
+    async def _deliver_merged(self, parcel: Parcel) -> None:
+        """Several pages as one message; their runbooks are a tap away."""
+        taken = await pipeline.claim_together(self._store, [page.id for page in parcel.pages], self._clock.now())
+        if not taken:
+            return
+        lead = taken[0][0]
+        self._pace.sent("chat.postMessage", lead.channel, time.monotonic())
+        try:
+            if len(taken) == 1:  # the others were taken back meanwhile
+                posted = await self._messenger.post(lead, taken[0][1], await self._store.rendering(taken[0][1].id), None)
+            else:
+                posted = await self._messenger.post_storm(lead, [incident for _, incident in taken])
+        except RemoteError as error:
+            await self._not_sent([page for page, _ in taken], error)
+            return
+        await self._landed([(page, incident.revision) for page, incident in taken], posted)
+
+    async def _join(self, parcel: Parcel) -> None:
+        """Redraws a message so that it shows these pages too. Should that fail they are still due."""
+        into = parcel.into or ""
+        lead = await self._store.page(into)
+        if lead is None or lead.slack_channel is None or lead.ts is None:
+            self._recent.pop((parcel.lead.channel, parcel.lead.kind), None)
+            return
+        fresh = [(page, await self._store.incident(page.incident or "")) for page in parcel.pages]
+        told = [(page, incident) for page, incident in fresh if incident is not None and wanted(page, incident)]
+        shown = await self._members(lead)
+        incidents = {incident.id: incident for _, incident in (*shown, *told)}
+        self._pace.sent("chat.update", lead.slack_channel, time.monotonic(), message=into)
+        try:
+            await self._messenger.update_storm(lead, list(incidents.values()))
+        except RemoteError as error:
+            self._edit_failed(lead, error)
+            if error.permanent and error.code not in CLIENT_REFUSALS:  # somebody deleted it: they get a message anew
+                self._recent.pop((parcel.lead.channel, parcel.lead.kind), None)
+            return
+        telemetry.edits.labels("shown").inc()
+        now = self._clock.now()
+        await pipeline.joined(self._store, lead, [(page, incident.revision) for page, incident in told], now)
+        await pipeline.shown_together(self._store, [(page.id, incident.revision) for page, incident in shown])
+        self._remember(lead, lead.sent_at or now, merged=True)
+        telemetry.merged.labels(lead.kind).inc(len(told))
+
+    async def _members(self, lead: Page) -> list[tuple[Page, Incident]]:
+        """Everything that the message of this page shows."""
+        pages = await self._store.pages_led_by(lead.id) if lead.lead else [lead]
+        found = [(page, await self._store.incident(page.incident or "")) for page in pages]
+        return [(page, incident) for page, incident in found if incident is not None]
+
+    def _remember(self, page: Page, at: datetime, *, merged: bool) -> None:
+        if merge.mergeable(page):
+            self._recent[page.channel, page.kind] = Recent(page.id, at, merged)
+
     async def _rendered(self, incident: Incident) -> Rendered | None:
         try:
             return await self._renderings.for_page(incident, self._facts(incident))
@@ -203,61 +313,86 @@ class Outbox:
             return None  # the page goes out plain
 
     async def _sent(self, page: Page, posted: Posted, incident: Incident | None) -> None:
-        now = self._clock.now()
+        await self._landed([(page, incident.revision if incident else 0)], posted)
+
+    async def _landed(self, shown: Sequence[tuple[Page, int]], posted: Posted) -> None:
+        """Slack has the message that shows these pages, each at this revision of its incident."""
+        now, lead = self._clock.now(), shown[0][0]
         self._heard_from(None)
-        await pipeline.sent(self._store, page, posted, incident.revision if incident else 0, now)
+        await pipeline.sent_together(self._store, shown, posted, now)
         self.refused_since = None
-        if page.channel == self._world().channel:
+        if lead.channel == self._world().channel:
             self.channel_refused = ""
+        self._remember(lead, now, merged=len(shown) > 1)
+        self._count(lead, now)
         telemetry.attempts.labels(Verdict.SENT).inc()
-        telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
-        log.info("page.sent", page=page.id, person=page.person, channel=page.channel, attempt=page.attempt)
+        for page, _ in shown:
+            telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
+        if len(shown) > 1:
+            telemetry.merged.labels(lead.kind).inc(len(shown))
+        log.info(
+            "page.sent", page=lead.id, person=lead.person, channel=lead.channel, attempt=lead.attempt, shows=len(shown)
+        )
+
+    def _count(self, lead: Page, now: datetime) -> None:
+        """Messages that wake a person, against what a night may hold."""
+        if lead.kind is PageKind.PAGE and lead.person and self._budget.exceeded(lead.person, now):
+            telemetry.budget_exceeded.inc()
+            log.warning("page.budget_exceeded", person=lead.person)
 
     async def _failed(self, page: Page, error: RemoteError) -> None:
+        await self._not_sent([page], error)
+
+    async def _not_sent(self, pages: Sequence[Page], error: RemoteError) -> None:
         self._heard_from(error)
+        lead = pages[0]
         if error.retry_after_seconds is not None:
-            self._pace.told_to_wait("chat.postMessage", page.channel, error.retry_after_seconds, time.monotonic())
-        verdict = await pipeline.failed(self._store, page, error, self._world(), self._clock.now())
+            self._pace.told_to_wait("chat.postMessage", lead.channel, error.retry_after_seconds, time.monotonic())
+        verdict = await pipeline.failed_together(self._store, pages, error, self._world(), self._clock.now())
         if verdict is Verdict.CLIENT_REFUSED:
             self.refused_since = self.refused_since or time.monotonic()
-        if verdict is Verdict.REFUSED and page.channel == self._world().channel:
+        if verdict is Verdict.REFUSED and lead.channel == self._world().channel:
             self.channel_refused = error.code or str(error)
         telemetry.attempts.labels(verdict).inc()
-        log.warning("page.not_sent", page=page.id, verdict=verdict.value, error=str(error), code=error.code)
+        log.warning("page.not_sent", page=lead.id, verdict=verdict.value, error=str(error), code=error.code)
 
     async def _settle(self, page: Page) -> None:
-        """The request can no longer land: the channel's history says whether it did."""
+        """The request can no longer land: the channel's history says whether it did, for all that it showed."""
         error: RemoteError | None = None
+        pages = await self._store.pages_led_by(page.id) if page.lead else [page]
+        unknown = [one for one in pages if one.state is PageState.UNKNOWN]
         try:
             _, thread = await self._thread_for(page)
             posted = await self._messenger.find(page, thread)
-            if posted is not None:
-                await self._sent(page, posted, None)  # what it shows is not known, so it is drawn anew
+            if posted is not None:  # what it shows is not known, so it is drawn anew
+                await self._landed([(one, 0) for one in unknown], posted)
                 return
         except RemoteError as raised:
             error = raised
-        verdict = await pipeline.searched(self._store, page, error, self._clock.now())
+            self._heard_from(error)
+        verdict = await pipeline.searched_together(self._store, unknown, error, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.settled", page=page.id, verdict=verdict.value, error=str(error or ""))
 
     async def _start_edits(self) -> float:
+        """Redraws messages that are out of date, those that a person waits for first; the latest state counts."""
         pause = _LONGEST_SLEEP
-        if (quiet := self._quiet()) > 0:
+        if (quiet := self._health.quiet(time.monotonic())) > 0:
             return quiet
-        outdated = await self._store.outdated()
-        failures = {page.id: self._edit_failures.get(page.id, 0) for page, _ in outdated}
-        self._edit_failures = {name: count for name, count in failures.items() if count}
-        outdated.sort(key=lambda owed: (owed[1].id not in self._hurried, failures[owed[0].id]))
-        for page, incident in outdated:
-            channel = page.slack_channel or page.channel
-            if page.id in self._busy or len(self._tasks) >= self._at_once or self._editing >= _EDITS_AT_ONCE:
+        live = await self._store.live()
+        owed = {message: list(live.stale.of(message)) for message in live.stale.places()}
+        self._edit_failures = {name: count for name, count in self._edit_failures.items() if name in owed}
+        hurried = {name for name, pages in owed.items() if any(page.incident in self._hurried for page in pages)}
+        for name in sorted(owed, key=lambda name: (name not in hurried, self._edit_failures.get(name, 0))):
+            if name in self._busy or len(self._tasks) >= self._at_once or self._editing >= _EDITS_AT_ONCE:
                 continue
-            wait = self._edit_wait(page, channel, hurried=incident.id in self._hurried)
+            page = owed[name][0]
+            wait = self._edit_wait(page, page.slack_channel or page.channel, hurried=name in hurried)
             if wait > 0:
                 pause = min(pause, wait)
             else:
-                self._spawn(page.id, _EDIT_LANE + page.id, self._edit(page, incident))
-        self._hurried &= {incident.id for _, incident in outdated}
+                self._spawn(name, _EDIT_LANE + name, self._redraw(name, page))
+        self._hurried &= {page.incident for pages in owed.values() for page in pages}
         return pause
 
     @property
@@ -266,23 +401,37 @@ class Outbox:
 
     def _edit_wait(self, page: Page, channel: str, *, hurried: bool) -> float:
         now = time.monotonic()
-        return self._pace.ready_at("chat.update", channel, now, message=page.ts or "", human=hurried) - now
+        return self._pace.ready_at("chat.update", channel, now, message=message_of(page), human=hurried) - now
 
-    async def _edit(self, page: Page, incident: Incident) -> None:
-        channel = page.slack_channel or page.channel
-        rendered = await self._store.rendering(incident.id)
-        self._pace.sent("chat.update", channel, time.monotonic(), message=page.ts or "")
+    async def _redraw(self, message: str, page: Page) -> None:
+        lead = page if page.lead is None else await self._store.page(message)
+        if lead is None:
+            return
+        shown = await self._members(lead)
+        self._pace.sent("chat.update", lead.slack_channel or lead.channel, time.monotonic(), message=message)
         try:
-            await self._messenger.update(page, incident, rendered)
+            if lead.lead is not None:
+                await self._messenger.update_storm(lead, [incident for _, incident in shown])
+            elif shown:
+                incident = shown[0][1]
+                await self._messenger.update(lead, incident, await self._store.rendering(incident.id))
         except RemoteError as error:
-            self._heard_from(error)
-            telemetry.edits.labels("failed").inc()
-            log.warning("edit.failed", page=page.id, error=str(error), code=error.code)
+            self._edit_failed(lead, error)
             if not error.permanent or error.code in CLIENT_REFUSALS:
-                self._edit_failures[page.id] = self._edit_failures.get(page.id, 0) + 1
-                wait = error.retry_after_seconds or 5.0
-                self._pace.told_to_wait("chat.update", channel, wait, time.monotonic())
                 return
         else:
             telemetry.edits.labels("shown").inc()
-        await pipeline.shown(self._store, page, incident.revision)
+        await pipeline.shown_together(self._store, [(one.id, incident.revision) for one, incident in shown])
+
+    def _edit_failed(self, lead: Page, error: RemoteError) -> None:
+        self._heard_from(error)
+        telemetry.edits.labels("failed").inc()
+        log.warning("edit.failed", page=lead.id, error=str(error), code=error.code)
+        if not error.permanent or error.code in CLIENT_REFUSALS:
+            self._edit_failures[lead.id] = self._edit_failures.get(lead.id, 0) + 1
+            wait = error.retry_after_seconds or 5.0
+            self._pace.told_to_wait("chat.update", lead.slack_channel or lead.channel, wait, time.monotonic())
+
+
+def _until(moment: datetime | None, now: datetime) -> float:
+    return _LONGEST_SLEEP if moment is None else max((moment - now).total_seconds(), _FIRST_SLEEP)

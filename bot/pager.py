@@ -102,7 +102,7 @@ class Pager:
             config.settings.slack.channel,
             config.incidents,
             book_id=config.book_id,
-            book_doc=self.books.doc_of(self._sources),
+            book_doc=self.books.doc_of(self._sources, config.book_id),
             books=self.books.known,
             second_channel_after=config.settings.notify.second_channel_after,
         )

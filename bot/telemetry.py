@@ -31,6 +31,17 @@ ack_delay = Histogram(
     buckets=(10, 30, 60, 120, 300, 600, 1800, 3600),
     registry=registry,
 )
+merged = Counter(
+    "agentpager_pages_merged_total", "Pages and cards that shared one message.", ["kind"], registry=registry
+)
+budget_exceeded = Counter(
+    "agentpager_page_budget_exceeded_total",
+    "Messages that woke a person beyond two in twelve hours.",
+    registry=registry,
+)
+sla_breaches = Counter(
+    "agentpager_sla_breaches_total", "Promises of the SLA that were not kept.", ["severity", "what"], registry=registry
+)
 edits = Counter("agentpager_edits_total", "Messages redrawn in place, by outcome.", ["outcome"], registry=registry)
 loop_errors = Counter("agentpager_loop_errors_total", "Failures at the top of a loop.", ["loop"], registry=registry)
 tick_lateness = Gauge("agentpager_tick_lateness_seconds", "How overdue the most overdue tick is.", registry=registry)
@@ -64,10 +75,15 @@ unreachable = Gauge("agentpager_unreachable_people", "People whom a page would n
 # A counter that does not exist before its first event hides that event from increase().
 for event in Event:
     decisions.labels(event)
+for severity in ("critical", "warning", "info"):
+    for what in ("ack", "resolve"):
+        sla_breaches.labels(severity, what)
 for verdict in Verdict:
     attempts.labels(verdict)
 for job in ("feeds", "coverage", "reachability"):
     job_at.labels(job)
+for kind in ("page", "card"):
+    merged.labels(kind)
 for outcome in ("shown", "failed"):
     edits.labels(outcome)
 

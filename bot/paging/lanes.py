@@ -54,6 +54,10 @@ class Groups:
     def of(self, place: str) -> Collection[Page]:
         return self._groups.get(place, {}).values()
 
+    def get(self, page_id: str) -> Page | None:
+        place = self._places.get(page_id)
+        return None if place is None else self._groups[place][page_id]
+
     def stamp(self, place: str) -> int:
         """Another one after each change of the place."""
         return self._stamps.get(place, 0)

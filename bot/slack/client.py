@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,10 @@ from bot.runbooks.rendered import Rendered
 from bot.settings import Slack
 from bot.slack.blocks import EVENT_TYPE, Message, draw, plain_message
 from bot.slack.errors import LAYOUT, call
+from bot.slack.storm import draw_storm, plain_storm
 from bot.slack.web import new_session, web_client
 
 _THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
-# Nobody to write to: no other way of addressing the same person can help.
-_NO_SUCH_PERSON = {"user_not_found", "users_not_found", "user_disabled", "user_not_visible", "cannot_dm_bot"}
 _SKEW = timedelta(seconds=60)
 _CARD_AGE = timedelta(days=30)
 _HISTORY_PAGES = 5
@@ -47,7 +46,7 @@ class SlackMessenger:
     ) -> Posted:
         """Posts once. A layout that Slack refuses goes out again at once as plain text."""
         message = draw(page, incident, rendered, self._book(), self._clock.now())
-        channel = await self._where(page, thread)
+        channel = self._where(page, thread)
         parent = thread.ts if thread is not None and page.kind in _THREADED else None
         try:
             answer = await self._post(channel, message, parent)
@@ -55,6 +54,9 @@ class SlackMessenger:
             if error.code not in LAYOUT:
                 raise
             answer = await self._post(channel, plain_message(message, incident, rendered), parent)
+        return self._posted(page, channel, answer)
+
+    def _posted(self, page: Page, channel: str, answer: dict[str, Any]) -> Posted:
         posted = Posted(str(answer.get("channel") or channel), str(answer.get("ts") or ""))
         if not posted.ts:
             raise RemoteError("chat.postMessage: the answer names no message", unknown=True)
@@ -72,6 +74,33 @@ class SlackMessenger:
             if error.code not in LAYOUT:
                 raise
             await self._update(page.slack_channel, page.ts, plain_message(message, incident, rendered) | {"blocks": []})
+
+    async def post_storm(self, lead: Page, incidents: Sequence[Incident]) -> Posted:
+        """Posts one message about several incidents, once."""
+        message = draw_storm(lead, incidents, self._book(), self._clock.now())
+        try:
+            answer = await self._post(lead.channel, message, None)
+        except RemoteError as error:
+            if error.code not in LAYOUT:
+                raise
+            answer = await self._post(lead.channel, plain_storm(message, incidents), None)
+        return self._posted(lead, lead.channel, answer)
+
+    async def update_storm(self, lead: Page, incidents: Sequence[Incident]) -> None:
+        """Redraws it. Repeating it does no harm."""
+        if not lead.slack_channel or not lead.ts:
+            raise RemoteError(f"{lead.id} has no address to edit", permanent=True, code="message_not_found")
+        message = draw_storm(lead, incidents, self._book(), self._clock.now())
+        try:
+            await self._update(lead.slack_channel, lead.ts, message)
+        except RemoteError as error:
+            if error.code not in LAYOUT:
+                raise
+            await self._update(lead.slack_channel, lead.ts, plain_storm(message, incidents) | {"blocks": []})
+
+    async def probe(self) -> None:
+        """Asks who we are: the answer shows that Slack is well."""
+        await call("auth.test", self._web.auth_test())
 
     async def find(self, page: Page, thread: Posted | None = None) -> Posted | None:
         """The message that carries this page's id, if it landed. Thread replies are looked for under the card."""
@@ -105,17 +134,12 @@ class SlackMessenger:
             self._client = web_client(token, self._settings.api_url, self._session)
         return self._client
 
-    async def _where(self, page: Page, thread: Posted | None) -> str:
+    def _where(self, page: Page, thread: Posted | None) -> str:
+        """chat.postMessage takes a user's id and answers with that of the direct message: opening the conversation
+        first would cost a call for each person, of which Slack allows fifty a minute."""
         if thread is not None and page.kind in _THREADED:
             return thread.channel
-        if not page.channel.startswith(("U", "W")):
-            return page.channel
-        try:
-            return await self._open(page.channel)
-        except RemoteError as error:
-            if error.code in _NO_SUCH_PERSON:
-                raise RemoteError(str(error), code=error.code, permanent=True) from error
-            return page.channel  # chat.postMessage takes a user id as well
+        return self._direct.get(page.channel, page.channel)
 
     async def _open(self, user: str) -> str:
         if user not in self._direct:
