@@ -6,6 +6,7 @@ import re  # noqa: TID251 - fixed pattern, never a user's
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -109,3 +110,14 @@ def _read_listen(text: str) -> str:
 
 Url = Annotated[str, AfterValidator(read_url)]
 Listen = Annotated[str, AfterValidator(_read_listen)]
+
+
+def known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f'"{name}" is not a time zone; write for example Europe/Madrid or UTC') from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(known_zone)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from bot.schema import Channel, Duration, Listen, Model, Positive, Url, read_url
+from bot.schema import Channel, Duration, Listen, Model, Positive, Url, Zone, read_url
 
 Files = tuple[str, ...]
 
@@ -221,6 +221,16 @@ class Heartbeat(Model):
     interval: Positive = timedelta(minutes=1)
 
 
+class Digest(Model):
+    """What is told without being asked: each hand-over of a schedule in its team's channel, the week in ours."""
+
+    handover: bool = False
+    weekly: str | None = Field(
+        None, pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$", examples=["Mon 09:00"]
+    )
+    timezone: Zone = "UTC"
+
+
 class Settings(Model):
     metrics: Metrics = Metrics()
     rules: Rules = Rules()
@@ -234,3 +244,4 @@ class Settings(Model):
     store: Store = Store()
     http: Http = Http()
     heartbeat: Heartbeat | None = None
+    digest: Digest = Digest()

@@ -11,9 +11,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bot.incidents.model import Promise
 from bot.incidents.silences import MatcherText
-from bot.oncall.model import Zone
 from bot.oncall.windows import Window, one_or_several
-from bot.schema import Duration, Model, Positive
+from bot.schema import Duration, Model, Positive, Zone
 
 Matchers = Annotated[tuple[MatcherText, ...], BeforeValidator(one_or_several)]
 Names = Annotated[tuple[str, ...], BeforeValidator(one_or_several)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
@@ -12,17 +11,9 @@ from bot.oncall import turns
 from bot.oncall.almanac import NOTHING, Almanac
 from bot.oncall.turns import HANDOFF, Every, parse_handoff
 from bot.oncall.windows import Window, one_or_several
-from bot.schema import Channel, Duration, Model, Positive
+from bot.schema import Channel, Duration, Model, Positive, Zone, known_zone
 
 BLANK = "none"  # stands for nobody where a person is named
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f'"{name}" is not a time zone; write for example Europe/Madrid or UTC') from None
-    return name
 
 
 def _known_day(text: str) -> str:
@@ -36,7 +27,6 @@ def _known_day(text: str) -> str:
     return text
 
 
-Zone = Annotated[str, AfterValidator(_known_zone)]
 Day = Annotated[str, AfterValidator(_known_day)]
 Email = Annotated[str, Field(pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$", examples=["ana@example.com"])]
 Target = Annotated[str, Field(pattern=r"^(person|team|schedule):[^\s:]+$", examples=["person:ana"])]
@@ -51,7 +41,7 @@ Urgency = Literal["high", "low"]
 ContactName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", examples=["telegram"])]
 Waking = Literal["critical", "warning"]
 Severities = Annotated[tuple[Waking, ...], BeforeValidator(one_or_several)]
-PersonOrZone = Annotated[str, AfterValidator(lambda name: name if name == "person" else _known_zone(name))]
+PersonOrZone = Annotated[str, AfterValidator(lambda name: name if name == "person" else known_zone(name))]
 Handoff = Annotated[str, Field(pattern=HANDOFF, examples=["Mon 09:00"])]
 Turn = Annotated[InstanceOf[Every], BeforeValidator(turns.read_every), PlainSerializer(str, return_type=str)]
 

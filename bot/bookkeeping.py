@@ -1,0 +1,239 @@
+"""Records over the stored rows: timelines and reports on demand; promises, hand-overs and digests as time goes by.
+
+Never in the way of a page: long answers are read piece by piece, and what is heavy is computed on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot import pipeline, telemetry
+from bot.audit.model import Entry
+from bot.errors import UsageError
+from bot.forecast.coverage import Gap, gaps
+from bot.incidents.decision import World
+from bot.incidents.model import Incident
+from bot.incidents.promises import Standing, next_look, unnoticed
+from bot.oncall.duty import at_duty
+from bot.paging.model import Page, PageKind
+from bot.ports import Clock
+from bot.records import digest
+from bot.records.digest import Digest, Present
+from bot.records.report import By, Case, case, report
+from bot.records.timeline import Story, span, story
+from bot.settings import Digest as DigestSettings
+from bot.store.database import Database
+
+log = structlog.get_logger()
+
+MOST = 100_000  # incidents in one report
+_AHEAD = timedelta(days=7)
+_HANDOVER_GRACE = timedelta(hours=2)  # a hand-over that fell into a stop is told this much later at most
+_WEEKLY_GRACE = timedelta(hours=12)
+_LOOKS_AT_ONCE = 100  # incidents whose promises are looked at in one transaction
+_LATELY = timedelta(hours=1)  # before a start: what was resolved then is looked at once more
+_LONGEST = timedelta(days=7)
+
+Incidents = Callable[[str], Awaitable[Incident]]
+
+
+class Bookkeeper:
+    """Implements ports.Records. `incident` finds one by what people call it; `wake` hurries the outbox."""
+
+    def __init__(
+        self,
+        store: Database,
+        clock: Clock,
+        world: Callable[[], World],
+        settings: Callable[[], DigestSettings],
+        incident: Incidents,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._world = world
+        self._settings = settings
+        self._incident = incident
+        self._wake = wake
+        self._looks: dict[str, tuple[int, datetime | None]] = {}  # incident → version seen, next instant of interest
+        self._looked_at: datetime | None = None
+        self._on_duty: dict[str, tuple[str, ...]] = {}
+        self._weekly_done: datetime | None = None
+        self._head_day: date | None = None
+
+    # Told on demand
+
+    async def timeline(self, reference: str) -> Story:
+        """Raises UsageError when there is no such incident."""
+        incident = await self._incident(reference)
+        entries = await self._store.history.audit_of(incident.id)
+        pages = await self._store.pages_of(incident.id)
+        return story(incident, entries, pages, self._world().book, self._clock.now())
+
+    async def report(self, start: datetime, end: datetime, by: By | None = None) -> dict[str, Any]:
+        """Raises UsageError when it would be over too many incidents."""
+        count = await self._store.history.count_opened(start, end)
+        if count > MOST:
+            raise UsageError(f"that report is over {count} incidents, {MOST} at most; choose a shorter time")
+        return report(await self._cases(start, end), start, end, by)
+
+    async def handover(self, schedule: str) -> Digest:
+        """The latest hand-over of a schedule, as it looks now. Raises UsageError when there is none."""
+        book, now = self._world().book, self._clock.now()
+        known = book.schedules.get(schedule)
+        if known is None:
+            names = ", ".join(sorted(book.schedules)[:8]) or "none is there"
+            raise UsageError(f'there is no schedule "{schedule}"; known: {names}')
+        change = await asyncio.to_thread(digest.last_handover, known, book.almanac, now)
+        if change is None:
+            raise UsageError(f'"{schedule}" has not been handed over lately: nobody or always the same people have it')
+        return await self._handover(schedule, change)
+
+    async def _handover(self, schedule: str, change: digest.Handover) -> Digest:
+        cases = await self._cases(change.since, change.at, lambda incident: digest.concerns(incident, schedule))
+        return digest.handover(schedule, change, await self._present(), cases, self._world().book)
+
+    async def weekly(self) -> Digest:
+        """The digest of the seven days until now."""
+        now = self._clock.now()
+        cases = await self._cases(now - timedelta(days=7), now)
+        return digest.weekly(now - timedelta(days=7), now, await self._present(), cases, self._world().book)
+
+    async def _cases(
+        self, start: datetime, end: datetime, wanted: Callable[[Incident], bool] = lambda _: True
+    ) -> list[Case]:
+        book, now = self._world().book, self._clock.now()
+        found: list[Case] = []
+        async for piece in self._store.history.opened(start, end):
+            found += [case(incident, pages, book, now) for incident, pages in piece if wanted(incident)]
+        return found
+
+    async def _present(self) -> Present:
+        now = self._clock.now()
+        return Present(
+            now=now,
+            unresolved=await self._store.unresolved(),
+            silences=await self._store.silences(now),
+            gaps=await asyncio.to_thread(self._gaps, now),
+            head=await self._store.history.audit_head(),
+        )
+
+    def _gaps(self, now: datetime) -> Sequence[Gap]:
+        world = self._world()
+        return gaps(world.agents, world.book, now, now + _AHEAD)
+
+    # As time goes by
+
+    async def keep_promises(self) -> None:
+        """Writes down each promise that was not kept, once: the incident remembers it."""
+        now = self._clock.now()
+        versions = await self._store.history.unresolved_versions()
+        over = [name for name in self._looks if name not in versions]
+        if self._looked_at is None:
+            over += await self._store.history.ended_lately(now - _LATELY, now - _LONGEST)
+        changed = [name for name, version in versions.items() if self._is_due(name, version, now)]
+        wanted = [*over, *changed]
+        for start in range(0, len(wanted), _LOOKS_AT_ONCE):
+            await self._look_at(wanted[start : start + _LOOKS_AT_ONCE], versions, now)
+            await asyncio.sleep(0)
+        for name in over:
+            self._looks.pop(name, None)
+        self._looked_at = now
+
+    def _is_due(self, name: str, version: int, now: datetime) -> bool:
+        seen, coming = self._looks.get(name, (-1, None))
+        return version != seen or (coming is not None and coming < now)
+
+    async def _look_at(self, names: Sequence[str], versions: dict[str, int], now: datetime) -> None:
+        """Reads first and writes only where something is to be written: most looks find nothing."""
+        broken = []
+        for name in names:
+            incident = await self._store.incident(name)
+            if incident is not None and unnoticed(incident, now):
+                broken.append(name)
+            if incident is not None and name in versions:
+                self._looks[name] = (versions[name], next_look(incident, now))
+        if broken:
+            await self._write_down(broken, now)
+
+    async def _write_down(self, names: Sequence[str], now: datetime) -> None:
+        found: list[tuple[Incident, Standing]] = []
+        async with self._store.transaction() as tx:
+            for name in names:
+                incident = await tx.incident(name)
+                broken = unnoticed(incident, now) if incident is not None else []
+                if incident is not None and broken:
+                    breached = (*incident.breached, *(one.what for one in broken))
+                    await tx.save_incident(incident.model_copy(update={"breached": breached}))
+                    found += [(incident, one) for one in broken]
+            await tx.append_audit([_breach(incident, one, now) for incident, one in found])
+        for incident, one in found:
+            telemetry.sla_breaches.labels(incident.severity.value, one.what).inc()
+            log.warning("sla.breached", incident=incident.id, what=one.what, promised=str(one.promised))
+
+    async def post_digests(self) -> None:
+        """Hand-overs and the weekly digest whose time has come, and the head of the audit log once a day."""
+        await self._publish_head()
+        settings = self._settings()
+        if settings.handover:
+            await self._post_handovers()
+        if settings.weekly is not None:
+            await self._post_weekly(digest.weekly_due(settings.weekly, settings.timezone, self._clock.now()))
+
+    async def _publish_head(self) -> None:
+        """To the log, which is kept elsewhere: whoever cuts rows off the database cannot change it there."""
+        today = self._clock.now().date()
+        if self._head_day != today and (head := await self._store.history.audit_head()) is not None:
+            log.info("audit.head", sequence=head.sequence, hash=head.hash)
+            self._head_day = today
+
+    async def _post_handovers(self) -> None:
+        book, now = self._world().book, self._clock.now()
+        for name, schedule in book.schedules.items():
+            channel = digest.channel_of(name, book)
+            people, _ = at_duty(schedule, now, book.almanac)
+            if channel is None or self._on_duty.get(name) == people:
+                continue
+            change = await asyncio.to_thread(digest.last_handover, schedule, book.almanac, now)
+            if change is not None and now - change.at <= _HANDOVER_GRACE:
+                page_id = f"notice.handover.{name}.{round(change.at.timestamp())}"
+                if not await self._store.history.page_known(page_id):
+                    await self._post(page_id, channel, await self._handover(name, change), "hand-over of a shift")
+            self._on_duty[name] = people
+
+    async def _post_weekly(self, due: datetime) -> None:
+        now = self._clock.now()
+        if self._weekly_done == due or now - due > _WEEKLY_GRACE:
+            return
+        page_id = f"notice.digest.{round(due.timestamp())}"
+        if not await self._store.history.page_known(page_id):
+            await self._post(page_id, self._world().channel, await self.weekly(), "weekly digest")
+        self._weekly_done = due
+
+    async def _post(self, page_id: str, channel: str, told: Digest, why: str) -> None:
+        """The id names the occasion, so that it is told once, also over restarts."""
+        now = self._clock.now()
+        page = Page(
+            id=page_id,
+            incident=None,
+            kind=PageKind.NOTICE,
+            channel=channel,
+            due_at=now,
+            text=digest.as_text(told),
+            reason=why,
+        )
+        await pipeline.announce(self._store, page, now)
+        self._wake()
+
+
+def _breach(incident: Incident, one: Standing, now: datetime) -> Entry:
+    promised = span(one.promised.total_seconds())
+    took = f"took {span(one.took.total_seconds())}" if one.took is not None else "not yet"
+    detail = {"what": one.what, "severity": incident.severity.value, "promised": promised}
+    why = f"{one.what} was promised within {promised}: {took}"
+    return Entry(at=now, actor="agentpager", action="sla.breached", subject=incident.id, why=why, detail=detail)

@@ -1,0 +1,206 @@
+"""Shift hand-overs and the weekly digest: what the next person has to know, as text. Pure; posts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from bot.audit.chain import Head
+from bot.forecast.coverage import Gap
+from bot.forecast.spans import length
+from bot.incidents.model import Incident, State
+from bot.incidents.promises import lasted, standings
+from bot.incidents.silences import Silence
+from bot.oncall.almanac import Almanac, Shift
+from bot.oncall.duty import shifts
+from bot.oncall.model import Book, Schedule
+from bot.oncall.turns import Every, turns
+from bot.records.report import Case, report
+from bot.records.tables import sentences
+from bot.records.timeline import Names, plain, span
+from bot.schema import Model
+
+LISTED = 8  # lines of one section
+_LOOK_BACK = timedelta(days=40)  # a monthly turn and more
+_WEEK = timedelta(weeks=1)
+_LONGEST = 2800  # characters of a message; Slack takes 3,000 in one block
+
+
+class Section(Model):
+    heading: str
+    lines: tuple[str, ...]
+
+
+class Digest(Model):
+    title: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Handover:
+    """`at` is when `after` took over from `before`, who had had it since `since`."""
+
+    at: datetime
+    since: datetime
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Present:
+    """How things stand at `now`."""
+
+    now: datetime
+    unresolved: Sequence[Incident]
+    silences: Sequence[Silence]
+    gaps: Sequence[Gap]
+    head: Head | None
+
+
+def last_handover(schedule: Schedule, almanac: Almanac, now: datetime) -> Handover | None:
+    """The latest change from somebody to somebody else. A gap in between belongs to whoever had it before."""
+    stretches: list[Shift] = []
+    for shift in shifts(schedule, now - _LOOK_BACK, now + timedelta(microseconds=1), almanac):
+        if shift.people and (not stretches or stretches[-1].people != shift.people):
+            stretches.append(shift)
+    if len(stretches) < 2:
+        return None
+    before, after = stretches[-2:]
+    return Handover(after.start, before.start, before.people, after.people)
+
+
+def weekly_due(when: str, zone: str, now: datetime) -> datetime:
+    """The latest `Mon 09:00` of that zone that has come."""
+    weeks = turns(Every(_WEEK), when, date(2020, 1, 1), zone)
+    return weeks.end(weeks.at(now) - 1)
+
+
+def concerns(incident: Incident, schedule: str) -> bool:
+    """Whether its policy wakes whoever has that schedule."""
+    return any(f"schedule:{schedule}" in step.notify for step in incident.policy.steps)
+
+
+def channel_of(schedule: str, book: Book) -> str | None:
+    """The channel of the team whose policy wakes the schedule, if there is one."""
+    for team in book.teams.values():
+        policy = book.escalation_policies.get(team.escalation or team.id)
+        if team.channel and policy and any(f"schedule:{schedule}" in step.notify for step in policy.steps):
+            return team.channel
+    return None
+
+
+def handover(schedule: str, change: Handover, state: Present, cases: Sequence[Case], book: Book) -> Digest:
+    """`cases` are the incidents of the shift that ends; of the open ones those that the schedule is woken for."""
+    names = Names(book)
+    before, after = (", ".join(names.of(person) for person in people) for people in (change.before, change.after))
+    mine = [incident for incident in state.unresolved if concerns(incident, schedule)]
+    sections = (
+        Section(heading="Open now", lines=tuple(_open(mine, names, state.now)) or ("nothing",)),
+        *_hidden(state, names),
+        *_past(f"Since {_moment(change.since)}", cases, change.since, change.at, names),
+        *_ahead(state),
+    )
+    return Digest(title=f"Hand-over of {schedule}: {before} to {after}", sections=sections)
+
+
+def weekly(start: datetime, end: datetime, state: Present, cases: Sequence[Case], book: Book) -> Digest:
+    names = Names(book)
+    sections = (
+        *_past("The week", cases, start, end, names),
+        Section(heading="Open now", lines=tuple(_open(state.unresolved, names, state.now)) or ("nothing",)),
+        *_hidden(state, names),
+        *_ahead(state),
+    )
+    return Digest(title=f"The week until {end:%a %Y-%m-%d %H:%M} UTC", sections=sections)
+
+
+def as_text(digest: Digest, longest: int = _LONGEST) -> str:
+    """The title on the first line; at most `longest` characters, cut at the end of a line."""
+    lines = [digest.title]
+    for section in digest.sections:
+        lines += [section.heading, *(f"• {line}" for line in section.lines)]
+    text = "\n".join(lines)
+    return text if len(text) <= longest else text[: text.rindex("\n", 0, longest - 2)] + "\n…"
+
+
+def _open(incidents: Iterable[Incident], names: Names, now: datetime) -> Iterator[str]:
+    """Those that nobody has first, then the longest going on."""
+    ordered = sorted(incidents, key=lambda one: (one.state is not State.OPEN, one.opened_at))
+    yield from _some([_line(incident, names, now) for incident in ordered])
+
+
+def _line(incident: Incident, names: Names, now: datetime) -> str:
+    agent = f"{plain(incident.agent)}: " if incident.agent and incident.agent not in incident.title else ""
+    broken = [one.what for one in standings(incident, now) if one.broken]
+    promise = f"; promise for the {' and the '.join(broken)} not kept" if broken else ""
+    head = f"{incident.id} {incident.severity} {agent}{plain(incident.title)}"
+    return f"{head}, {_holder(incident, names)}, open for {span(lasted(incident, now).total_seconds())}{promise}"
+
+
+def _holder(incident: Incident, names: Names) -> str:
+    if incident.suppressed:
+        return plain(incident.suppressed[0].why)
+    if incident.state is State.OPEN or incident.acked_by is None:
+        return "nobody has it"
+    until = f", snoozed until {_moment(incident.snoozed_until)}" if incident.snoozed_until else ""
+    return f"{names.of(incident.acked_by)} has it{until}"
+
+
+def _hidden(state: Present, names: Names) -> Iterator[Section]:
+    active = [one for one in state.silences if one.active(state.now)]
+    coming = [one for one in state.silences if one.pending(state.now)]
+    told = [f"{one.id} until {_moment(one.ends_at)}: {_silence(one, names)}" for one in active]
+    told += [f"{one.id} from {_moment(one.starts_at)}: {_silence(one, names)}" for one in coming]
+    if told:
+        yield Section(heading="Silenced", lines=tuple(_some(told)))
+
+
+def _silence(silence: Silence, names: Names) -> str:
+    return f"{plain(' '.join(silence.matchers))}, {names.of(silence.created_by)}: {plain(silence.reason)}"
+
+
+def _past(heading: str, cases: Sequence[Case], start: datetime, end: datetime, names: Names) -> Iterator[Section]:
+    told = report(cases, start, end, "rule")
+    yield Section(heading=heading, lines=tuple(sentences(told))[1:])
+    noisy = [_rule(row) for row in told["rows"] if row["pages"]]
+    if noisy:
+        yield Section(heading="Rules that woke most", lines=tuple(_some(noisy, 5)))
+    woken = [_person(row, names) for row in told["people"]]
+    if woken:
+        yield Section(heading="Who was woken", lines=tuple(_some(woken)))
+
+
+def _rule(row: Mapping[str, Any]) -> str:
+    noise = f", {row['noise']} of {row['marked']} marked as noise" if row["marked"] else ""
+    return f"{row['rule']}: {row['pages']} pages, {row['night_pages']} at night{noise}"
+
+
+def _person(row: Mapping[str, Any], names: Names) -> str:
+    return f"{names.of(row['person'])}: {row['pages']} pages, {row['night_pages']} at night, {row['acks']} acks"
+
+
+def _ahead(state: Present) -> Iterator[Section]:
+    if state.gaps:
+        yield Section(
+            heading="Nobody but the fallback, in the week ahead", lines=tuple(_some(list(map(_gap, state.gaps))))
+        )
+    if state.head is not None:
+        yield Section(heading="Audit log", lines=(f"head {state.head}",))
+
+
+def _gap(gap: Gap) -> str:
+    start, end = gap.spans[0]
+    more = f" and {len(gap.spans) - 1} more times" if len(gap.spans) > 1 else ""
+    hours = length(gap.spans).total_seconds() / 3600
+    agents = ", ".join(gap.agents[:3]) + (f" and {len(gap.agents) - 3} more" if len(gap.agents) > 3 else "")
+    return f"{gap.id}: {_moment(start)} to {_moment(end)}{more}, {hours:.4g} h in all ({agents or 'everybody'})"
+
+
+def _some(lines: list[str], most: int = LISTED) -> list[str]:
+    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%a %Y-%m-%d %H:%M} UTC"
