@@ -9,6 +9,12 @@ from sqlalchemy import Column, Double, Index, Integer, MetaData, String, Table, 
 
 metadata = MetaData()
 
+# SQLite uses a partial index only for a query that repeats its condition word for word.
+LIVE = text("state <> 'resolved' OR next_at IS NOT NULL")
+UNRESOLVED = text("state <> 'resolved'")
+WAITING = text("state IN ('due', 'sending', 'unknown')")
+BEHIND = text("behind = 1")
+
 incidents = Table(
     "incidents",
     metadata,
@@ -20,13 +26,15 @@ incidents = Table(
     Column("next_at", Double),
     Column("opened_at", Double, nullable=False),
     Column("resolved_at", Double),
-    Column("version", Integer, nullable=False, server_default="0"),  # grows with each save of any incident
+    Column("version", Integer, nullable=False, server_default="0"),  # the counter of that name when it was saved
     Column("doc", Text, nullable=False),
     Index("incidents_opened_at", "opened_at"),
-    Index("incidents_unresolved", "state", sqlite_where=text("state <> 'resolved' OR next_at IS NOT NULL")),
+    Index("incidents_resolved_at", "resolved_at", sqlite_where=text("resolved_at IS NOT NULL")),
+    Index("incidents_version", "version"),
+    Index("incidents_unresolved", "state", sqlite_where=LIVE),
     Index("incidents_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL")),
     # At most one incident per key is not resolved, whatever the code above believes.
-    Index("incidents_one_per_key", "key", unique=True, sqlite_where=text("state <> 'resolved'")),
+    Index("incidents_one_per_key", "key", unique=True, sqlite_where=UNRESOLVED),
 )
 
 pages = Table(
@@ -43,8 +51,12 @@ pages = Table(
     Column("slack_channel", String(64)),
     Column("ts", String(32)),
     Column("shown_revision", Integer, nullable=False),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("behind", Integer, nullable=False, server_default="0"),  # 1: its message shows an older revision
     Column("doc", Text, nullable=False),
-    Index("pages_waiting", "due_at", sqlite_where=text("state IN ('due', 'sending', 'unknown')")),
+    Index("pages_waiting", "due_at", sqlite_where=WAITING),
+    Index("pages_behind", "due_at", sqlite_where=BEHIND),
+    Index("pages_version", "version"),
     Index("pages_address", "slack_channel", "ts"),
 )
 
@@ -92,4 +104,20 @@ keys = Table(
 
 renderings = Table(
     "renderings", metadata, Column("incident", String(32), primary_key=True), Column("doc", Text, nullable=False)
+)
+
+# `version` grows with each transaction that saves incidents or pages; `incidents.<state>` and `pages.<state>` count
+# rows, kept by triggers, so that nobody has to count a million of them.
+counters = Table(
+    "counters", metadata, Column("name", String(64), primary_key=True), Column("value", Integer, nullable=False)
+)
+
+# Who may write. A process that finds a higher epoch than its own has been replaced.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("expires_at", Double, nullable=False),
 )

@@ -1,0 +1,144 @@
+"""What is going on, parsed and in memory: the incidents that are not over, and the pages that something is owed for.
+
+The rows decide, not this copy. Each transaction that changes rows gives them a version of its own, so that whoever asks
+first fetches what has been saved since the version it knows, by any process, and parses nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.incidents.model import Incident
+from bot.paging.lanes import Groups, message_of
+from bot.paging.model import Page, PageState
+from bot.store.tables import BEHIND, LIVE, WAITING, counters, incidents, pages
+
+OWED = {PageState.DUE, PageState.SENDING, PageState.UNKNOWN}
+_SPARE = 256  # incidents that are over, kept beyond those whose messages are still to be redrawn
+
+VERSION = sa.select(counters.c.value).where(counters.c.name == "version")
+_INCIDENT = sa.select(incidents.c.id, incidents.c.version, incidents.c.doc)
+_PAGE = sa.select(pages.c.id, pages.c.version, pages.c.behind, pages.c.doc)
+_Moved = tuple[Page, bool]  # a page, and whether its message is behind
+_CHANGED_INCIDENTS = _INCIDENT.where(incidents.c.version > sa.bindparam("seen"))
+_CHANGED_PAGES = _PAGE.where(pages.c.version > sa.bindparam("seen"))
+
+
+@dataclass
+class Saved:
+    """What a transaction has saved, as objects: those that are committed need not be parsed again."""
+
+    version: int = 0
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
+
+
+class Live:
+    def __init__(self) -> None:
+        self.incidents: dict[str, Incident] = {}
+        self._ended: dict[str, Incident] = {}
+        self._prune_at = _SPARE
+        self.owed = Groups(lambda page: page.channel)  # due, unknown, and being sent; by place
+        self.stale = Groups(message_of)  # shown at an older revision than their incident has; by message
+        self._seen: int | None = None
+        self._committed: dict[int, Saved] = {}
+        self._turn = asyncio.Lock()
+
+    def known(self, incident_id: str) -> Incident | None:
+        """As it is now, if it is one that is kept here."""
+        return self.incidents.get(incident_id) or self._ended.get(incident_id)
+
+    @property
+    def waiting(self) -> Sequence[Page]:
+        """Due, unknown, and being sent."""
+        return list(self.owed)
+
+    @property
+    def behind(self) -> list[tuple[Page, Incident]]:
+        """Messages that show an older revision than their incident has."""
+        owed = ((page, self.known(page.incident or "")) for page in self.stale)
+        return [(page, incident) for page, incident in owed if incident is not None]
+
+    def committed(self, saved: Saved) -> None:
+        if saved.version:
+            self._committed[saved.version] = saved
+
+    async def catch_up(self, connection: AsyncConnection, version: int | None = None) -> None:
+        """Brings it to what `connection` sees, which must have written nothing yet. `version` is the counter's, where
+        that has been read already."""
+        async with self._turn:
+            if version is None:
+                version = (await connection.execute(VERSION)).scalar_one()
+            if self._seen is not None and version <= self._seen:
+                return
+            changed, moved = await self._news(connection)
+            missing = await self._missing(connection, changed, moved)
+            self._apply(version, [*changed, *missing], moved)
+
+    async def _news(self, connection: AsyncConnection) -> tuple[list[Incident], list[_Moved]]:
+        since = {"seen": self._seen}
+        if self._seen is None:
+            changed = (await connection.execute(_INCIDENT.where(LIVE))).all()
+            waiting = (await connection.execute(_PAGE.where(WAITING))).all()
+            moved = [*waiting, *(await connection.execute(_PAGE.where(BEHIND))).all()]
+        else:
+            changed = (await connection.execute(_CHANGED_INCIDENTS, since)).all()
+            moved = [*(await connection.execute(_CHANGED_PAGES, since)).all()]
+        return [self._incident(*row) for row in changed], [self._page(*row) for row in moved]
+
+    async def _missing(
+        self, connection: AsyncConnection, changed: list[Incident], moved: list[_Moved]
+    ) -> list[Incident]:
+        """Incidents that are over and not known here, and that a message is to be redrawn for."""
+        had = {incident.id for incident in changed}
+        wanted = {page.incident for page, behind in moved if behind and page.incident is not None}
+        names = [name for name in sorted(wanted - had) if self.known(name) is None]
+        found: list[Incident] = []
+        for start in range(0, len(names), 500):
+            query = _INCIDENT.where(incidents.c.id.in_(names[start : start + 500]))
+            found += [self._incident(*row) for row in (await connection.execute(query)).all()]
+        return found
+
+    def _apply(self, version: int, changed: list[Incident], moved: list[_Moved]) -> None:
+        for incident in changed:
+            self._keep(incident)
+        for page, behind in moved:
+            _hold(self.owed, page, held=page.state in OWED)
+            _hold(self.stale, page, held=behind)
+        self._seen = version
+        self._committed = {number: saved for number, saved in self._committed.items() if number > version}
+        self._prune()
+
+    def _keep(self, incident: Incident) -> None:
+        ours, other = (self._ended, self.incidents) if incident.over else (self.incidents, self._ended)
+        other.pop(incident.id, None)
+        ours[incident.id] = incident
+
+    def _prune(self) -> None:
+        if len(self._ended) < self._prune_at:
+            return
+        wanted = {page.incident for page in self.stale}
+        self._ended = {name: incident for name, incident in self._ended.items() if name in wanted}
+        self._prune_at = 2 * len(self._ended) + _SPARE
+
+    def _incident(self, incident_id: str, version: int, doc: str) -> Incident:
+        saved = self._committed.get(version)
+        known = saved.incidents.get(incident_id) if saved else None
+        return known or Incident.model_validate_json(doc)
+
+    def _page(self, page_id: str, version: int, behind: int, doc: str) -> _Moved:
+        saved = self._committed.get(version)
+        known = saved.pages.get(page_id) if saved else None
+        return known or Page.model_validate_json(doc), bool(behind)
+
+
+def _hold(where: Groups, page: Page, *, held: bool) -> None:
+    if held:
+        where.put(page)
+    else:
+        where.drop(page.id)
