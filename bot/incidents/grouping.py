@@ -115,7 +115,8 @@ class _Ledger:
         self._now = now
         self._before: dict[str, Incident | None] = {incident.id: incident for incident in incidents}
         self._after: dict[str, Incident] = {i.id: i for i in self._before.values() if i is not None}
-        self._alerts: dict[str, dict[str, Alert]] = {}  # of the incidents that have changed
+        self._alerts: dict[str, dict[str, Alert]] = {}  # of the incidents that were looked into
+        self._changed: dict[str, None] = {}  # in the order in which they changed
         self._home = {alert.fingerprint: i.id for i in self._after.values() for alert in i.alerts if not _ended(alert)}
         self._unresolved = {i.key: i.id for i in self._after.values() if i.state is not State.RESOLVED}
         self._cleared = {incident.key: incident for incident in cleared}
@@ -123,7 +124,8 @@ class _Ledger:
     def place(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
         home = self._home.get(alert.fingerprint)
         if home is not None and self._same_run(home, alert):
-            self._put(home, alert.model_copy(update={"suppressed": self._of(home)[alert.fingerprint].suppressed}))
+            hidden = self._of(home)[alert.fingerprint].suppressed if not _ended(alert) else ()
+            self._put(home, alert.model_copy(update={"suppressed": hidden}) if hidden else alert)
         elif not _ended(alert):
             if home is not None:  # the run that a human closed the incident over is past
                 self._end(home, alert)
@@ -156,15 +158,16 @@ class _Ledger:
 
     def _of(self, incident_id: str) -> dict[str, Alert]:
         """The incident's alerts as they are by now."""
-        known = self._alerts.get(incident_id)
-        return {one.fingerprint: one for one in self._after[incident_id].alerts} if known is None else known
+        if incident_id not in self._alerts:
+            self._alerts[incident_id] = {one.fingerprint: one for one in self._after[incident_id].alerts}
+        return self._alerts[incident_id]
 
     def _put(self, incident_id: str, alert: Alert) -> None:
         alerts = self._of(incident_id)
         before = alerts.get(alert.fingerprint)
         if before is None or not _same(before, alert):
             alerts[alert.fingerprint] = alert
-            self._alerts[incident_id] = alerts
+            self._changed[incident_id] = None
 
     def move(self, alert: Alert, origin: str, target: str) -> None:
         self._end(origin, alert)
@@ -213,11 +216,11 @@ class _Ledger:
 
     def decisions(self, world: World) -> list[Decision]:
         """What becomes of each incident that is not as it was."""
-        settled = (
-            settle(self._before[name], self._after[name].model_copy(update={"alerts": _kept(alerts)}), world, self._now)
-            for name, alerts in self._alerts.items()
-        )
+        settled = (settle(self._before[name], self._with_alerts(name), world, self._now) for name in self._changed)
         return [decision for decision in settled if decision is not None]
+
+    def _with_alerts(self, incident_id: str) -> Incident:
+        return self._after[incident_id].model_copy(update={"alerts": _kept(self._alerts[incident_id])})
 
 
 def _ended(alert: Alert) -> bool:
@@ -255,6 +258,12 @@ def incident_key(alert: Alert, owner: Owner, rules: IncidentRules) -> str:
     return " ".join(f"{name}={_quoted(value)}" for name, value in (*parts, ("owner", owner.id)))
 
 
+def _by_agent(alert: Alert, rules: IncidentRules) -> bool:
+    """Whether the incident is about one agent; otherwise alerts of others may join it."""
+    names = grouping_of(alert.labels, rules).group_by
+    return alert.group == INTERNAL or "agent" in names or EVERY_LABEL in names
+
+
 def _own_key(name: str, owner: Owner) -> str:
     return f"alert={name} owner={owner.id}"
 
@@ -264,7 +273,8 @@ def _quoted(value: str) -> str:
 
 
 def _open(incident_id: str, key: str, alert: Alert, owner: Owner, world: World, now: datetime) -> Incident:
-    agent = world.agents.get(alert.labels.get("agent", ""))
+    named = alert.labels.get("agent") if _by_agent(alert, world.rules) else None
+    agent = world.agents.get(named or "")
     team = world.book.teams.get(owner.id.removeprefix("team:"))
     policy_id, policy = policy_of(owner, alert.labels, world.agents, world.book)
     return Incident(
@@ -273,7 +283,7 @@ def _open(incident_id: str, key: str, alert: Alert, owner: Owner, world: World, 
         revision=0,
         state=State.OPEN,
         severity=alert.severity,
-        agent=alert.labels.get("agent"),
+        agent=named,
         title=title_of(alert),
         owner=owner.id,
         owner_why=owner.why,

@@ -37,8 +37,8 @@ class Inhibition:
 
     def __init__(self, rules: Sequence[InhibitRule]) -> None:
         self._rules = rules
-        self._sources = Index((rule.source_matchers, number) for number, rule in enumerate(rules))
-        self._targets = Index((rule.target_matchers, number) for number, rule in enumerate(rules))
+        self._sources = Index([rule.source_matchers for rule in rules])
+        self._targets = Index([rule.target_matchers for rule in rules])
         self._known: dict[str, tuple[dict[str, str], _Sides]] = {}
 
     def inhibited(self, alerts: Iterable[Alert]) -> dict[str, tuple[Suppression, ...]]:

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bot.errors import ConflictError, UsageError
-from bot.incidents.matching import Index
+from bot.incidents.matching import index_of
 from bot.incidents.model import SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
 from bot.labels import Matcher, matches_all, parse_matchers
 from bot.schema import Model
@@ -73,13 +73,17 @@ class Silences:
     """The silences that are active at one instant, their matchers compiled once."""
 
     def __init__(self, silences: Iterable[Silence], at: datetime) -> None:
-        active = (silence for silence in silences if silence.active(at))
-        self._active = Index((silence.matchers, (silence.max_severity, suppression(silence))) for silence in active)
+        active = [silence for silence in silences if silence.active(at)]
+        self._matchers = index_of(tuple(silence.matchers for silence in active))
+        self._reasons = [(SEVERITY_RANK[silence.max_severity], suppression(silence)) for silence in active]
 
     def hiding(self, alert: Alert) -> list[Suppression]:
         """Every silence that hides this alert, as a reason for people."""
-        found = self._active.matching(alert.labels) if self._active else ()
-        return [reason for highest, reason in found if SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[highest]]
+        if not self._reasons:
+            return []
+        rank = SEVERITY_RANK[alert.severity]
+        found = (self._reasons[number] for number in self._matchers.matching(alert.labels))
+        return [reason for highest, reason in found if rank <= highest]
 
 
 def compiled(matchers: Sequence[str]) -> tuple[Matcher, ...]:

@@ -5,16 +5,15 @@ Hidden alerts wake nobody and are shown with the reason everywhere. What it mean
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from bot.incidents.decision import World
 from bot.incidents.inhibition import inhibition_of
-from bot.incidents.matching import Index
+from bot.incidents.matching import index_of
 from bot.incidents.model import SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
-from bot.incidents.policy import Maintenance, MuteWindow
+from bot.incidents.policy import IncidentRules, Maintenance, MuteWindow
 from bot.incidents.silences import Silences
 from bot.oncall.almanac import Almanac
 from bot.oncall.windows import next_edge, within
@@ -91,40 +90,27 @@ def span_of(maintenance: Maintenance) -> tuple[datetime, datetime]:
     return instant(maintenance.start), instant(maintenance.until)
 
 
-_Rule = tuple[int, Suppression]  # the highest severity that it hides, as a rank
+_Hider = tuple[tuple[str, ...], int, Suppression]  # matchers, the highest severity that it hides as a rank, and why
 
 
 def _timed(world: World, now: datetime) -> Callable[[Alert], tuple[Suppression, ...]]:
     """What hides an alert by the clock."""
     silences = Silences(world.silences, now)
-    open_now = _open_windows(world.rules.mute_windows, world.book.almanac, now)
-    at_work = _at_work(world.rules.maintenance, now)
-    mutes, works = _mutes(tuple(world.rules.mute_windows.values())), _works(world.rules.maintenance)
+    hiders = [*_open_windows(world.rules.mute_windows, world.book.almanac, now), *_at_work(world.rules, now)]
+    index = index_of(tuple(matchers for matchers, _, _ in hiders))
 
     def of(alert: Alert) -> tuple[Suppression, ...]:
         found = silences.hiding(alert)
-        rank = SEVERITY_RANK[alert.severity]
-        for rules, names in ((open_now, mutes), (at_work, works)):
-            if rules:
-                applying = [rules[name] for name in names.matching(alert.labels) if name in rules]
-                found += [reason for highest, reason in applying if rank <= highest]
+        if hiders:
+            rank = SEVERITY_RANK[alert.severity]
+            applying = (hiders[number] for number in index.matching(alert.labels))
+            found += [reason for _, highest, reason in applying if rank <= highest]
         return tuple(found)
 
     return of
 
 
-@lru_cache(maxsize=8)
-def _mutes(windows: tuple[MuteWindow, ...]) -> Index[str]:
-    return Index((window.matchers, window.id) for window in windows)
-
-
-@lru_cache(maxsize=8)
-def _works(maintenance: tuple[Maintenance, ...]) -> Index[str]:
-    return Index((one.matchers, one.name) for one in maintenance)
-
-
-def _open_windows(windows: Mapping[str, MuteWindow], almanac: Almanac, now: datetime) -> dict[str, _Rule]:
-    found = {}
+def _open_windows(windows: Mapping[str, MuteWindow], almanac: Almanac, now: datetime) -> Iterator[_Hider]:
     for name, window in windows.items():
         zone = ZoneInfo(window.timezone)
         if within(window.during, zone, now, almanac):
@@ -132,8 +118,7 @@ def _open_windows(windows: Mapping[str, MuteWindow], almanac: Almanac, now: date
             told = f"{until.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}"
             why = f'muted until {told}: {window.reason} (mute window "{name}")'
             reason = Suppression(kind=SuppressionKind.MUTE_WINDOW, by=name, why=why, until=until)
-            found[name] = (SEVERITY_RANK[Severity(window.max_severity)], reason)
-    return found
+            yield window.matchers, SEVERITY_RANK[Severity(window.max_severity)], reason
 
 
 def _closes(window: MuteWindow, zone: ZoneInfo, almanac: Almanac, now: datetime) -> datetime:
@@ -145,13 +130,11 @@ def _closes(window: MuteWindow, zone: ZoneInfo, almanac: Almanac, now: datetime)
     return edge
 
 
-def _at_work(maintenance: Iterable[Maintenance], now: datetime) -> dict[str, _Rule]:
-    found = {}
-    for one in maintenance:
+def _at_work(rules: IncidentRules, now: datetime) -> Iterator[_Hider]:
+    for one in rules.maintenance:
         start, until = span_of(one)
         if start <= now < until:
             told = f"{until.astimezone(ZoneInfo(one.timezone)):%Y-%m-%d %H:%M} {one.timezone}"
             why = f'maintenance "{one.name}" until {told}: {one.reason}'
             reason = Suppression(kind=SuppressionKind.MAINTENANCE, by=one.name, why=why, until=until)
-            found[one.name] = (SEVERITY_RANK[Severity(one.max_severity)], reason)
-    return found
+            yield one.matchers, SEVERITY_RANK[Severity(one.max_severity)], reason

@@ -9,6 +9,7 @@ from bot.agents.model import Agent
 from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, Say, World
 from bot.incidents.model import AlertState, Event, Incident, Severity, State
+from bot.incidents.policy import IncidentRules
 
 
 def one(decisions: list[Decision]) -> Decision:
@@ -83,6 +84,55 @@ def test_alerts_without_an_agent_are_grouped_by_name_and_owner():
         )
     ]
     assert keys == ["alert=A owner=person:ana", "alert=B owner=person:ana"]
+
+
+@pytest.mark.parametrize(
+    ("group_by", "labels", "key"),
+    [
+        (["agent", "cause"], {"cause": "cost"}, "agent=refund-agent cause=cost owner=team:payments"),
+        (["agent", "cause"], {}, "agent=refund-agent owner=team:payments"),
+        (["agent", "cause"], {"agent": "", "owner": "ana", "cause": "cost"}, "alert=A cause=cost owner=person:ana"),
+        (["agent"], {"cause": "cost"}, "agent=refund-agent owner=team:payments"),
+        (["provider"], {"provider": "openai"}, "provider=openai owner=team:payments"),
+        (["provider"], {}, "owner=team:payments"),
+        ([], {}, "owner=team:payments"),
+        (["..."], {}, "agent=refund-agent alertname=A severity=critical owner=team:payments"),
+        (["cause"], {"cause": 'a "b" owner=c'}, r'cause="a \"b\" owner=c" owner=team:payments'),
+    ],
+)
+def test_alerts_with_equal_labels_and_one_owner_are_one_incident(group_by, labels, key):
+    rules = IncidentRules.model_validate({"grouping": [{"group_by": group_by}]})
+    assert opened(alert("A", labels=labels), world=World(AGENTS, BOOK, CHANNEL, rules)).key == key
+
+
+def test_an_incident_that_is_not_grouped_by_agent_is_of_no_agent_and_in_its_teams_channel():
+    rules = IncidentRules.model_validate({"grouping": [{"group_by": ["provider"]}]})
+    incident = opened(alert(labels={"provider": "openai"}), world=World(AGENTS, BOOK, CHANNEL, rules))
+    assert (incident.agent, incident.channel, incident.policy_id) == (None, "#payments-agents", "payments")
+
+
+def test_the_first_entry_whose_matchers_hold_says_how_to_group():
+    entries = [
+        {"matchers": ['severity="warning"'], "group_by": ["tool"]},
+        {"matchers": ['agent="refund-agent"'], "group_by": ["alertname"]},
+    ]
+    world = World(AGENTS, BOOK, CHANNEL, IncidentRules.model_validate({"grouping": entries}))
+    keys = {
+        severity: opened(alert(labels={"severity": severity, "tool": "search"}), world=world).key
+        for severity in ("warning", "critical")
+    }
+    assert keys == {
+        "warning": "tool=search owner=team:payments",
+        "critical": "alertname=ErrorsHigh owner=team:payments",
+    }
+    other = alert(labels={"agent": "other", "owner": "ana"})
+    assert opened(other, world=world).key == "agent=other owner=person:ana", "the default is left"
+
+
+def test_alerts_about_agentpager_itself_are_grouped_by_name_whatever_the_rules_say():
+    rules = IncidentRules.model_validate({"grouping": [{"group_by": ["..."]}]})
+    decisions = observe([alert(labels={"agent": "new"})], world=World(AGENTS, BOOK, CHANNEL, rules))
+    assert decisions[1].incident.key == "alert=AlertUnowned owner=person:dan"
 
 
 @pytest.mark.parametrize("severity", ["info", "none"])
