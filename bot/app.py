@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from bot import telemetry
+from bot.bookkeeping import Bookkeeper
 from bot.channels.switch import SecondChannels
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
@@ -28,7 +29,7 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Clock, Commands, Silencing
+from bot.ports import Clock, Commands, Records, Silencing
 from bot.renderings import Renderings
 from bot.scheduler import SystemClock, Ticker
 from bot.settings import Http
@@ -50,6 +51,8 @@ _FILE_POLL = timedelta(seconds=10)
 _MEASURE = timedelta(seconds=5)
 _HOUSEKEEPING = timedelta(hours=6)
 _UPKEEP = timedelta(seconds=30)
+_PROMISES = timedelta(seconds=5)
+_DIGESTS = timedelta(seconds=30)
 _QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 
 
@@ -111,6 +114,14 @@ class Service:
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.silences_changed)
         self._clock = clock
+        self._bookkeeper = Bookkeeper(
+            store,
+            clock,
+            self._pager.world,
+            lambda: self._pager.config.settings.digest,
+            self._desk.incident,
+            self._pager.wake,
+        )
         self._slack = SlackApp(config.settings.slack, self._desk, self._silencing, clock)
         self._messenger = messenger
         self._store = store
@@ -132,6 +143,10 @@ class Service:
     @property
     def silencing(self) -> Silencing:
         return self._silencing
+
+    @property
+    def records(self) -> Records:
+        return self._bookkeeper
 
     async def page(self, page_id: str) -> Page | None:
         return await self._store.page(page_id)
@@ -211,6 +226,8 @@ class Service:
         ticker.every(_FILE_POLL, "files", pager.poll_files)
         ticker.every(_MEASURE, "metrics", lambda: pager.measure(ticker.lateness()))
         ticker.every(_HOUSEKEEPING, "housekeeping", pager.housekeep)
+        ticker.every(_PROMISES, "promises", self._bookkeeper.keep_promises)
+        ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))

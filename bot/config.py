@@ -94,6 +94,15 @@ def load(sources: Sources) -> Config:
     )
 
 
+def read_book(sources: Sources) -> Book:
+    """The book of files that were good once; what a later release refuses in them is left out. Raises ConfigError when
+    not even a fallback is left."""
+    subject, _, findings, _ = _examine(sources.for_book())
+    if not subject.fallbacks:
+        raise ConfigError(findings)
+    return _book(subject)
+
+
 def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> list[Finding]:
     """Every mistake and every warning, in file order. Secrets that are not set are no mistake here.
 

@@ -69,6 +69,12 @@ class Sources(Model):
         """Changes with what the on-call files and the calendars they name say."""
         return _digest([*self.files["oncall"], *self.calendars.values()])
 
+    def for_book(self) -> Sources:
+        """What says who is on duty and nothing else: it is kept for the incidents that open with it."""
+        files = {kind: self.files[kind] if kind == "oncall" else () for kind in KINDS}
+        bare = {"base_dir": "", "main": None, "files": files, "env": {}, "secrets": {}, "findings": ()}
+        return self.model_copy(update=bare | {"digest": self.book_digest})
+
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
 
