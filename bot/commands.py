@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bot import pipeline, telemetry
 from bot.errors import ConflictError, UsageError
-from bot.incidents import people
+from bot.incidents import notes, people
 from bot.incidents.decision import Decision, World
 from bot.incidents.model import AlertState, Event, Incident, State
 from bot.oncall.duty import on_duty
@@ -81,6 +81,12 @@ class Desk:
             actor, reference, event_key, lambda i, world, now: people.hand_over(i, actor.id, person, world, now)
         )
 
+    async def note(self, actor: Actor, reference: str | None, text: str, *, event_key: str | None = None) -> Outcome:
+        return await self._act(actor, reference, event_key, lambda i, _, now: notes.note(i, actor.id, text, now))
+
+    async def mark(self, actor: Actor, reference: str | None, verdict: str, *, event_key: str | None = None) -> Outcome:
+        return await self._act(actor, reference, event_key, lambda i, _world, _now: notes.mark(i, actor.id, verdict))
+
     async def _act(self, actor: Actor, reference: str | None, event_key: str | None, decide: _Decide) -> Outcome:
         incident = await self._one(actor, reference)
         # Taken once: a reload in between must not let a decision name people whom the pages then look up elsewhere.
@@ -124,6 +130,10 @@ class Desk:
                 return f"{incident.id}: {woken or 'nobody'} is being woken now."
             case Event.HANDED:
                 return f"{incident.id}: {woken} is being woken for it now; without an ack the ladder begins."
+            case Event.NOTED:
+                return f"{incident.id}: written down, note {len(incident.notes)}."
+            case Event.MARKED:
+                return f"{incident.id}: marked, {decision.why}."
             case Event.RELEASED:
                 return f"{incident.id} is released; {woken or 'nobody'} is being woken now."
             case Event.RESOLVED if incident.next_at is not None:

@@ -13,6 +13,9 @@ from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
+from bot.records.digest import Digest
+from bot.records.report import By
+from bot.records.timeline import Story
 from bot.runbooks.rendered import Rendered
 
 
@@ -119,6 +122,13 @@ class Commands(Protocol):
     async def hand(self, actor: Actor, reference: str | None, person: str, *, event_key: str | None = None) -> Outcome:
         """`person` is an id, a name or a Slack mention."""
 
+    async def note(
+        self, actor: Actor, reference: str | None, text: str, *, event_key: str | None = None
+    ) -> Outcome: ...
+
+    async def mark(self, actor: Actor, reference: str | None, verdict: str, *, event_key: str | None = None) -> Outcome:
+        """Was it right to wake somebody? `verdict` is right or noise."""
+
     async def incidents(self, *, only_open: bool = True, limit: int = 1000) -> Sequence[Incident]: ...
 
     async def incident(self, reference: str) -> Incident:
@@ -156,6 +166,20 @@ class Silencing(Protocol):
     async def expire(self, actor: Actor, silence_id: str) -> Silence: ...
 
     async def silences(self, *, ended: bool = False) -> Sequence[Silence]: ...
+
+
+class Records(Protocol):
+    """What is told of incidents afterwards. Every method raises UsageError for what there is not."""
+
+    async def timeline(self, reference: str) -> Story: ...
+
+    async def report(self, start: datetime, end: datetime, by: By | None = None) -> dict[str, Any]: ...
+
+    async def handover(self, schedule: str) -> Digest:
+        """The latest hand-over of a schedule."""
+
+    async def weekly(self) -> Digest:
+        """The digest of the seven days until now."""
 
 
 class Transaction(Protocol):

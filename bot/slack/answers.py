@@ -27,6 +27,8 @@ _EXAMPLES = {
     "snooze": ["snooze INC-7 2h", "snooze until 09:00", "snooze INC-7 2026-12-24T09:00"],
     "hand": ["hand INC-7 to ben", "hand to ben"],
     "escalate": ["escalate", "escalate INC-7"],
+    "note": ["note INC-7 the vendor is down", "note the vendor is down"],
+    "mark": ["mark INC-7 noise", "mark INC-7 right"],
     "resolve": ["resolve INC-7", "resolve last"],
     "release": ["release INC-7"],
     "pass": ["pass", "pass INC-7"],

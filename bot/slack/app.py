@@ -202,6 +202,10 @@ class SlackApp:
                 return await self._commands.escalate(actor, reference, event_key=key)
             case "snooze":
                 return await self._commands.snooze(actor, reference, more, event_key=key)
+            case "note":
+                return await self._commands.note(actor, reference, more, event_key=key)
+            case "mark":
+                return await self._commands.mark(actor, reference, more, event_key=key)
             case "hand":
                 return await self._commands.hand(actor, reference, more, event_key=key)
             case "ack":

@@ -6,8 +6,10 @@ request := verb [argument] ["--here"]
 from __future__ import annotations
 
 import difflib
+import re  # noqa: TID251 - fixed pattern, matched against one word
 import shlex
 from dataclasses import dataclass, field
+from html import unescape
 
 VERBS = {
     "status": "all agents, or one: state, owner, who is on call",
@@ -19,6 +21,8 @@ VERBS = {
     "escalate": "page the next level now, whoever has it: `escalate INC-7`",
     "release": "give an acknowledged incident back: it pages again from the first level",
     "pass": "say that you can't take it: the next person is paged now",
+    "note": "write something down about an incident: `note INC-7 the vendor is down`",
+    "mark": "was it right to wake you? `mark INC-7 right` or `mark INC-7 noise`",
     "silence": 'keep alerts from waking anybody: `silence agent="refund-agent" 2h why`, or `silence INC-7 2h why`',
     "unsilence": "end a silence: `unsilence SIL-3`",
     "silences": "what is silenced, by whom, why and until when",
@@ -26,7 +30,12 @@ VERBS = {
     "incidents": "`incidents open` (the default) or `incidents 24h`",
     "help": "this list, or more on one word: `help ack`",
 }
-CHANGES = frozenset({"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "silence", "unsilence"})
+CHANGES = frozenset(
+    {"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "silence", "unsilence"}
+) | {
+    "note",
+    "mark",
+}
 _ALIASES = {
     "acknowledge": "ack",
     "handover": "hand",
@@ -45,6 +54,9 @@ _ALIASES = {
     "?": "help",
     "": "help",
 }
+
+
+_INCIDENT = re.compile(r"(?i)(inc-)?\d+|last")
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,12 @@ def wish(request: Request) -> tuple[str | None, str]:
                 before = [word for word in words[:at] if word.lower() not in {"over", "it"}]
                 return " ".join(before) or None, " ".join(words[at + 1 :])
             return (words[0], " ".join(words[1:])) if len(words) > 1 else (None, " ".join(words))
+        case "note":
+            first, _, rest = request.raw.partition(" ")
+            text = rest if _INCIDENT.fullmatch(first) else request.raw
+            return (first if _INCIDENT.fullmatch(first) else None), unescape(text).strip()
+        case "mark":
+            return " ".join(words[:-1]) or None, words[-1].lower() if words else ""
         case _:
             return request.argument or None, ""
 

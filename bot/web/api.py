@@ -24,8 +24,9 @@ from bot.errors import AgentpagerError, ConfigError, RemoteError
 from bot.incidents.model import Incident
 from bot.incidents.people import short
 from bot.ports import Commands
+from bot.records.timeline import promised
 from bot.settings import Http
-from bot.web import ack_links, calendars, silences
+from bot.web import ack_links, calendars, records, silences
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -33,7 +34,7 @@ _PIECE = 1 << 20  # of a large answer, between looks at how far the client has r
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Backend(ack_links.Backend, silences.Backend, calendars.Backend, Protocol):
+class Backend(ack_links.Backend, silences.Backend, calendars.Backend, records.Backend, Protocol):
     """What the server shows."""
 
     @property
@@ -73,6 +74,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
         Route("/api/pager/status", guarded(settings, pager.status)),
     ]
     routes += silences.routes(backend, settings)
+    routes += records.routes(backend, settings)
     routes += ack_links.routes(backend)
     routes += calendars.routes(backend, settings)
     return Starlette(routes=routes)
@@ -222,10 +224,12 @@ class _Pager:
     async def incidents(self, request: Request) -> Response:
         only_open = request.query_params.get("state", "open") != "all"
         found = await self._backend.commands.incidents(only_open=only_open)
-        return JSONResponse([incident_json(incident) for incident in found])
+        now = self._backend.clock.now()
+        return JSONResponse([incident_json(incident, now) for incident in found])
 
     async def incident(self, request: Request) -> Response:
-        return JSONResponse(incident_json(await self._backend.commands.incident(request.path_params["id"])))
+        incident = await self._backend.commands.incident(request.path_params["id"])
+        return JSONResponse(incident_json(incident, self._backend.clock.now()))
 
     async def act(self, request: Request) -> Response:
         commands = self._backend.commands
@@ -238,6 +242,7 @@ class _Pager:
             "escalate": commands.escalate,
         }
         more = {"snooze": (commands.snooze, ("until", "for")), "hand": (commands.hand, ("to",))}
+        more |= {"note": (commands.note, ("text",)), "mark": (commands.mark, ("mark",))}
         name, reference, body = request.path_params["verb"], request.path_params["id"], await json_of(request)
         actor = actor_of(body, commands.book)
         if name in more:
@@ -247,7 +252,8 @@ class _Pager:
             outcome = await verbs[name](actor, reference)
         else:
             return refuse(404, "not_found", f"unknown verb; one of {', '.join([*verbs, *more])}")
-        incident = incident_json(outcome.incident) if outcome.incident else None
+        now = self._backend.clock.now()
+        incident = incident_json(outcome.incident, now) if outcome.incident else None
         return JSONResponse({"message": outcome.message, "incident": incident})
 
     async def oncall(self, request: Request) -> Response:
@@ -277,7 +283,7 @@ def _said(body: dict[str, Any], keys: tuple[str, ...]) -> str:
     return given[0]
 
 
-def incident_json(incident: Incident) -> dict[str, Any]:
+def incident_json(incident: Incident, now: datetime) -> dict[str, Any]:
     return {
         "id": incident.id,
         "state": incident.state.value,
@@ -291,6 +297,9 @@ def incident_json(incident: Incident) -> dict[str, Any]:
         "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
         "level": incident.step + 1,
         "round": incident.round + 1,
+        "sla": [one.model_dump(mode="json") for one in promised(incident, now)],
+        "notes": len(incident.notes),
+        "mark": incident.mark or None,
         "next_at": incident.next_at.isoformat() if incident.next_at else None,
         "alerts": [
             {

@@ -1,0 +1,112 @@
+"""Timelines, exports, reports and digests over HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bot.ports import Clock, Records
+from bot.records import digest
+from bot.records.markdown import postmortem
+from bot.records.report import BYS, By
+from bot.records.tables import as_markdown
+from bot.settings import Http
+from bot.web.request import BadRequestError, guarded
+
+_WEEK = timedelta(days=7)
+_MARKDOWN = "text/markdown; charset=utf-8"
+# Labels and notes are somebody else's text: no browser may take an answer for a page.
+_PLAIN = {"X-Content-Type-Options": "nosniff"}
+
+
+class Backend(Protocol):
+    @property
+    def records(self) -> Records: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+    paths = _Paths(backend)
+    return [
+        Route("/api/pager/incidents/{id}/timeline", guarded(settings, paths.timeline), methods=["GET"]),
+        Route("/api/pager/incidents/{id}/export", guarded(settings, paths.export), methods=["GET"]),
+        Route("/api/pager/report", guarded(settings, paths.report), methods=["GET"]),
+        Route("/api/pager/handover", guarded(settings, paths.handover), methods=["GET"]),
+        Route("/api/pager/digest", guarded(settings, paths.weekly), methods=["GET"]),
+    ]
+
+
+class _Paths:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def timeline(self, request: Request) -> Response:
+        story = await self._backend.records.timeline(request.path_params["id"])
+        return JSONResponse(story.model_dump(mode="json"))
+
+    async def export(self, request: Request) -> Response:
+        story = await self._backend.records.timeline(request.path_params["id"])
+        if _choice(request, "format", ("markdown", "json"), "markdown") == "json":
+            return JSONResponse(story.model_dump(mode="json"))
+        return _text(postmortem(story))
+
+    async def report(self, request: Request) -> Response:
+        end = _instant(request, "to") or self._backend.clock.now()
+        start = _instant(request, "from") or end - _WEEK
+        if end <= start:
+            raise BadRequestError(400, "to: the end is not after the beginning")
+        told = await self._backend.records.report(start, end, _by(request))
+        if _choice(request, "format", ("json", "markdown"), "json") == "json":
+            return JSONResponse(told)
+        return _text(as_markdown(told))
+
+    async def handover(self, request: Request) -> Response:
+        schedule = request.query_params.get("schedule")
+        if not schedule:
+            raise BadRequestError(400, "schedule: name the schedule")
+        return _digest(await self._backend.records.handover(schedule))
+
+    async def weekly(self, _request: Request) -> Response:
+        return _digest(await self._backend.records.weekly())
+
+
+def _digest(told: digest.Digest) -> Response:
+    return JSONResponse(told.model_dump(mode="json"))
+
+
+def _text(page: str) -> Response:
+    return PlainTextResponse(page, media_type=_MARKDOWN, headers=_PLAIN)
+
+
+def _by(request: Request) -> By | None:
+    given = request.query_params.get("by")
+    known: dict[str, By] = {by: by for by in BYS}
+    if given and given not in known:
+        raise BadRequestError(400, f'by: "{given}" is none of {", ".join(BYS)}')
+    return known.get(given or "")
+
+
+def _choice(request: Request, name: str, known: tuple[str, ...], default: str) -> str:
+    given = request.query_params.get(name) or default
+    if given not in known:
+        raise BadRequestError(400, f'{name}: "{given}" is none of {", ".join(known)}')
+    return given
+
+
+def _instant(request: Request, name: str) -> datetime | None:
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise BadRequestError(400, f"{name}: add an offset, for example 2026-12-24T18:00:00Z")
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequestError(400, f"{name}: write an instant such as 2026-12-24T18:00:00Z") from None
