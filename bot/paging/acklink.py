@@ -40,7 +40,8 @@ def read(token: str) -> Claim | None:
 
 def holds(key: str, claim: Claim, page: Page) -> bool:
     """Whether we made this token for this very page."""
-    return hmac.compare_digest(claim.signature, _signature(key, page, int(claim.until.timestamp())))
+    made = hmac.compare_digest(claim.signature, _signature(key, page, int(claim.until.timestamp())))
+    return made and claim.page_id == page.id
 
 
 def _signature(key: str, page: Page, seconds: int) -> bytes:
