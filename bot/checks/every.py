@@ -8,9 +8,12 @@ from bot.checks import (
     double_secret,
     duplicate_id,
     ical_person,
+    late_first,
     layer_order,
     long_timeout,
     missing_fallback,
+    no_ack_link,
+    no_address,
     no_runbook,
     nobody,
     odd_label,
@@ -26,6 +29,8 @@ from bot.checks import (
     unknown_policy,
     unknown_runbook,
     unknown_target,
+    unknown_webhook,
+    webhook_body,
 )
 from bot.checks.subject import Subject
 from bot.errors import Finding
@@ -36,9 +41,12 @@ CHECKS: dict[str, Check] = {
     double_secret.CODE: double_secret.check,
     duplicate_id.CODE: duplicate_id.check,
     ical_person.CODE: ical_person.check,
+    late_first.CODE: late_first.check,
     layer_order.CODE: layer_order.check,
     long_timeout.CODE: long_timeout.check,
     missing_fallback.CODE: missing_fallback.check,
+    no_ack_link.CODE: no_ack_link.check,
+    no_address.CODE: no_address.check,
     no_runbook.CODE: no_runbook.check,
     nobody.CODE: nobody.check,
     odd_label.CODE: odd_label.check,
@@ -54,6 +62,8 @@ CHECKS: dict[str, Check] = {
     unknown_policy.CODE: unknown_policy.check,
     unknown_runbook.CODE: unknown_runbook.check,
     unknown_target.CODE: unknown_target.check,
+    unknown_webhook.CODE: unknown_webhook.check,
+    webhook_body.CODE: webhook_body.check,
 }
 
 

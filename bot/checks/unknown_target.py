@@ -21,8 +21,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     }
     for entry, path, target in _targets(subject):
         kind, _, name = target.partition(":")
-        if kind == "channel":
-            continue  # only Slack knows; `doctor` asks it
+        if kind in {"channel", "webhook"}:
+            continue  # of channels only Slack knows, `doctor` asks it; webhooks have a check of their own
         if name in known.get(kind, set()):
             continue
         other = next((other for other, there in known.items() if name in there), None)
