@@ -214,7 +214,10 @@ class Pager:
             if self._aside.get(incident_id, 0.0) > time.monotonic():
                 continue
             try:
-                self.note(await pipeline.escalate(self._store, incident_id, self.world(), now))
+                decisions = await pipeline.escalate(self._store, incident_id, self.world(), now)
+                self.note(decisions)
+                if any(decision.incident.over for decision in decisions):  # what it explained is hidden no longer
+                    self._hiding_changes = _LONG_AGO
                 self._aside.pop(incident_id, None)
             except Exception:
                 self._aside[incident_id] = time.monotonic() + _SET_ASIDE

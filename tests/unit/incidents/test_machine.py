@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,10 @@ from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due
 from bot.incidents.grouping import come_due
-from bot.incidents.model import Alert, Event, Incident, State
+from bot.incidents.model import Alert, Event, Incident, Severity, State
+from bot.incidents.policy import IncidentRules
+from bot.incidents.silences import Silence
+from bot.incidents.suppression import suppressions, whole
 from bot.oncall.model import Policy
 from bot.paging.plan import pages_for
 
@@ -55,7 +59,27 @@ HOURS = World(
     ),
     WORLD.channel,
 )
-WORLDS = (WORLD, HOLES, HOURS)
+# Alerts wait for others, hide one another, flap soon, and are muted at noon.
+RULES = IncidentRules.model_validate(
+    {
+        "grouping": [{"matchers": ['alertname="Slow"'], "group_by": ["alertname"], "group_wait": "30s"}],
+        "inhibit_rules": [
+            {"name": "cause", "source_matchers": ['alertname="ErrorsHigh"'], "target_matchers": ['alertname="Slow"']},
+            {"name": "circle", "source_matchers": ['alertname="Slow"'], "target_matchers": ['alertname="ErrorsHigh"']},
+        ],
+        "mute_windows": {
+            "noon": {
+                "id": "noon",
+                "matchers": ['alertname=~"Slow|Note"'],
+                "during": [{"hours": "12:00-13:00"}],
+                "reason": "lunch",
+            }
+        },
+        "flapping": {"reopens": 2, "quiet": "10m"},
+    }
+)
+HIDING = replace(WORLD, rules=RULES)
+WORLDS = (WORLD, HOLES, HOURS, HIDING)
 LONGEST_WAIT = timedelta(hours=4)
 
 
@@ -65,7 +89,8 @@ class Incidents(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
-        self.world = WORLD
+        self.rules = WORLD
+        self.silences: list[Silence] = []
         self.incidents: dict[str, Incident] = {}
         self.report: dict[str, Alert] = {}
         self.page_ids: set[str] = set()
@@ -114,8 +139,34 @@ class Incidents(RuleBasedStateMachine):
 
     @rule(world=st.sampled_from(WORLDS))
     def reload(self, world: World) -> None:
-        """People leave, or come back; policies change."""
-        self.world = world
+        """People leave, or come back; policies change, and what hides what."""
+        self.rules = world
+        self.resuppress()
+
+    @property
+    def world(self) -> World:
+        return replace(self.rules, silences=tuple(self.silences))
+
+    @rule(name=st.sampled_from(NAMES), seconds=st.sampled_from([60, 900, 7200]), wait=st.sampled_from([0, 120]))
+    def silence(self, name: str, seconds: int, wait: int) -> None:
+        start = self.now + timedelta(seconds=wait)
+        made = Silence(
+            id=f"SIL-{len(self.silences) + 1}",
+            matchers=(f'alertname="{name}"',),
+            starts_at=start,
+            ends_at=start + timedelta(seconds=seconds),
+            created_at=self.now,
+            created_by="person:ana",
+            reason="known",
+            max_severity=Severity.CRITICAL,
+        )
+        self.silences.append(made)
+        self.resuppress()
+
+    @rule()
+    def end_silences(self) -> None:
+        self.silences = []
+        self.resuppress()
 
     # What people do
 
@@ -150,13 +201,32 @@ class Incidents(RuleBasedStateMachine):
     def observe(self) -> None:
         live = [incident for incident in self.incidents.values() if not incident.over]
         following = numbers(len(self.incidents) + 1)
-        for decision in grouping.observe(GROUP, list(self.report.values()), live, self.world, self.now, following):
+        alerts = list(self.report.values())
+        keys = grouping.missing_keys(alerts, live, self.world)
+        since = self.now - self.world.rules.reopen_window
+        cleared = [
+            i
+            for i in self.incidents.values()
+            if i.key in keys and i.how_resolved == "cleared" and i.resolved_at is not None and i.resolved_at > since
+        ]
+        for decision in grouping.observe(GROUP, alerts, live, self.world, self.now, following, cleared=cleared):
+            self.record(decision)
+
+    def resuppress(self) -> None:
+        live = [incident for incident in self.incidents.values() if not incident.over]
+        for decision in grouping.resuppress(live, self.world, self.now):
             self.record(decision)
 
     def tick(self) -> None:
+        """What ends by a deadline may have hidden something: the next tick looks."""
+        self.resuppress()
+        self.come_due()
+        self.resuppress()
+
+    def come_due(self) -> None:
         for incident_id in sorted(self.incidents):
             incident = self.incidents[incident_id]
-            if incident.next_at is None or incident.next_at > self.now:
+            if incident.deadline is None or incident.deadline > self.now:
                 continue
             same_key = (i for i in self.incidents.values() if i.key == incident.key and i.id != incident.id)
             other = next((i for i in same_key if i.state is not State.RESOLVED), None)
@@ -180,9 +250,10 @@ class Incidents(RuleBasedStateMachine):
         assert incident.revision >= (before.revision if before else 0)
         if decision.event in {Event.ESCALATED, Event.ACK_EXPIRED, Event.STILL_FIRING, Event.WORSENED, Event.RELEASED}:
             reached = decision.wake or decision.channels
-            assert reached or not incident.severity.wakes, "recipients are never zero"
-            assert decision.wake or not incident.exhausted, "behind the last step stand people"
+            assert reached or incident.suppressed or not incident.severity.wakes, "recipients are never zero"
+            assert decision.wake or incident.suppressed or not incident.exhausted, "behind the last step stand people"
         if decision.wake or decision.channels:
+            assert not incident.suppressed, "what is hidden wakes nobody"
             assert incident.state is State.OPEN
             assert incident.next_at is not None
             assert incident.next_at > self.now
@@ -198,6 +269,11 @@ class Incidents(RuleBasedStateMachine):
             assert before.ack_expires_at <= self.now
         if before is not None and before.state is State.ACKED and decision.wake:
             assert decision.event in {Event.ACK_EXPIRED, Event.WORSENED, Event.RELEASED, Event.DECLINED}
+        if before is not None and before.suppressed and not incident.suppressed and incident.state is State.OPEN:
+            assert decision.wake or decision.channels or not incident.severity.wakes, "the end of hiding wakes somebody"
+        if decision.event is Event.REOPENED:
+            assert before is not None
+            assert before.how_resolved == "cleared"
         if decision.event is Event.CLEARED:
             assert not incident.going_on
 
@@ -209,9 +285,25 @@ class Incidents(RuleBasedStateMachine):
     @invariant()
     def every_unresolved_waking_incident_has_a_deadline(self) -> None:
         for incident in self.incidents.values():
-            if incident.state is not State.RESOLVED and incident.severity.wakes:
+            if incident.state is not State.RESOLVED and incident.severity.wakes and not incident.suppressed:
                 assert incident.next_at is not None
                 assert incident.next_at <= self.now + LONGEST_WAIT
+
+    @invariant()
+    def whatever_is_not_hidden_has_been_told_or_will_be_within_its_wait(self) -> None:
+        for incident in self.incidents.values():
+            if incident.state is State.OPEN and incident.severity.wakes and not incident.suppressed:
+                assert incident.paged_at is not None or incident.next_at <= self.now + timedelta(seconds=30)
+
+    @invariant()
+    def what_hides_an_alert_is_known_of_each_and_of_the_whole(self) -> None:
+        live = [incident for incident in self.incidents.values() if not incident.over]
+        found = suppressions([one for incident in live for one in incident.going_on], self.world, self.now)
+        for incident in live:
+            for held in incident.going_on:
+                assert held.suppressed == found.get(held.fingerprint, ())
+            if incident.state is not State.RESOLVED and incident.going_on:
+                assert incident.suppressed == whole(incident.going_on)
 
     @invariant()
     def every_reported_alert_is_in_the_hands_of_an_incident(self) -> None:
