@@ -19,6 +19,7 @@ import uvicorn
 from bot import telemetry
 from bot.bookkeeping import Bookkeeper
 from bot.channels.switch import SecondChannels
+from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
@@ -31,7 +32,7 @@ from bot.pager import Pager
 from bot.paging.model import Page
 from bot.ports import Clock, Commands, Records, Silencing
 from bot.renderings import Renderings
-from bot.scheduler import SystemClock, Ticker
+from bot.scheduler import SteadyClock, Ticker
 from bot.settings import Http
 from bot.silencing import SilenceDesk
 from bot.slack.app import SlackApp
@@ -68,7 +69,7 @@ def read(config_path: Path, copies: Mapping[str, Copy] | None = None) -> tuple[S
 async def serve(config_path: Path) -> None:
     """Runs until SIGINT or SIGTERM. Raises ConfigError, UsageError and OSError before anything is started."""
     sources, config = read(config_path)
-    clock = SystemClock()
+    clock = SteadyClock()
     with _listen(config.settings.http) as listener:
         store = Database(config.settings.store.url, config.base_dir)
         await store.open()
@@ -99,9 +100,10 @@ class Service:
     """Everything that runs in the pager's process. Implements web.api.Backend."""
 
     def __init__(
-        self, config_path: Path, sources: Sources, config: Config, store: Database, clock: SystemClock
+        self, config_path: Path, sources: Sources, config: Config, store: Database, clock: SteadyClock
     ) -> None:
         self._pager = Pager(config_path, dict(os.environ), sources, config, store, clock)
+        self._clock_watch = ClockWatch(store, clock, self._pager.world)
         self._ticker = Ticker(on_error=lambda name: telemetry.loop_errors.labels(name).inc())
         messenger = SlackMessenger(config.settings.slack, lambda: self._pager.config.book, clock)
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
@@ -191,6 +193,7 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._reload_by_signal()))
         for channel, slack_channel in (await self._store.addresses()).items():
             self._messenger.remember(channel, slack_channel)
+        await self._clock_watch.begin()
         await self._pager.books.look(self._pager.config.book_id)
         self._pager.copies = feeds.kept(await self._store.feeds())
         async with self._store.transaction() as tx:
@@ -220,7 +223,7 @@ class Service:
 
     def _schedule(self) -> None:
         ticker, pager = self._ticker, self._pager
-        ticker.every(_TICK, "escalation", pager.tick)
+        ticker.every(_TICK, "escalation", self._tick)
         ticker.every(_PAGES_LOOK, "pages", pager.look_after_pages)
         ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
         ticker.every(_FILE_POLL, "files", pager.poll_files)
@@ -233,6 +236,11 @@ class Service:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))
         ticker.start()
         ticker.at_once("upkeep")
+
+    async def _tick(self) -> None:
+        """Nothing is due by a clock that has just been set."""
+        await self._clock_watch.look()
+        await self._pager.tick()
 
     async def _reload_by_signal(self) -> None:
         try:

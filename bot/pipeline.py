@@ -6,14 +6,14 @@ one transaction. Nothing leaves the process here: the outbox delivers what is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.errors import RemoteError, UsageError
-from bot.incidents import escalation, grouping, own, silences, suppression
+from bot.incidents import deadlines, escalation, grouping, own, silences, suppression
 from bot.incidents.decision import Decision, World, book_of
 from bot.incidents.model import Alert, Event, Incident, State
 from bot.incidents.own import OwnAlert
@@ -21,6 +21,7 @@ from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
 from bot.paging import attempt, merge, notify, plan
+from bot.paging import deadlines as page_deadlines
 from bot.paging.attempt import Verdict
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Posted, Store, Transaction
@@ -168,6 +169,44 @@ async def _silenced(
     decisions = grouping.resuppress(await tx.live_incidents(), world, now)
     await _record(tx, decisions, world, now)
     return decisions
+
+
+async def clock_jumped(
+    store: Store, jump: timedelta, when: str, now: datetime, keys: Mapping[str, str]
+) -> tuple[int, int]:
+    """The machine's clock was set on or back by `jump`: every stored deadline goes with it, once. `keys` are kept in
+    the same transaction, so that a crash does not make it twice. Returns how many incidents and pages were moved."""
+    async with store.transaction() as tx:
+        incidents = [deadlines.moved(incident, jump) for incident in await tx.live_incidents()]
+        pages = [page_deadlines.moved(page, jump) for page in await tx.all_owed()]
+        await tx.save_incidents(incidents)
+        await tx.save_pages(pages)
+        for name, value in keys.items():
+            await tx.replace_key(name, value)
+        seconds = f"{jump.total_seconds():+.1f}"
+        why = f"the clock was set by {seconds} s {when}; the deadlines of incidents and pages went with it"
+        detail = {"seconds": seconds, "incidents": str(len(incidents)), "pages": str(len(pages))}
+        await tx.append_audit([_of_clock("clock.jumped", why, detail, now)])
+    return len(incidents), len(pages)
+
+
+async def bound_deadlines(store: Store, quiet: timedelta, now: datetime) -> int:
+    """No deadline may lie further away than its whole wait, whatever the clock said when it was written."""
+    async with store.transaction() as tx:
+        live, owed = await tx.live_incidents(), await tx.all_owed()
+        incidents = [nearer for one in live if (nearer := deadlines.bounded(one, now, quiet)) is not one]
+        pages = [sooner for page in owed if (sooner := page_deadlines.bounded(page, now)) is not page]
+        if incidents or pages:
+            await tx.save_incidents(incidents)
+            await tx.save_pages(pages)
+            why = "deadlines lay further away than their whole wait: they were written while the clock was wrong"
+            detail = {"incidents": str(len(incidents)), "pages": str(len(pages))}
+            await tx.append_audit([_of_clock("clock.bounded", why, detail, now)])
+    return len(incidents) + len(pages)
+
+
+def _of_clock(action: str, why: str, detail: dict[str, str], now: datetime) -> Entry:
+    return Entry(at=now, actor="agentpager", action=action, subject="clock", why=why, detail=detail)
 
 
 async def announce(store: Store, page: Page, now: datetime) -> None:

@@ -210,6 +210,8 @@ class Transaction(Protocol):
     async def owed(self, page_ids: Sequence[str]) -> list[Page]:
         """Those of these pages that are due, unknown or being sent, as they are now."""
 
+    async def all_owed(self) -> list[Page]: ...
+
     async def owed_at(self, channel: str) -> list[Page]:
         """The same of everything that goes to this place."""
 

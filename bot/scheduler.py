@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -27,6 +28,59 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)  # noqa: TID251 - this is the clock that everybody else is handed
+
+
+class SteadyClock:
+    """Wall-clock time that does not jump. Implements ports.Clock.
+
+    Between two calls of `adopt` it counts on a clock that nobody sets and that goes on while the machine is suspended,
+    where there is one. `wall` and `steady` give seconds.
+    """
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] | None = None, boot: str | None = None
+    ) -> None:
+        self._wall = wall
+        self._steady = steady or _through_suspend
+        self._boot = _boot_id() if boot is None else boot
+        self._offset = wall() - self._steady()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._offset + self._steady(), UTC)
+
+    def wall(self) -> datetime:
+        """What the machine's clock says."""
+        return datetime.fromtimestamp(self._wall(), UTC)
+
+    def drift(self) -> timedelta:
+        """How far the machine's clock is ahead of this one."""
+        return timedelta(seconds=self._wall() - self._steady() - self._offset)
+
+    def adopt(self) -> None:
+        self._offset = self._wall() - self._steady()
+
+    def mark(self, now: datetime | None = None) -> str:
+        """How this clock stands, for `since` in a later run; `now` is what it will say soon."""
+        offset = self._offset if now is None else now.timestamp() - self._steady()
+        return f"{self._boot} {offset:.3f}"
+
+    def since(self, mark: str) -> timedelta | None:
+        """By how much the machine's clock was set since; None when it was started anew."""
+        boot, _, offset = mark.rpartition(" ")
+        if not boot or boot != self._boot:
+            return None
+        return timedelta(seconds=self._wall() - self._steady() - float(offset))
+
+
+def _through_suspend() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 @dataclass

@@ -45,6 +45,9 @@ sla_breaches = Counter(
 edits = Counter("agentpager_edits_total", "Messages redrawn in place, by outcome.", ["outcome"], registry=registry)
 loop_errors = Counter("agentpager_loop_errors_total", "Failures at the top of a loop.", ["loop"], registry=registry)
 tick_lateness = Gauge("agentpager_tick_lateness_seconds", "How overdue the most overdue tick is.", registry=registry)
+clock_jumps = Counter(
+    "agentpager_clock_jumps_total", "Times that the machine's clock was found to be set.", registry=registry
+)
 reload_ok = Gauge(
     "agentpager_config_last_reload_successful", "1 unless the last reload was refused.", registry=registry
 )

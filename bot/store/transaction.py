@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.audit.chain import GENESIS, link_text
@@ -20,7 +19,7 @@ from bot.incidents.model import Incident
 from bot.incidents.silences import Silence
 from bot.paging.model import Page, PageKind, PageState
 from bot.runbooks.rendered import Rendered
-from bot.store.live import OWED, Live, Saved
+from bot.store.live import OWED, Live, Saved, number_of
 from bot.store.tables import (
     UNRESOLVED,
     audit,
@@ -51,8 +50,10 @@ class Transaction:
 
     async def live_incidents(self) -> list[Incident]:
         """All that are not over: unresolved, or closed by hand and still watched."""
+        if not self.saved.incidents:
+            return list(self._live.incidents.values())
         known = self._live.incidents | self.saved.incidents
-        return sorted((incident for incident in known.values() if not incident.over), key=_number)
+        return sorted((incident for incident in known.values() if not incident.over), key=number_of)
 
     async def incident(self, incident_id: str) -> Incident | None:
         known = self.saved.incidents.get(incident_id) or self._live.known(incident_id)
@@ -85,10 +86,9 @@ class Transaction:
         if not changed:
             return
         version = await self._next_version()
-        await self._connection.execute(_SAVE_INCIDENT, [_incident_row(incident, version) for incident in changed])
-        shown = [{"of": one.id, "now": one.revision, "next_version": version} for one in changed if one.revision]
-        if shown:
-            await self._connection.execute(_FALL_BEHIND, shown)
+        rows = [_incident_row(incident, version) for incident in changed]
+        await self._connection.exec_driver_sql(_SAVE_INCIDENT, rows)
+        await self._connection.exec_driver_sql(_FALL_BEHIND, [(version, one.id, one.revision) for one in changed])
         self.saved.incidents.update((incident.id, incident) for incident in changed)
 
     async def _next_version(self) -> int:
@@ -107,11 +107,11 @@ class Transaction:
     async def save_pages(self, changed: Sequence[Page]) -> None:
         await self._save_pages(_SAVE_PAGE, changed)
 
-    async def _save_pages(self, statement: sa.Insert | sa.Update, rows: Sequence[Page]) -> None:
+    async def _save_pages(self, statement: str, rows: Sequence[Page]) -> None:
         if not rows:
             return
         version = await self._next_version()
-        await self._connection.execute(statement, [_page_row(page, version) for page in rows])
+        await self._connection.exec_driver_sql(statement, [_page_row(page, version) for page in rows])
         self.saved.pages.update((page.id, page) for page in rows)
 
     async def page(self, page_id: str) -> Page | None:
@@ -122,6 +122,10 @@ class Transaction:
         """Those of these pages that are due, unknown or being sent, as they are now."""
         known = (self.saved.pages.get(name) or self._live.owed.get(name) for name in page_ids)
         return [page for page in known if page is not None and page.state in OWED]
+
+    async def all_owed(self) -> list[Page]:
+        """Every page that is due, unknown or being sent, as it is now."""
+        return await self.owed([page.id for page in self._live.waiting])
 
     async def owed_at(self, channel: str) -> list[Page]:
         """The same of everything that goes to this place."""
@@ -146,7 +150,7 @@ class Transaction:
             update={"state": PageState.SENDING, "attempt": page.attempt + 1, "claimed_at": now, "error": ""}
         )
         row = _page_row(claimed, await self._next_version())
-        if (await self._connection.execute(_SAVE_PAGE.where(pages.c.state == "due"), row)).rowcount == 0:
+        if (await self._connection.exec_driver_sql(f"{_SAVE_PAGE} AND state = 'due'", row)).rowcount == 0:
             return None
         self.saved.pages[claimed.id] = claimed
         return claimed
@@ -228,74 +232,63 @@ class Transaction:
             await self._connection.execute(table.insert().values(row))
 
 
-def _incident_row(incident: Incident, version: int) -> dict[str, Any]:
-    return {
-        "id": incident.id,
-        "number": _number(incident),
-        "key": incident.key,
-        "state": incident.state.value,
-        "revision": incident.revision,
-        "next_at": _seconds(incident.deadline),
-        "opened_at": _seconds(incident.opened_at),
-        "resolved_at": _seconds(incident.resolved_at),
-        "version": version,
-        "doc": incident.model_dump_json(),
-    }
+def _incident_row(incident: Incident, version: int) -> tuple[object, ...]:
+    return (
+        incident.id,
+        number_of(incident),
+        incident.key,
+        incident.state.value,
+        incident.revision,
+        _seconds(incident.next_at),
+        _seconds(incident.opened_at),
+        _seconds(incident.resolved_at),
+        version,
+        incident.model_dump_json(),
+    )
 
 
-def _page_row(page: Page, version: int) -> dict[str, Any]:
-    """The names of parameters: those of columns are taken by SQLAlchemy in an UPDATE."""
-    return {
-        "p_id": page.id,
-        "p_incident": page.incident,
-        "p_kind": page.kind.value,
-        "p_state": page.state.value,
-        "p_person": page.person,
-        "p_channel": page.channel,
-        "p_lead": page.lead,
-        "p_due_at": _seconds(page.due_at),
-        "p_slack_channel": page.slack_channel,
-        "p_ts": page.ts,
-        "p_shown_revision": page.shown_revision,
-        "p_version": version,
-        "p_redrawn": int(page.state is PageState.SENT and page.kind in _REDRAWN and page.slack_channel is not None),
-        "p_doc": page.model_dump_json(),
-    }
-
-
-def _number(incident: Incident) -> int:
-    return int(incident.id.removeprefix("INC-"))
+def _page_row(page: Page, version: int) -> tuple[object, ...]:
+    """The last one is the key of an update."""
+    redrawn = page.state is PageState.SENT and page.kind in _REDRAWN
+    return (
+        page.incident,
+        page.kind.value,
+        page.state.value,
+        page.person,
+        page.channel,
+        page.lead,
+        _seconds(page.due_at),
+        page.slack_channel,
+        page.ts,
+        page.shown_revision,
+        version,
+        page.model_dump_json(),
+        page.incident if redrawn else None,
+        page.shown_revision,
+        page.id,
+    )
 
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _page_values() -> dict[str, Any]:
-    """Every column from its parameter; whether the message is behind is asked of the incident's row."""
-    plain: dict[str, Any] = {
-        column.name: sa.bindparam(f"p_{column.name}") for column in pages.columns if column.name != "behind"
-    }
-    revision = sa.select(incidents.c.revision).where(incidents.c.id == sa.bindparam("p_incident")).scalar_subquery()
-    behind = sa.bindparam("p_shown_revision") < sa.func.coalesce(revision, 0)
-    return plain | {"behind": sa.case((sa.bindparam("p_redrawn") == 1, sa.cast(behind, sa.Integer)), else_=0)}
-
-
-_new = insert(incidents)
-_SAVE_INCIDENT = _new.on_conflict_do_update(
-    index_elements=["id"], set_={column.name: column for column in _new.excluded if column.name != "id"}
-)
-_ADD_PAGE = sa.insert(pages).values(_page_values())
-_SAVE_PAGE = sa.update(pages).where(pages.c.id == sa.bindparam("p_id")).values(_page_values())
-_FALL_BEHIND = (
-    sa.update(pages)
-    .where(
-        pages.c.incident == sa.bindparam("of"),
-        pages.c.state == sa.literal_column("'sent'"),
-        sa.or_(*(pages.c.kind == sa.literal_column(f"'{kind.value}'") for kind in sorted(_REDRAWN))),
-        pages.c.shown_revision < sa.bindparam("now"),
-        pages.c.slack_channel.is_not(None),  # mails and webhooks are not edited
-        pages.c.behind == 0,
-    )
-    .values(behind=1, version=sa.bindparam("next_version"))
-)
+# Written out, for the statements that a storm runs ten thousand times: SQLAlchemy takes as long over the parameters of
+# a row as SQLite over the row.
+_SAVE_INCIDENT = """
+    INSERT INTO incidents (id, number, key, state, revision, next_at, opened_at, resolved_at, version, doc)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET number = excluded.number, key = excluded.key, state = excluded.state,
+        revision = excluded.revision, next_at = excluded.next_at, opened_at = excluded.opened_at,
+        resolved_at = excluded.resolved_at, version = excluded.version, doc = excluded.doc
+"""
+# A message is behind while it shows an older revision than its incident has.
+_FALL_BEHIND = """
+    UPDATE pages SET behind = 1, version = ?
+    WHERE incident = ? AND shown_revision < ? AND behind = 0
+        AND state = 'sent' AND kind IN ('page', 'card', 'reminder')
+"""
+_PAGE_COLUMNS = "incident, kind, state, person, channel, lead, due_at, slack_channel, ts, shown_revision, version, doc"
+_BEHIND = "coalesce((SELECT revision FROM incidents WHERE id = ?), 0) > ?"
+_ADD_PAGE = f"INSERT INTO pages ({_PAGE_COLUMNS}, behind, id) VALUES ({'?, ' * 12} {_BEHIND}, ?)"
+_SAVE_PAGE = f"UPDATE pages SET ({_PAGE_COLUMNS}, behind) = ({'?, ' * 12} {_BEHIND}) WHERE id = ?"
