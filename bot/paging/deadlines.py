@@ -1,4 +1,4 @@
-"""When pages that have not gone out are due, after somebody has set the clock. Pure; incidents/deadlines.py says more."""
+"""When pages are due after somebody has set the clock. Pure; incidents/deadlines.py says more."""
 
 from __future__ import annotations
 

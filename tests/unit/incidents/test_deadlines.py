@@ -1,4 +1,4 @@
-"""Somebody sets the clock: every step waits as long as it was meant to, and what was promised for a time of day stays."""
+"""Somebody sets the clock: every step waits as long as it was meant to; what was promised for a time of day stays."""
 
 from __future__ import annotations
 
