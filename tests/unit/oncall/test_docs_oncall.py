@@ -31,7 +31,7 @@ POLICY = 'escalation_policies:\n  payments: {steps: [{notify: ["person:ana"]}]}\
 
 def test_there_are_examples_of_each_kind():
     first_words = [text.split(":")[0] for text in EXAMPLES]
-    assert first_words == ["holidays", "escalation_policies", "steps"]
+    assert first_words == ["holidays", "schedules", "escalation_policies", "steps"]
 
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: text.split(":")[0])
