@@ -105,10 +105,11 @@ class _Session:
 
     def _connected(self) -> smtplib.SMTP:
         seconds, given = self.settings.timeout.total_seconds(), self.settings.ca_file
+        name = self.settings.sender.rpartition("@")[2]  # else smtplib asks the name server who we are, and waits for it
         context = ssl.create_default_context(cafile=str(self.base_dir / given) if given else None)
         if self.settings.tls == "implicit":
-            return smtplib.SMTP_SSL(self.settings.host, self.settings.port, timeout=seconds, context=context)
-        client = smtplib.SMTP(self.settings.host, self.settings.port, timeout=seconds)
+            return smtplib.SMTP_SSL(self.settings.host, self.settings.port, name, timeout=seconds, context=context)
+        client = smtplib.SMTP(self.settings.host, self.settings.port, name, timeout=seconds)
         try:
             if self.settings.tls == "starttls":
                 client.starttls(context=context)
