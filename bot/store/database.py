@@ -141,7 +141,7 @@ class Database:
             return list((await connection.scalars(query)).all())
 
     async def interrupted(self) -> list[Page]:
-        return [page for page in (await self._now()).waiting if page.state is PageState.SENDING]
+        return list((await self._now()).sending.values())
 
     async def on_their_way(self) -> Sequence[Page]:
         """Every page that is due, now or later, being sent, or of unknown outcome."""

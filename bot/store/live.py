@@ -40,11 +40,13 @@ class Saved:
 
 class Live:
     def __init__(self) -> None:
-        self.incidents: dict[str, Incident] = {}
+        self.incidents: dict[str, Incident] = {}  # by number, unless `_unsorted`
+        self._unsorted = False
         self._ended: dict[str, Incident] = {}
         self._prune_at = _SPARE
         self.owed = Groups(lambda page: page.channel)  # due, unknown, and being sent; by place
         self.stale = Groups(message_of)  # shown at an older revision than their incident has; by message
+        self.sending: dict[str, Page] = {}
         self._seen: int | None = None
         self._committed: dict[int, Saved] = {}
         self._turn = asyncio.Lock()
@@ -109,7 +111,14 @@ class Live:
             self._keep(incident)
         for page, behind in moved:
             _hold(self.owed, page, held=page.state in OWED)
+            if page.state is PageState.SENDING:
+                self.sending[page.id] = page
+            else:
+                self.sending.pop(page.id, None)
             _hold(self.stale, page, held=behind)
+        if self._unsorted:
+            self.incidents = dict(sorted(self.incidents.items(), key=lambda item: number_of(item[1])))
+            self._unsorted = False
         self._seen = version
         self._committed = {number: saved for number, saved in self._committed.items() if number > version}
         self._prune()
@@ -117,6 +126,7 @@ class Live:
     def _keep(self, incident: Incident) -> None:
         ours, other = (self._ended, self.incidents) if incident.over else (self.incidents, self._ended)
         other.pop(incident.id, None)
+        self._unsorted = self._unsorted or (ours is self.incidents and incident.id not in ours)
         ours[incident.id] = incident
 
     def _prune(self) -> None:
@@ -135,6 +145,10 @@ class Live:
         saved = self._committed.get(version)
         known = saved.pages.get(page_id) if saved else None
         return known or Page.model_validate_json(doc), bool(behind)
+
+
+def number_of(incident: Incident) -> int:
+    return int(incident.id.removeprefix("INC-"))
 
 
 def _hold(where: Groups, page: Page, *, held: bool) -> None:

@@ -288,7 +288,14 @@ _FALL_BEHIND = """
     WHERE incident = ? AND shown_revision < ? AND behind = 0
         AND state = 'sent' AND kind IN ('page', 'card', 'reminder')
 """
-_PAGE_COLUMNS = "incident, kind, state, person, channel, lead, due_at, slack_channel, ts, shown_revision, version, doc"
-_BEHIND = "coalesce((SELECT revision FROM incidents WHERE id = ?), 0) > ?"
-_ADD_PAGE = f"INSERT INTO pages ({_PAGE_COLUMNS}, behind, id) VALUES ({'?, ' * 12} {_BEHIND}, ?)"
-_SAVE_PAGE = f"UPDATE pages SET ({_PAGE_COLUMNS}, behind) = ({'?, ' * 12} {_BEHIND}) WHERE id = ?"
+_ADD_PAGE = """
+    INSERT INTO pages (incident, kind, state, person, channel, lead, due_at, slack_channel, ts, shown_revision, version,
+        doc, behind, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce((SELECT revision FROM incidents WHERE id = ?), 0) > ?, ?)
+"""
+_SAVE_PAGE = """
+    UPDATE pages SET incident = ?, kind = ?, state = ?, person = ?, channel = ?, lead = ?, due_at = ?,
+        slack_channel = ?, ts = ?, shown_revision = ?, version = ?, doc = ?,
+        behind = coalesce((SELECT revision FROM incidents WHERE id = ?), 0) > ?
+    WHERE id = ?
+"""
