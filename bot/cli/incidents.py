@@ -30,7 +30,14 @@ def _table(rows: list[dict[str, Any]]) -> None:
             row["title"],
             row["owner"],
             row["acked_by"] or "-",
+            _note(row),
         ]
         for row in rows
     ]
-    print_table(["ID", "STATE", "SEVERITY", "AGENT", "TITLE", "OWNER", "ACKED BY"], cells, "no incidents")
+    print_table(["ID", "STATE", "SEVERITY", "AGENT", "TITLE", "OWNER", "ACKED BY", "NOTE"], cells, "no incidents")
+
+
+def _note(row: dict[str, Any]) -> str:
+    """Why it wakes nobody, and whether it comes and goes."""
+    told = [one["why"] for one in row["suppressed"]] + (["flapping"] if row["flapping"] else [])
+    return "; ".join(told) or "-"

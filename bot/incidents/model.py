@@ -253,9 +253,9 @@ class Incident(Model):
 
     @property
     def going_on(self) -> tuple[Alert, ...]:
-        """The alerts that have not ended, worst first, then the oldest."""
+        """The alerts that have not ended: hidden ones last, then the worst first, then the oldest."""
         alive = (alert for alert in self.alerts if alert.state is not AlertState.RESOLVED)
-        return tuple(sorted(alive, key=worst_first))
+        return tuple(sorted(alive, key=lambda alert: (bool(alert.suppressed), worst_first(alert))))
 
     @property
     def deadline(self) -> datetime | None:

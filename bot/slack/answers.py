@@ -86,7 +86,9 @@ def _incident_row(row: Incident, book: Book, now: datetime) -> str:
     has = f" · {mrk(name, 60)} has it" if name and row.state is State.ACKED else ""
     agent = f"{mrk(row.agent, 60)}: " if row.agent and row.agent not in row.title else ""
     since = f"{moment(row.opened_at, now)} ({span((row.resolved_at or now) - row.opened_at)})"
-    return f"{_STATES[row.state]} *{row.id}* {row.severity} · {agent}{mrk(row.title, 150)} · {since}{has}"
+    hidden = f" · 🔇 {mrk(row.suppressed[0].why, 150)}" if row.suppressed else ""
+    tail = has + hidden + (" · 🔁 flapping" if row.flapping else "")
+    return f"{_STATES[row.state]} *{row.id}* {row.severity} · {agent}{mrk(row.title, 150)} · {since}{tail}"
 
 
 def oncall(answer: Mapping[str, Any], wanted: str, book: Book, now: datetime) -> Answer:

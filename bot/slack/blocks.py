@@ -22,7 +22,9 @@ from bot.slack.facts import (
     ended,
     evidence_of,
     facts_of,
+    flapping_line,
     footer,
+    hidden_line,
     impact_of,
     lasted,
     level_of,
@@ -63,6 +65,8 @@ def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book:
             return _line(page, _escalated_line(scene))
         case PageKind.RESOLVED:
             return _line(page, _resolved_line(scene))
+        case PageKind.NEWS:
+            return _line(page, _news_line(scene))
         case PageKind.REMINDER if incident.state is State.ACKED and incident.ack_asked:
             return _message(page, _push(scene, "🔔 Still on it?", "", incident.id), _reminder(scene))
         case _:
@@ -108,7 +112,8 @@ def _card(scene: Scene) -> list[Block]:
 
 def _open(scene: Scene) -> list[Part]:
     parts = [Part(100, header(f"{sign_of(scene)} · {subject_of(scene.incident)}"))]
-    parts.append(Part(95, section(*why_you(scene), *impact_of(scene))))
+    state = (hidden_line(scene.incident), flapping_line(scene.incident, scene.now))
+    parts.append(Part(95, section(*why_you(scene), *state, *impact_of(scene))))
     parts.append(Part(80, fields([*facts_of(scene), *next_in_line(scene)])))
     parts += alert_list(scene)
     parts.append(Part(60, section(*evidence_of(scene))))
@@ -125,7 +130,8 @@ def _acked(scene: Scene) -> list[Part]:
         taken = f" (acked {moment(incident.acked_at, now)}, {span(took)} after the page)"
     parts = [Part(100, header(f"🟨 ACKED · {subject_of(incident)}"))]
     has_it = f"*{actor_name(incident.acked_by, scene.book)}* has it{taken}. {incident.id}"
-    parts.append(Part(95, section(has_it, no_data_line(incident), *impact_of(scene))))
+    state = (no_data_line(incident), hidden_line(incident), flapping_line(incident, now))
+    parts.append(Part(95, section(has_it, *state, *impact_of(scene))))
     parts.append(Part(80, fields(facts_of(scene))))
     parts += alert_list(scene)
     if scene.rendered is not None and (lines := runbook.next_step(scene.rendered)):
@@ -237,7 +243,7 @@ def _text(scene: Scene) -> str:
 
 def _ack_by(scene: Scene) -> str:
     at, person = scene.incident.next_at, scene.book.people.get(scene.page.person or "")
-    if at is None or not scene.incident.severity.wakes:
+    if at is None or not scene.incident.severity.wakes or scene.incident.suppressed:
         return ""
     near = soon(at, scene.now)
     within = f"in {span(at - scene.now)}, " if near else ""
@@ -279,6 +285,14 @@ def _as_it_was(page: Page, incident: Incident) -> Incident:
 
 def _resolved_line(scene: Scene) -> str:
     return f"✅ {lasted(scene)} {ended(scene)}".replace("*", "")
+
+
+def _news_line(scene: Scene) -> str:
+    """Alerts that joined later; the card shows them too, but is not read again by itself."""
+    joined = scene.page.text.split("\n")
+    told = [mrk(line, 200) for line in joined[:LISTED]]
+    told += [f"+{len(joined) - LISTED} more"] if len(joined) > LISTED else []
+    return f"➕ Joined {scene.incident.id}: {'; '.join(told)}"
 
 
 def _notice_text(page: Page) -> str:

@@ -137,7 +137,7 @@ def _tried(scene: Scene, incident: Incident) -> str:
 
 def next_in_line(scene: Scene) -> list[tuple[str, str]]:
     incident, book = scene.incident, scene.book
-    if not incident.severity.wakes or incident.next_at is None:
+    if not incident.severity.wakes or incident.next_at is None or incident.suppressed:
         return []
     if incident.assigned is not None:
         return [("If no ack", f"level 1 {due(incident.next_at, scene.now)}")]
@@ -211,7 +211,8 @@ def _symptom(alert: Alert, agent: str) -> str:
     """Its sign and summary, without the agent's name, which the header says already."""
     silent = alert.state is AlertState.NO_DATA
     sign = "⚪ no data:" if silent else _WORDS[alert.severity].split()[0]
-    return f"{sign} {mrk(clean(summary_of(alert)).removeprefix(f'{agent}: '), 200)}"
+    told = f"{sign} {mrk(clean(summary_of(alert)).removeprefix(f'{agent}: '), 200)}"
+    return told + (f" (🔇 {mrk(alert.suppressed[0].why, 150)})" if alert.suppressed else "")
 
 
 def summary_of(alert: Alert) -> str:
@@ -272,6 +273,24 @@ def no_data_line(incident: Incident) -> str:
         return ""
     those = f"{len(held)} of {len(incident.going_on)} alerts" if len(incident.going_on) > 1 else "its alert"
     return f"⚪ *No data* any more for {those}: held as it was, not resolved."
+
+
+def hidden_line(incident: Incident) -> str:
+    """Why nobody is woken for any of it, each reason once."""
+    if not incident.suppressed:
+        return ""
+    told = "; ".join(mrk(one.why, 200) for one in incident.suppressed[:3])
+    more = f"; +{len(incident.suppressed) - 3} more reasons" if len(incident.suppressed) > 3 else ""
+    return f"🔇 *Wakes nobody now:* {told}{more}"
+
+
+def flapping_line(incident: Incident, now: datetime) -> str:
+    if not incident.flapping or not incident.reopened:
+        return ""
+    count = len(incident.reopened)
+    times = f"{count} times" if count > 1 else "once"
+    quiet = f"; quiet now, over {due(incident.quiet_at, now)} if that stays" if incident.quiet_at else ""
+    return f"🔁 *Flapping:* it came back {times} since {moment(incident.reopened[0], now)}{quiet}."
 
 
 def lasted(scene: Scene) -> str:

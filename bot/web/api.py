@@ -301,6 +301,8 @@ def incident_json(incident: Incident, now: datetime) -> dict[str, Any]:
         "notes": len(incident.notes),
         "mark": incident.mark or None,
         "next_at": incident.next_at.isoformat() if incident.next_at else None,
+        "suppressed": [one.model_dump(mode="json") for one in incident.suppressed],
+        "flapping": incident.flapping,
         "alerts": [
             {
                 "name": alert.name,
@@ -309,6 +311,7 @@ def incident_json(incident: Incident, now: datetime) -> dict[str, Any]:
                 "labels": alert.labels,
                 "value": alert.value if math.isfinite(alert.value) else None,  # JSON knows no NaN and no Inf
                 "starts_at": alert.starts_at.isoformat(),
+                "suppressed": [one.model_dump(mode="json") for one in alert.suppressed],
             }
             for alert in incident.alerts
         ],

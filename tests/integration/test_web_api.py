@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from bot.commands import roster
 from bot.errors import ConfigError, ConflictError, Finding, RemoteError, UsageError
 from bot.incidents import people
-from bot.incidents.model import Incident
+from bot.incidents.model import Incident, Suppression, SuppressionKind
 from bot.oncall.model import Layer, Schedule
 from bot.ports import Actor, AgentStatus, Outcome
 from bot.settings import Http
@@ -68,6 +68,24 @@ class Desk:
     async def decline(self, actor: Actor, reference: str) -> Outcome:
         return await self._act("decline", actor, reference)
 
+    async def take(self, actor: Actor, reference: str) -> Outcome:
+        return await self._act("take", actor, reference)
+
+    async def escalate(self, actor: Actor, reference: str) -> Outcome:
+        return await self._act("escalate", actor, reference)
+
+    async def snooze(self, actor: Actor, reference: str, until: str) -> Outcome:
+        return await self._act(f"snooze {until}", actor, reference)
+
+    async def hand(self, actor: Actor, reference: str, person: str) -> Outcome:
+        return await self._act(f"hand {person}", actor, reference)
+
+    async def note(self, actor: Actor, reference: str, text: str) -> Outcome:
+        return await self._act(f"note {text}", actor, reference)
+
+    async def mark(self, actor: Actor, reference: str, verdict: str) -> Outcome:
+        return await self._act(f"mark {verdict}", actor, reference)
+
     def oncall(self, at=None) -> dict[str, Any]:
         return roster(self.book, at or NOW)
 
@@ -75,7 +93,14 @@ class Desk:
         return [AgentStatus("refund-agent", "Refund agent", "firing", "team:payments", ("ana",), ("INC-1",))]
 
 
+class Noon:
+    def now(self):
+        return NOW
+
+
 class Backend:
+    clock = Noon()
+
     def __init__(self) -> None:
         self.commands = Desk()
         self.asked: list[tuple[str, api.Fields]] = []
@@ -352,7 +377,12 @@ async def test_the_shape_of_an_incident(site):
             "resolved_at": None,
             "level": 1,
             "round": 1,
+            "sla": [],
+            "notes": 0,
+            "mark": None,
             "next_at": "2026-11-04T02:05:00+00:00",
+            "suppressed": [],
+            "flapping": False,
             "alerts": [
                 {
                     "name": "ErrorsHigh",
@@ -361,10 +391,23 @@ async def test_the_shape_of_an_incident(site):
                     "labels": {"alertname": "ErrorsHigh", "severity": "critical", "agent": "refund-agent"},
                     "value": None,
                     "starts_at": "2026-11-04T02:00:00+00:00",
+                    "suppressed": [],
                 }
             ],
         }
     ]
+
+
+async def test_what_wakes_nobody_says_why(site):
+    until = NOW + timedelta(hours=2)
+    hidden = Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced by ana", until=until)
+    known = site.backend.commands.all["INC-1"]
+    (one,) = known.alerts
+    update = {"suppressed": (hidden,), "alerts": (one.model_copy(update={"suppressed": (hidden,)}),)}
+    site.backend.commands.all["INC-1"] = known.model_copy(update=update)
+    _, body = await site.get("/api/pager/incidents/INC-1")
+    told = {"kind": "silence", "by": "SIL-1", "why": "silenced by ana", "until": "2026-11-04T04:00:00Z"}
+    assert body["suppressed"] == body["alerts"][0]["suppressed"] == [told]
 
 
 async def test_all_incidents_and_one_with_an_infinite_value(site):
@@ -425,7 +468,10 @@ async def test_an_unknown_person_or_verb_is_not_found(site):
     status, answer = await site.post("/api/pager/incidents/INC-1/ack", '{"person": "nobody"}')
     assert (status, answer["error"]) == (404, 'there is no person "nobody" in oncall/')
     status, answer = await site.post("/api/pager/incidents/INC-1/delete")
-    assert (status, answer["error"]) == (404, "unknown verb; one of ack, resolve, release, decline")
+    assert (status, answer["error"]) == (
+        404,
+        "unknown verb; one of ack, resolve, release, decline, take, escalate, snooze, hand, note, mark",
+    )
 
 
 async def test_acting_by_get_is_not_possible(site):

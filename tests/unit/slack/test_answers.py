@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_world import BOOK, NOW, incident
 
-from bot.incidents.model import State
+from bot.incidents.model import State, Suppression, SuppressionKind
 from bot.ports import AgentStatus
 from bot.slack import answers
 from bot.slack.grammar import VERBS, parse
@@ -50,6 +50,15 @@ def test_incidents_name_their_holder():
     held = incident(state=State.ACKED, acked_by="person:ben")
     assert "Ben Cole has it" in text_of(answers.incidents([held], "open", BOOK, NOW))
     assert answers.incidents([], "open", BOOK, NOW)["text"] == "No incident is open."
+
+
+def test_incidents_that_wake_nobody_say_why_and_those_that_flap_say_so():
+    why = "silenced by ana until 04:00: <!here> (SIL-1)"
+    hidden = incident(suppressed=(Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why=why),))
+    assert "🔇 silenced by ana until 04:00: " in text_of(answers.incidents([hidden], "open", BOOK, NOW))
+    assert "<!here>" not in text_of(answers.incidents([hidden], "open", BOOK, NOW))
+    assert "🔁 flapping" in text_of(answers.incidents([incident(flapping=True)], "open", BOOK, NOW))
+    assert "🔇" not in text_of(answers.incidents([incident()], "open", BOOK, NOW))
 
 
 def test_the_last_day_is_what_began_in_it_or_is_still_open():

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from slack_world import ANA, BEN, BOOK, NOW, alert, incident, page, rendered
 
 from bot.demo.blockkit import problems
-from bot.incidents.model import AlertState, Severity, State
+from bot.incidents.model import AlertState, Severity, State, Suppression, SuppressionKind
 from bot.paging.model import PageKind
 from bot.runbooks.rendered import CheckResult, RenderedLink, RenderedStep, Verdict
 from bot.slack.blocks import draw, plain_message
@@ -48,6 +48,11 @@ _MANY = (
     alert("SpendHigh", "spend $9/min", labels={"severity": "warning"}, value=9.0),
     alert("Gone", "queue age 12 min", state=AlertState.NO_DATA),
     *(alert(f"Other{number}", f"symptom {number}", starts_at=NOW) for number in range(5)),
+)
+_SILENCE = Suppression(
+    kind=SuppressionKind.SILENCE,
+    by="SIL-3",
+    why="silenced by ana until 2026-11-04 04:00 UTC: known, fix is on its way (SIL-3)",
 )
 _EXHAUSTED = {"step": 2, "round": 2, "exhausted": True, "opened_at": NOW - timedelta(minutes=46)}
 
@@ -118,6 +123,32 @@ SCENES = {
                 ),
             )
         ),
+    ),
+    "page_hidden": (
+        page(),
+        incident(suppressed=(_SILENCE,), alerts=(alert(suppressed=(_SILENCE,)),), next_at=NOW + timedelta(hours=2)),
+        rendered(),
+    ),
+    "card_partly_hidden": (
+        page(PageKind.CARD),
+        incident(alerts=(alert(), alert("SpendHigh", "spend $9/min", suppressed=(_SILENCE,)))),
+        rendered(),
+    ),
+    "card_acked_flapping": (
+        page(PageKind.CARD),
+        incident(
+            **_ACKED,
+            flapping=True,
+            reopened=tuple(NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10)),
+            quiet_at=NOW + timedelta(minutes=15),
+            alerts=(alert(state=AlertState.RESOLVED, ends_at=NOW),),
+        ),
+        rendered(),
+    ),
+    "news": (
+        page(PageKind.NEWS, text="\n".join(f"symptom {number} <!here>" for number in range(1, 8))),
+        incident(),
+        None,
     ),
     "runbook": (page(PageKind.RUNBOOK), incident(), rendered()),
     "runbook_missing": (
@@ -428,7 +459,12 @@ def test_no_data_becomes_a_mention_a_link_or_a_broken_message(data):
         steps=(step,),
         links=(RenderedLink(title=nasty(), url="ftp://" + nasty()),),
     )
+    hidden = Suppression(kind=SuppressionKind.SILENCE, by=nasty(), why=nasty())
+    hostile = hostile.model_copy(update={"suppressed": (hidden,) * data.draw(st.integers(0, 1))})
     what = incident(
+        suppressed=(hidden,) * data.draw(st.integers(0, 5)),
+        flapping=data.draw(st.booleans()),
+        reopened=(NOW,),
         title=nasty(),
         agent=nasty(),
         owner=nasty(),
