@@ -202,6 +202,12 @@ class FakeCommands:
     async def escalate(self, actor, reference, *, event_key=None):
         return await self._change("escalate", actor, reference, event_key)
 
+    async def note(self, actor, reference, text, *, event_key=None):
+        return await self._change(f"note {text}", actor, reference, event_key)
+
+    async def mark(self, actor, reference, verdict, *, event_key=None):
+        return await self._change(f"mark {verdict}", actor, reference, event_key)
+
     async def snooze(self, actor, reference, until, *, event_key=None):
         return await self._change(f"snooze {until}", actor, reference, event_key)
 

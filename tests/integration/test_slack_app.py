@@ -255,6 +255,8 @@ async def test_here_shows_the_answer_to_the_channel(world):
         ("snooze INC-7 until 09:00", ("snooze 09:00", "INC-7")),
         ("hand INC-7 to <@U03BACKUP>", ("hand <@U03BACKUP>", "INC-7")),
         ("escalate", ("escalate", None)),
+        ("note INC-7 it's the vendor", ("note it's the vendor", "INC-7")),
+        ("mark INC-7 noise", ("mark noise", "INC-7")),
     ],
 )
 async def test_slash_commands_change_incidents_and_say_so(world, text, call):
