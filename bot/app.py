@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from bot import telemetry
+from bot import garbage, telemetry
 from bot.bookkeeping import Bookkeeper
 from bot.channels.switch import SecondChannels
 from bot.clock_watch import ClockWatch
@@ -39,6 +39,7 @@ from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
+from bot.store.lease import RENEWED_EVERY
 from bot.subscriptions import CalendarDesk
 from bot.upkeep import Upkeep
 from bot.web import api
@@ -72,7 +73,7 @@ async def serve(config_path: Path) -> None:
     clock = SteadyClock()
     with _listen(config.settings.http) as listener:
         store = Database(config.settings.store.url, config.base_dir)
-        await store.open()
+        await store.open(lease_at=clock.wall())
         try:
             if sources.feeds and (copies := feeds.kept(await store.feeds())):
                 sources, config = read(config_path, copies)
@@ -201,16 +202,22 @@ class Service:
         self._pager.watcher.start()
         await self._slack.start()
         self._schedule()
+        settling = loop.create_task(garbage.set_aside())
         tasks = {
             loop.create_task(self._outbox.run(), name="outbox"),
             loop.create_task(self._courier.run(), name="courier"),
             loop.create_task(server.serve([listener]), name="http"),
             loop.create_task(self._stopping.wait(), name="stop"),
+            loop.create_task(self._store.lost.wait(), name="lease"),
             *self._pager.watcher.tasks,
         }
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        settling.cancel()
         await self._stop(server, tasks)
         for task in done:
+            if task.get_name() == "lease":
+                log.critical("lease.lost", why="another agentpager has taken over the database; this one has stopped")
+                raise SystemExit(1)
             if task.get_name() != "stop":
                 log.critical("part.ended", part=task.get_name(), error=repr(task.exception()))
                 raise SystemExit(1)
@@ -224,6 +231,7 @@ class Service:
     def _schedule(self) -> None:
         ticker, pager = self._ticker, self._pager
         ticker.every(_TICK, "escalation", self._tick)
+        ticker.every(RENEWED_EVERY, "lease", lambda: self._store.renew(self._clock.wall()))
         ticker.every(_PAGES_LOOK, "pages", pager.look_after_pages)
         ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
         ticker.every(_FILE_POLL, "files", pager.poll_files)

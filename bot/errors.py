@@ -6,6 +6,7 @@ AgentpagerError
 ├── QueryError         the user's PromQL: does not parse, unsupported, over a limit, fails at run time
 ├── TemplateError      the user's template: does not parse, uses an unknown name, fails when rendered
 ├── ConflictError      the user's click came too late: names the state the incident is in now
+├── LeaseLostError     another process has taken over the database: this one must write nothing any more
 └── RemoteError        the other side: carries `permanent`, `retry_after_seconds`, `unknown`
 """
 
@@ -77,6 +78,10 @@ class ConflictError(AgentpagerError):
     def __init__(self, message: str, holder: str | None = None) -> None:
         self.holder = holder
         super().__init__(message)
+
+
+class LeaseLostError(AgentpagerError):
+    """Another process has taken over the database."""
 
 
 class RemoteError(AgentpagerError):

@@ -1,4 +1,4 @@
-"""When the collector may walk the watcher's objects: not all of them while scrapes wait, nor while many are being made.
+"""When the collector may walk all objects: not while scrapes or clicks wait, nor while many are being made.
 
 A configuration, its rules and their series live until the next one, which frees them by reference counts: rules and
 groups stay free of cycles.

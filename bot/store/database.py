@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.audit.model import Entry
+from bot.errors import LeaseLostError, UsageError
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
 from bot.paging.model import Page, PageState
 from bot.runbooks.rendered import Rendered
-from bot.store import migrate
+from bot.store import files, lease, migrate
 from bot.store.history import History
 from bot.store.live import VERSION, Live
 from bot.store.tables import (
@@ -41,6 +42,8 @@ from bot.store.transaction import Transaction
 
 _BUSY_SECONDS = 5
 _LATELY = 2000  # pages
+_CHECK_SECONDS = 2.0  # of a start, for a look at the file
+_STATE = sa.select(VERSION.scalar_subquery(), lease.EPOCH)
 _ROWID = sa.literal_column("pages.rowid", sa.Integer)
 
 
@@ -50,34 +53,81 @@ class Database:
     def __init__(self, url: str, base_dir: Path) -> None:
         parsed = sa.make_url(url)
         path = base_dir / (parsed.database or "")
-        self._path = path
+        self.path = path
         self._url = parsed.set(drivername="sqlite+aiosqlite", database=str(path))
         self._writer: AsyncEngine = _engine(self._url, "BEGIN IMMEDIATE", pool_size=1)
         self._readers: AsyncEngine = _engine(self._url, "BEGIN", pool_size=4)
         self._turn = asyncio.Lock()
         self._live = Live()
+        self._lock = lease.LockFile(path.with_name(f"{path.name}-lock"))
+        self._epoch: int | None = None
+        self.lost = asyncio.Event()  # another process has taken over
         self.history = History(self._read)
 
-    async def open(self) -> None:
-        """Creates or migrates the file, readable by its owner only. Raises OSError when the place is not writable."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        async with self._writer.begin() as connection:
-            await connection.run_sync(migrate.upgrade)
+    async def open(self, lease_at: datetime | None = None) -> None:
+        """Creates or migrates the file, readable by its owner only. With `lease_at`, this instant, it is for this
+        process alone to write from now on. Raises UsageError when another process is at work or the file is damaged,
+        OSError when the place is not writable."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        if lease_at is not None and (why := await asyncio.to_thread(files.damage, self.path, _CHECK_SECONDS)):
+            raise files.refuse(self.path, why)
+        try:
+            async with self._writer.begin() as connection:
+                if lease_at is not None:
+                    await self._claim(connection, lease_at)
+                await connection.run_sync(migrate.upgrade)
+                if lease_at is not None:
+                    self._epoch = await lease.take(connection, lease_at)
+        except sa.exc.DatabaseError as error:
+            if (why := await asyncio.to_thread(files.damage, self.path, _CHECK_SECONDS)) is None:
+                raise UsageError(f"the database {self.path} cannot be opened: {error.orig}") from None
+            raise files.refuse(self.path, why) from None
+
+    async def _claim(self, connection: AsyncConnection, now: datetime) -> None:
+        """The lock tells that whoever had the lease is dead; without it the lease must have run out."""
+        locked = self._lock.take()
+        held = await lease.read(connection)
+        if held is not None and not locked and held.alive(now):
+            left = max(held.expires_at - now.timestamp(), 1.0)
+            raise UsageError(
+                f"another agentpager is using the database {self.path}: {held.holder}. Two would page twice; stop that "
+                f"one first. If it hangs, its place is free {left:.0f} s after its last sign of life"
+            )
+
+    async def renew(self, now: datetime) -> None:
+        """A sign of life. The lock of a process that was stopped, and is gone by now, is taken over as well."""
+        async with self._writing() as (connection, _):
+            await lease.renew(connection, (now + lease.LASTS).timestamp())
+        self._lock.take()
 
     async def close(self) -> None:
+        """Gives the lease back, if this process has it."""
+        if self._epoch is not None and not self.lost.is_set():
+            with suppress(LeaseLostError, sa.exc.DatabaseError):
+                async with self._writing() as (connection, _):
+                    await lease.renew(connection, 0.0)
+        self._lock.release()
         await self._writer.dispose()
         await self._readers.dispose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._turn:
-            async with self._writer.begin() as connection:
-                version = (await connection.execute(VERSION)).scalar_one()
-                await self._live.catch_up(connection, version)
-                tx = Transaction(connection, self._live, version)
-                yield tx
-            self._live.committed(tx.saved)
+        """Raises LeaseLostError when another process has taken over; nothing is changed then."""
+        async with self._writing() as (connection, version):
+            tx = Transaction(connection, self._live, version)
+            yield tx
+        self._live.committed(tx.saved)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
+        async with self._turn, self._writer.begin() as connection:
+            version, epoch = (await connection.execute(_STATE)).one()
+            if self._epoch is not None and epoch != self._epoch:
+                self.lost.set()
+                raise LeaseLostError(f"another agentpager has taken over the database {self.path}")
+            await self._live.catch_up(connection, version)
+            yield connection, version
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:

@@ -88,7 +88,11 @@ class Transaction:
         version = await self._next_version()
         rows = [_incident_row(incident, version) for incident in changed]
         await self._connection.exec_driver_sql(_SAVE_INCIDENT, rows)
-        await self._connection.exec_driver_sql(_FALL_BEHIND, [(version, one.id, one.revision) for one in changed])
+        shown = [
+            (version, one.id, one.revision) for one in changed if one.revision > 1
+        ]  # new: shown nowhere
+        if shown:
+            await self._connection.exec_driver_sql(_FALL_BEHIND, shown)
         self.saved.incidents.update((incident.id, incident) for incident in changed)
 
     async def _next_version(self) -> int:
