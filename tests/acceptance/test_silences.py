@@ -21,6 +21,8 @@ async def test_a_silenced_alert_wakes_nobody_until_the_silence_ends(tmp_path):
         assert "silenced by ben until" in why["why"]
         assert "bank migration (SIL-1)" in why["why"]
         assert (world.pages_to(ANA), world.cards()) == ([], [])
+        (shown,) = json.loads((await world.cli("alerts", "-o", "json"))[1])
+        assert (shown["incident"], shown["suppressed"]) == ("INC-1", [why])
 
         code, told = await world.cli("silence", "expire", "1")
         assert (code, told) == (0, "SIL-1 has ended.\n")
