@@ -16,7 +16,7 @@ COMMANDS = {
     "test": ("bot.cli.test", "Play unit tests of rules, in promtool's format."),
     "doctor": ("bot.cli.doctor", "Try tokens, scopes, targets and paths; name the way out of each failure."),
     "alerts": ("bot.cli.alerts", "List pending and firing alerts of a running server."),
-    "incidents": ("bot.cli.incidents", "List incidents of a running server."),
+    "incidents": ("bot.cli.incidents", "List incidents of a running server; show, export, note or mark one."),
     "ack": ("bot.cli.ack", "Acknowledge an incident."),
     "take": ("bot.cli.take", "Take an incident over from whoever has it."),
     "snooze": ("bot.cli.snooze", "Have an incident and hear nothing of it until a time."),
@@ -28,11 +28,13 @@ COMMANDS = {
     "silence": ("bot.cli.silence", "Keep alerts from waking anybody: add, list, expire."),
     "oncall": ("bot.cli.oncall", "Who is on duty, now or at another time."),
     "explain": ("bot.cli.explain", "Who would be paged for an alert or agent, step by step, and why."),
+    "report": ("bot.cli.report", "Who was woken, how often, at night; how soon incidents were taken and ended."),
     "simulate": ("bot.cli.simulate", "Play a history of alerts: who would have been woken, how often, at night."),
     "query": ("bot.cli.query", "Answer a PromQL expression from a running server or an exposition file."),
     "slack": ("bot.cli.slack", "Things to set up on Slack's side."),
+    "notify": ("bot.cli.notify", "Send a test message to a person by each of their channels."),
     "db": ("bot.cli.db", "Upgrade the database."),
-    "audit": ("bot.cli.audit", "Verify and export the audit log."),
+    "audit": ("bot.cli.audit", "Verify and export the audit log, print its head."),
 }
 
 

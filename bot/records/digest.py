@@ -17,6 +17,7 @@ from bot.oncall.almanac import Almanac, Shift
 from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Schedule
 from bot.oncall.turns import Every, turns
+from bot.records import markdown
 from bot.records.report import Case, report
 from bot.records.tables import sentences
 from bot.records.timeline import Names, plain, span
@@ -204,3 +205,15 @@ def _some(lines: list[str], most: int = LISTED) -> list[str]:
 
 def _moment(at: datetime) -> str:
     return f"{at:%a %Y-%m-%d %H:%M} UTC"
+
+
+def as_markdown(digest: Digest) -> str:
+    lines = [f"# {markdown.text(digest.title)}"]
+    for section in digest.sections:
+        lines += [
+            "",
+            f"## {markdown.text(section.heading)}",
+            "",
+            *(f"- {markdown.text(line)}" for line in section.lines),
+        ]
+    return "\n".join(lines) + "\n"
