@@ -18,7 +18,7 @@ from bot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from bot.config import Config
-    from bot.settings import Metrics
+    from bot.settings import Metrics, Notify
     from bot.slack.examine import Check
 
 FINDINGS = 1
@@ -81,9 +81,42 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool
     checks += await _targets(settings.metrics, config.base_dir)
     checks.append(_store(settings.store.url, config.base_dir))
     checks.append(await _listen(settings.http.listen))
+    checks += await _second_channels(settings.notify, config.base_dir)
     if settings.heartbeat is not None:
         checks.append(await _heartbeat(settings.heartbeat.url))
     return checks, reached
+
+
+async def _second_channels(notify: Notify, base_dir: Path) -> list[Check]:
+    """Logs in to the mail server and connects to each webhook; nothing is sent."""
+    from bot.channels.mail import Mail
+    from bot.channels.webhook import Webhooks
+    from bot.errors import RemoteError
+    from bot.slack.examine import Check
+
+    checks = []
+    mail, webhooks = Mail(base_dir), Webhooks()
+    if (email := notify.email) is not None:
+        done = f"logged in as {email.username}" if email.username else "it answers"
+        try:
+            await mail.try_login(email)
+            checks.append(Check("notify.email", "ok", f"{email.host}:{email.port}: {done} (no mail sent)"))
+        except RemoteError as error:
+            hint = "check notify.email; agentpager notify test PERSON sends a mail"
+            checks.append(Check("notify.email", "fail", str(error), hint))
+    for name, webhook in notify.webhooks.items():
+        key = f"notify.webhooks.{name}"
+        if not webhook.url.get_secret_value():
+            checks.append(Check(key, "fail", "its url is empty", "set the variable that it comes from"))
+            continue
+        try:
+            await webhooks.knock(webhook)
+            checks.append(Check(key, "ok", "can be reached (nothing posted)"))
+        except RemoteError as error:
+            checks.append(Check(key, "fail", str(error), f"check {key}.url and the network"))
+    mail.close()
+    webhooks.close()
+    return checks
 
 
 def _channels(config: Config) -> list[str]:

@@ -185,6 +185,12 @@ def _ways_besides_slack(person: Person, severity: Severity) -> Iterator[str]:
             yield rule.by
 
 
+def channels_of(person: Person) -> list[str]:
+    """Every address at which they are told of anything, Slack first, each once."""
+    found = [_channel_of(rule.by, person) for rule in _every_rule(person)]
+    return list(dict.fromkeys([person.slack, *(channel for channel in found if channel is not None)]))
+
+
 def has_second_channel(book: Book) -> bool:
     return any(rule.by != "slack" for person in book.people.values() for rule in _every_rule(person))
 

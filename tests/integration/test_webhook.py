@@ -20,7 +20,7 @@ from bot.settings import Webhook
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
-ID = "INC-1.1.page.ana.webhook.ops"
+PAGE, ID = "INC-1.1.page.ana.webhook.ops", "INC-1:1:page:ana:webhook:ops"
 
 
 class Receiver:
@@ -59,7 +59,7 @@ def webhook(address: Receiver | str, **changes: object) -> Webhook:
 async def post(given: Webhook, body: str = '{"a": "é"}') -> None:
     hooks = Webhooks()
     try:
-        await hooks.post(given, ID, body, NOW)
+        await hooks.post(given, PAGE, body, NOW)
     finally:
         hooks.close()
 
