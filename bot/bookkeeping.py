@@ -153,7 +153,7 @@ class Bookkeeper:
         """Reads first and writes only where something is to be written: most looks find nothing."""
         broken = []
         for name in names:
-            incident = await self._store.incident(name)
+            incident = self._store.known(name) or await self._store.incident(name)
             if incident is not None and unnoticed(incident, now):
                 broken.append(name)
             if incident is not None and name in versions:

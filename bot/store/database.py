@@ -89,10 +89,9 @@ class Database:
         locked = self._lock.take()
         held = await lease.read(connection)
         if held is not None and not locked and held.alive(now):
-            left = max(held.expires_at - now.timestamp(), 1.0)
             raise UsageError(
-                f"another agentpager is using the database {self.path}: {held.holder}. Two would page twice; stop that "
-                f"one first. If it hangs, its place is free {left:.0f} s after its last sign of life"
+                f"another agentpager is using the database {self.path}: {held.holder}. Two would page twice, so stop "
+                f"that one first; if it hangs, start again {lease.LASTS.seconds} s after its last sign of life"
             )
 
     async def renew(self, now: datetime) -> None:

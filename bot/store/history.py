@@ -18,7 +18,7 @@ from bot.audit.chain import Chain, Head
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
 from bot.paging.model import Page
-from bot.store.tables import audit, incidents, pages
+from bot.store.tables import UNRESOLVED, audit, incidents, pages
 
 _PIECE = 100  # incidents at once: some milliseconds of reading
 _ROWS = 5000  # audit rows at once, when nothing else is to be done
@@ -114,7 +114,7 @@ class History:
 
     async def unresolved_versions(self) -> dict[str, int]:
         """Of each incident that is not resolved the number that grows with every change of it."""
-        query = sa.select(incidents.c.id, incidents.c.version).where(incidents.c.state != "resolved")
+        query = sa.select(incidents.c.id, incidents.c.version).where(UNRESOLVED)
         async with self._read() as connection:
             return dict((await connection.execute(query)).tuples().all())
 

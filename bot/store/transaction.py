@@ -88,9 +88,7 @@ class Transaction:
         version = await self._next_version()
         rows = [_incident_row(incident, version) for incident in changed]
         await self._connection.exec_driver_sql(_SAVE_INCIDENT, rows)
-        shown = [
-            (version, one.id, one.revision) for one in changed if one.revision > 1
-        ]  # new: shown nowhere
+        shown = [(version, one.id, one.revision) for one in changed if one.revision > 1]  # new: shown nowhere
         if shown:
             await self._connection.exec_driver_sql(_FALL_BEHIND, shown)
         self.saved.incidents.update((incident.id, incident) for incident in changed)
