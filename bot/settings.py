@@ -168,18 +168,21 @@ def _is_address(value: SecretStr) -> SecretStr:
 
 
 WebhookName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class Webhook(Model):
     """One address that is posted to, signed with `secret` as Standard Webhooks says. The address is a secret too: it
-    often holds one. `allow_private` lets it be one of the own network. `body` is a template of what is posted."""
+    often holds one. `allow_private` lets it be one of the own network. `body` is a template of what is posted, and
+    `secrets` are for it."""
 
     url: Annotated[SecretStr, AfterValidator(_is_address)]
     secret: Annotated[SecretStr, AfterValidator(_is_webhook_secret)] | None = None
     secret_file: str | None = None
     headers: dict[HeaderName, SecretStr] = {}
     body: str | None = None
+    secrets: dict[SecretName, SecretStr] = {}
     allow_private: bool = False
     timeout: Positive = timedelta(seconds=10)
 

@@ -103,8 +103,9 @@ def filled(webhook: Webhook, said: Mapping[str, Any]) -> str:
     assert webhook.body is not None
     into = values_land_in(webhook)
     template = parse(webhook.body, into)
+    secrets = {name: value.get_secret_value() for name, value in webhook.secrets.items()}
     for text in (str(said["text"])[:_TEXT_LIMIT], str(said["subject"])):
-        body = template.render({**said, "text": text})
+        body = template.render({**said, "text": text, "secrets": secrets})
         if into != "json" or _is_json(body):
             return body
     raise TemplateError("the body is no JSON")
@@ -124,7 +125,7 @@ def problem_of(webhook: Webhook) -> str:
         return ""
     into = values_land_in(webhook)
     try:
-        rendered = parse(webhook.body, into).check(sample())
+        rendered = parse(webhook.body, into).check(sample() | {"secrets": dict.fromkeys(webhook.secrets, "x")})
     except TemplateError as error:
         return str(error)
     if into == "json" and not _is_json(rendered):

@@ -22,6 +22,7 @@ notify:
     sms:
       url: "https://sms.example.com/${SMS_ACCOUNT}"
       headers: {Authorization: "Basic ${SMS_LOGIN}"}
+      secrets: {key: "${SMS_KEY}"}
       SECRET
 """
 ONCALL = "people:\n  ana: {name: Ana, slack: U02ABCDEF, email: ana@example.com}\nfallback: 'person:ana'\n"
@@ -34,7 +35,13 @@ def files(password: str = 'password: "${SMTP_PASSWORD}"', secret: str = 'secret:
     }
 
 
-ENV = {"SMTP_PASSWORD": "canary-1", "SMS_ACCOUNT": "canary-2", "SMS_LOGIN": "canary-3", "SMS_SECRET": SECRET}
+ENV = {
+    "SMTP_PASSWORD": "canary-1",
+    "SMS_ACCOUNT": "canary-2",
+    "SMS_LOGIN": "canary-3",
+    "SMS_KEY": "canary-5",
+    "SMS_SECRET": SECRET,
+}
 
 
 def test_secrets_come_from_variables_and_are_not_shown():
@@ -98,7 +105,7 @@ def test_what_is_missing_stops_serving_but_not_checking(changed, env, told):
 @pytest.mark.parametrize("secret", ["hunter2", "whsec_c2hvcnQ=", "whsec_no base64", SECRET.removeprefix("whsec_")])
 def test_a_secret_of_another_form_is_refused_with_the_way_out(secret):
     (finding,) = config.check(sources_of(files(secret=f'secret: "{secret}"'), ENV))
-    assert (finding.line, finding.code) == (9, "bad-value")
+    assert (finding.line, finding.code) == (10, "bad-value")
     assert "a secret is whsec_ and the base64 of 24 to 64 bytes" in finding.message
 
 
