@@ -116,7 +116,7 @@ class History:
         """Of each incident that is not resolved the number that grows with every change of it."""
         query = sa.select(incidents.c.id, incidents.c.version).where(UNRESOLVED)
         async with self._read() as connection:
-            return dict((await connection.execute(query)).tuples().all())
+            return {name: version for name, version in (await connection.execute(query)).all()}  # noqa: C416
 
     async def ended_lately(self, since: datetime, opened_after: datetime) -> list[str]:
         """Incidents that were resolved since an instant, among those that have opened since another."""
