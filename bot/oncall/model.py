@@ -50,7 +50,7 @@ class NotificationRule(Model):
     """One way to tell a person, and how long after the page begins."""
 
     by: Annotated[str, Field(pattern=r"^(slack|email|webhook:[a-z0-9][a-z0-9_-]{0,31})$", examples=["slack", "email"])]
-    after: Annotated[Duration, Field(ge=timedelta())] = timedelta()
+    after: Annotated[Duration, Field(ge=timedelta(), le=timedelta(hours=1))] = timedelta()
 
 
 class Person(Model):
