@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,10 @@ class Storm:
         return agent % self.owners
 
     def is_critical(self, number: int) -> bool:
-        """Spread over all owners and over the whole page."""
-        step = max(self.alerts // max(self.critical, 1), 1)
-        return number < self.alerts and number % step == (number // step) % step and number // step < self.critical
+        """As many of each owner, spread over the whole page."""
+        rows = max(self.alerts // self.owners, 1)
+        row, owner = divmod(number, self.owners)
+        return number < self.alerts and (row - owner) % rows < self.critical / self.owners
 
     def late_numbers(self) -> range:
         return range(self.alerts, self.alerts + self.late)
@@ -244,8 +246,6 @@ def count(place: Installation, began: float) -> Found:
 
 
 def _seconds(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 

@@ -41,13 +41,15 @@ class Update(Model):
         state = self.state if newer.state is None else newer.state
         return newer.model_copy(update={"alerts": tuple(alerts.values()), "still": still, "state": state})
 
-    def in_parts(self, size: int) -> list[Update]:
-        """Itself, or where it has more alerts than `size` several that say the same one after the other, the worst
+    def in_parts(self, first: int, rest: int) -> list[Update]:
+        """Itself, or where it has more alerts than `first` several that say the same one after the other, the worst
         alerts first. Only the last one accounts for everything, and carries the state."""
-        if len(self.alerts) <= size:
+        if len(self.alerts) <= first:
             return [self]
         worst_first = sorted(self.alerts, key=lambda alert: -SEVERITY_RANK[alert.severity])
-        cuts = [tuple(worst_first[start : start + size]) for start in range(0, len(worst_first), size)]
+        starts = [0, *range(first, len(worst_first), rest)]
+        ends = [*starts[1:], len(worst_first)]
+        cuts = [tuple(worst_first[start:end]) for start, end in zip(starts, ends, strict=True)]
         parts = [self.model_copy(update={"alerts": cut, "still": None, "state": None}) for cut in cuts]
         still = self.still
         if still is not None:

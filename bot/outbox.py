@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from bot import pipeline, telemetry
+from bot.batched import Batched
 from bot.errors import RemoteError
 from bot.incidents.decision import World
 from bot.incidents.model import Incident, Severity
@@ -39,7 +40,8 @@ _FIRST_SLEEP = 0.05
 _EDIT_LANE = "edit "
 _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
 _SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
-HOLD_SECONDS = 2.5  # how long pages wait for the rest of a report of thousands of alerts
+# While a report of thousands of alerts is being worked in, for so long messages wait for the rest of it.
+_HOLD_PAGES, _HOLD_OTHERS = 2.5, 8.0
 
 
 class Outbox:
@@ -62,6 +64,8 @@ class Outbox:
         self._facts = facts
         self._pace = Pace()
         self._budget = Budget()
+        self._claims = Batched(self._claim)
+        self._landings = Batched(self._land)
         self._event = asyncio.Event()
         self._busy: set[str] = set()
         self._lanes: set[str] = set()
@@ -70,7 +74,7 @@ class Outbox:
         self._edit_failures: dict[str, int] = {}
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
         self._health = Health()
-        self._held_until = 0.0
+        self._holding_since: float | None = None
         self._board = Board(self._urgency)
         self._recent: dict[tuple[str, PageKind], Recent] = {}
         self.channel_refused = ""  # why Slack refuses messages to the default channel for good
@@ -83,10 +87,10 @@ class Outbox:
 
     def hold(self) -> None:
         """A report of very many alerts is being worked in: what it brings goes out together, or soon in any case."""
-        self._held_until = time.monotonic() + HOLD_SECONDS
+        self._holding_since = time.monotonic()
 
     def release(self) -> None:
-        self._held_until = 0.0
+        self._holding_since = None
         self.wake()
 
     async def run(self) -> None:
@@ -134,8 +138,8 @@ class Outbox:
             return pause
         if (quiet := self._health.quiet(time.monotonic())) > 0:
             return min(pause, quiet)
-        if (held := self._held_until - time.monotonic()) > 0:
-            return min(pause, held)
+        due, held = self._not_held(due)
+        pause = min(pause, held)
         if self._health.doubtful and not await self._answers():
             return self._health.quiet(time.monotonic())
         for place, lane in sorted(due.items(), key=lambda one: self._urgency(one[1].due[0])):
@@ -143,6 +147,17 @@ class Outbox:
                 break
             pause = min(pause, await self._start_one(place, lane))
         return pause
+
+    def _not_held(self, due: dict[str, Lane]) -> tuple[dict[str, Lane], float]:
+        """What need not wait any more, and the seconds until more need not."""
+        if self._holding_since is None:
+            return due, _LONGEST_SLEEP
+        for_pages, for_others = (self._holding_since + hold - time.monotonic() for hold in (_HOLD_PAGES, _HOLD_OTHERS))
+        if for_others <= 0:
+            return due, _LONGEST_SLEEP
+        if for_pages > 0:
+            return {}, for_pages
+        return {place: lane for place, lane in due.items() if lane.due[0].kind is PageKind.PAGE}, for_others
 
     async def _start_one(self, place: str, lane: Lane) -> float:
         """Starts the most urgent of what this place may have; returns the seconds until it may have more."""
@@ -251,16 +266,25 @@ class Outbox:
             return
         await self._sent(page, posted, incident)
 
+    async def _claim(self, messages: Sequence[Sequence[str]]) -> Sequence[list[tuple[Page, Incident]]]:
+        return await pipeline.claim_together(self._store, messages, self._clock.now())
+
+    async def _land(self, messages: Sequence[tuple[Sequence[tuple[Page, int]], Posted]]) -> Sequence[None]:
+        await pipeline.sent_together(self._store, messages, self._clock.now())
+        return [None] * len(messages)
+
     async def _deliver_merged(self, parcel: Parcel) -> None:
         """Several pages as one message; their runbooks are a tap away."""
-        taken = await pipeline.claim_together(self._store, [page.id for page in parcel.pages], self._clock.now())
+        taken = await self._claims([page.id for page in parcel.pages])
         if not taken:
             return
         lead = taken[0][0]
         self._pace.sent("chat.postMessage", lead.channel, time.monotonic())
         try:
             if len(taken) == 1:  # the others were taken back meanwhile
-                posted = await self._messenger.post(lead, taken[0][1], await self._store.rendering(taken[0][1].id), None)
+                posted = await self._messenger.post(
+                    lead, taken[0][1], await self._store.rendering(taken[0][1].id), None
+                )
             else:
                 posted = await self._messenger.post_storm(lead, [incident for _, incident in taken])
         except RemoteError as error:
@@ -319,7 +343,7 @@ class Outbox:
         """Slack has the message that shows these pages, each at this revision of its incident."""
         now, lead = self._clock.now(), shown[0][0]
         self._heard_from(None)
-        await pipeline.sent_together(self._store, shown, posted, now)
+        await self._landings((shown, posted))
         self.refused_since = None
         if lead.channel == self._world().channel:
             self.channel_refused = ""

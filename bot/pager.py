@@ -44,7 +44,7 @@ log = structlog.get_logger()
 WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
 # A report that says nothing new is worked in this often all the same; the watcher sends one a minute.
 _UNCHANGED_FOR = 50.0
-_PART = 500  # alerts worked in by one transaction
+_FIRST_PART, _PART = 500, 2000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
@@ -166,7 +166,7 @@ class Pager:
     async def _work_in(self, update: Update, rules: frozenset[str]) -> None:
         """In transactions of bounded size, the worst first; meanwhile what they bring is held back for a moment, so that
         it can go out together."""
-        parts = update.in_parts(_PART)
+        parts = update.in_parts(_FIRST_PART, _PART)
         if len(parts) > 1 and self.outbox is not None:
             self.outbox.hold()
         try:

@@ -233,21 +233,27 @@ async def claim(store: Store, page_id: str, now: datetime) -> tuple[Page, Incide
         return (claimed, incident) if claimed else None
 
 
-async def claim_together(store: Store, page_ids: Sequence[str], now: datetime) -> list[tuple[Page, Incident]]:
-    """Takes several due pages for one message; the first that is still wanted leads. Replies in the threads of cards
+async def claim_together(
+    store: Store, messages: Sequence[Sequence[str]], now: datetime
+) -> list[list[tuple[Page, Incident]]]:
+    """Takes the due pages of each message; the first that is still wanted leads it. Replies in the threads of cards
     that become one are taken back: the one card has no room for a thread of each."""
     async with store.transaction() as tx:
-        known = {page.id: page for page in await tx.owed(page_ids)}
-        due = [known[name] for name in page_ids if name in known and known[name].state is PageState.DUE]
-        asked = [(page, await tx.incident(page.incident or "")) for page in due]
-        wanted = [(page, incident) for page, incident in asked if incident and attempt.wanted(page, incident)]
-        kept = {page.id for page, _ in wanted}
-        lead = wanted[0][0].id if len(wanted) > 1 else None
-        taken = [(attempt.taken(page, now, lead), incident) for page, incident in wanted]
-        replies = await _replies(tx, [page for page, _ in wanted]) if lead else []
-        cancelled = [attempt.cancelled(page, "no longer wanted") for page in due if page.id not in kept]
-        cancelled += [attempt.cancelled(page, "its card is shared by several incidents") for page in replies]
-        await tx.save_pages([*(page for page, _ in taken), *cancelled])
+        return [await _claim(tx, page_ids, now) for page_ids in messages]
+
+
+async def _claim(tx: Transaction, page_ids: Sequence[str], now: datetime) -> list[tuple[Page, Incident]]:
+    known = {page.id: page for page in await tx.owed(page_ids)}
+    due = [known[name] for name in page_ids if name in known and known[name].state is PageState.DUE]
+    asked = [(page, await tx.incident(page.incident or "")) for page in due]
+    wanted = [(page, incident) for page, incident in asked if incident and attempt.wanted(page, incident)]
+    kept = {page.id for page, _ in wanted}
+    lead = wanted[0][0].id if len(wanted) > 1 else None
+    taken = [(attempt.taken(page, now, lead), incident) for page, incident in wanted]
+    replies = await _replies(tx, [page for page, _ in wanted]) if lead else []
+    cancelled = [attempt.cancelled(page, "no longer wanted") for page in due if page.id not in kept]
+    cancelled += [attempt.cancelled(page, "its card is shared by several incidents") for page in replies]
+    await tx.save_pages([*(page for page, _ in taken), *cancelled])
     return taken
 
 
@@ -261,12 +267,18 @@ async def _replies(tx: Transaction, cards: Sequence[Page]) -> list[Page]:
 
 async def sent(store: Store, page: Page, posted: Posted, revision: int, now: datetime) -> None:
     """Slack has it, at this address, showing this revision."""
-    await sent_together(store, [(page, revision)], posted, now)
+    await sent_together(store, [([(page, revision)], posted)], now)
 
 
-async def sent_together(store: Store, shown: Sequence[tuple[Page, int]], posted: Posted, now: datetime) -> None:
-    """One message shows these pages, each at this revision of its incident."""
-    done = [attempt.landed(page, posted.channel, posted.ts, revision, now) for page, revision in shown]
+async def sent_together(
+    store: Store, messages: Sequence[tuple[Sequence[tuple[Page, int]], Posted]], now: datetime
+) -> None:
+    """Each message shows these pages, each at this revision of its incident."""
+    done = [
+        attempt.landed(page, posted.channel, posted.ts, revision, now)
+        for shown, posted in messages
+        for page, revision in shown
+    ]
     async with store.transaction() as tx:
         await tx.save_pages(done)
         await tx.append_audit([events.of_page(page, Verdict.SENT, now) for page in done])
@@ -425,7 +437,7 @@ async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, 
         added += pages
     await tx.save_incidents([timed(decision.incident, world.rules.sla, now) for decision in decisions])
     await tx.save_pages(cancelled)
-    await tx.add_pages(added)
+    await tx.add_pages(merge.without_replies(added))
     await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re  # noqa: TID251 - fixed pattern, never a user's
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -20,6 +22,18 @@ class Model(BaseModel):
 
     # NaN and Inf cross JSON as strings, otherwise they would arrive as null.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, in a fifth of the time: a storm makes a hundred thousand copies. None of ours is private."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        changes = dict(update or ())
+        twin = type(self).__new__(type(self))
+        object.__setattr__(twin, "__dict__", self.__dict__ | changes)
+        object.__setattr__(twin, "__pydantic_fields_set__", self.__pydantic_fields_set__ | changes.keys())
+        object.__setattr__(twin, "__pydantic_extra__", None)
+        object.__setattr__(twin, "__pydantic_private__", None)
+        return twin
 
 
 def parse_duration(text: str, longest_seconds: float = _LONGEST) -> timedelta:
@@ -36,6 +50,7 @@ def parse_duration(text: str, longest_seconds: float = _LONGEST) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+@lru_cache(1024)
 def format_duration(value: timedelta) -> str:
     """The shortest Prometheus spelling: `90s` becomes `1m30s`, nothing becomes `0s`."""
     milliseconds = round(value.total_seconds() * 1000)

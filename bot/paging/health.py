@@ -41,6 +41,8 @@ class Health:
 
 def _tells_nothing(error: RemoteError) -> bool:
     """Slack itself would have said more: what to wait for, or which of its words for a refusal."""
-    return error.code == UNREACHABLE or error.unknown or (
-        not error.permanent and not error.code and error.retry_after_seconds is None
+    return (
+        error.code == UNREACHABLE
+        or error.unknown
+        or (not error.permanent and not error.code and error.retry_after_seconds is None)
     )

@@ -6,17 +6,18 @@ it. One or two incidents look as they always do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.paging.model import Page, PageKind
+from bot.paging.model import Page, PageKind, PageState
 
 MERGE_FROM = 3  # pages due for one place
 MOST = 500  # in one message; the rest joins by an edit
 COOL_DOWN = timedelta(minutes=5)  # what is not critical joins the last storm message for so long
 SAME_BURST = timedelta(seconds=30)  # many that fall due so soon after a message belong to it
-_EDIT_PATIENCE = timedelta(seconds=8)  # after this a page whose edit is held up goes out as a message
+_EDIT_PATIENCE = timedelta(minutes=2)  # after this a page whose edit is held up goes out as a message
 _MERGED = {PageKind.PAGE, PageKind.CARD}
 
 
@@ -76,3 +77,10 @@ def _joins(alike: Sequence[Page], recent: Recent, now: datetime) -> bool:
 def is_reply(page: Page) -> bool:
     """Stands in the thread of one incident's card, and says what a card of several incidents shows by itself."""
     return page.kind in {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.NEWS} and page.state is PageState.DUE
+
+
+def without_replies(new: Sequence[Page]) -> list[Page]:
+    """The new pages but the runbooks of cards that will be one card anyway: its readers open them by a button."""
+    cards = Counter(page.channel for page in new if page.kind is PageKind.CARD)
+    crowded = {channel for channel, count in cards.items() if count >= MERGE_FROM}
+    return [page for page in new if page.kind is not PageKind.RUNBOOK or page.channel not in crowded]

@@ -121,7 +121,10 @@ def _all_buttons(lead: Page, open_ones: Sequence[Incident]) -> Block:
     count = len(open_ones)
     title = f"Acknowledge all {count}" if count > 1 else "Acknowledge"
     sure = confirmation(
-        f"Take all {count} incidents?", "Nobody else is paged for any of them until your ack runs out.", "Take all", "Back"
+        f"Take all {count} incidents?",
+        "Nobody else is paged for any of them until your ack runs out.",
+        "Take all",
+        "Back",
     )
     first = open_ones[0]
     every = button(title, ACK_ALL, lead.id, "primary", confirm=sure if count > 1 else None)
@@ -138,9 +141,7 @@ def _hint(first: Incident) -> str:
     return f"To take one: its Ack button, or `/agent ack {first.id}`. `/agent incidents` lists all of them."
 
 
-def _text(
-    lead: Page, ordered: Sequence[Incident], open_ones: Sequence[Incident], book: Book, now: datetime
-) -> str:
+def _text(lead: Page, ordered: Sequence[Incident], open_ones: Sequence[Incident], book: Book, now: datetime) -> str:
     """The push message."""
     if not open_ones:
         acked = any(incident.state is State.ACKED for incident in ordered)
@@ -178,4 +179,3 @@ def _sign(incident: Incident) -> str:
 
 def _more(count: int) -> str:
     return f" +{count}" if count > 0 else ""
-
