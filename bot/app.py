@@ -136,7 +136,7 @@ class Service:
             lambda: self._pager.book_since,
             lambda: self._pager.config.settings.http.external_url,
         )
-        self._upkeep = Upkeep(self._pager, store, clock, os.environ)
+        self._upkeep = Upkeep(self._pager, store, clock, os.environ, messenger.doubt)
         self._stopping = asyncio.Event()
 
     @property

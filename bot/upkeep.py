@@ -7,7 +7,7 @@ Each job runs beside the pager's ticks and is never waited for. One that fails i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -46,15 +46,22 @@ Pause = Callable[[float], Awaitable[None]]
 
 
 class Upkeep:
-    """`pause` is how it waits between two questions to Slack."""
+    """`doubt` is told of the members of Slack whom no page reaches; `pause` is how it waits between two questions."""
 
     def __init__(
-        self, pager: Pager, store: Database, clock: Clock, env: Mapping[str, str], pause: Pause = asyncio.sleep
+        self,
+        pager: Pager,
+        store: Database,
+        clock: Clock,
+        env: Mapping[str, str],
+        doubt: Callable[[Collection[str]], None],
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._pager = pager
         self._store = store
         self._clock = clock
         self._env = env
+        self._doubt = doubt
         self._pause = pause
         self._running: dict[str, asyncio.Task[None]] = {}
         self._begun = clock.now()
@@ -180,6 +187,7 @@ class Upkeep:
             if person not in unasked
         ]
         telemetry.unreachable.set(len(grave))
+        self._doubt({book.people[person].slack for person in grave})
 
         def held(alert: Alert) -> bool:
             return alert.labels.get("person") in unasked

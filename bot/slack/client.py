@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from bot.slack.storm import draw_storm, plain_storm
 from bot.slack.web import new_session, web_client
 
 _THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
+_NO_SUCH_PERSON = {"user_not_found", "users_not_found", "user_disabled", "user_not_visible"}
 _SKEW = timedelta(seconds=60)
 _CARD_AGE = timedelta(days=30)
 _HISTORY_PAGES = 5
@@ -40,12 +41,14 @@ class SlackMessenger:
         self._client: AsyncWebClient | None = None
         self._direct: dict[str, str] = {}  # user id → id of the direct message
         self._channels: dict[str, str] = {}  # channel name → id
+        self._doubted: frozenset[str] = frozenset()
 
     async def post(
         self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
     ) -> Posted:
         """Posts once. A layout that Slack refuses goes out again at once as plain text."""
         message = draw(page, incident, rendered, self._book(), self._clock.now())
+        await self._make_sure(page.channel)
         channel = self._where(page, thread)
         parent = thread.ts if thread is not None and page.kind in _THREADED else None
         try:
@@ -78,6 +81,7 @@ class SlackMessenger:
     async def post_storm(self, lead: Page, incidents: Sequence[Incident]) -> Posted:
         """Posts one message about several incidents, once."""
         message = draw_storm(lead, incidents, self._book(), self._clock.now())
+        await self._make_sure(lead.channel)
         try:
             answer = await self._post(lead.channel, message, None)
         except RemoteError as error:
@@ -120,6 +124,24 @@ class SlackMessenger:
             self._direct[channel] = slack_channel
         else:
             self._channels[channel] = slack_channel
+
+    def doubt(self, users: Collection[str]) -> None:
+        """Members whom no page reaches, as Slack has said. Before one of them is posted to, it is asked again."""
+        self._doubted = frozenset(users)
+
+    async def _make_sure(self, user: str) -> None:
+        """A message to a deactivated account may land where nobody reads it: then it is refused here, and the next
+        level is paged at once. Without an answer it is posted: it may be mended since."""
+        if user not in self._doubted:
+            return
+        try:
+            answer = await call("users.info", self._web.users_info(user=user))
+        except RemoteError as error:
+            if error.code in _NO_SUCH_PERSON:
+                raise
+            return
+        if (answer.get("user") or {}).get("deleted"):
+            raise RemoteError(f"users.info: {user} is deactivated", code="user_disabled", permanent=True)
 
     async def close(self) -> None:
         if self._session is not None:

@@ -13,9 +13,12 @@ from metrics_world import Server, answer
 
 from bot import checker, judge, telemetry
 from bot.config import load
+from bot.errors import RemoteError
 from bot.oncall import feeds
 from bot.oncall.duty import at_duty
 from bot.pager import Pager
+from bot.paging.model import Page, PageKind
+from bot.slack.client import SlackMessenger
 from bot.sources import read_sources
 from bot.store.database import Database
 from bot.upkeep import Upkeep
@@ -74,7 +77,8 @@ class World:
         sources = read_sources(self.folder, {}, copies)
         self.pager = Pager(self.folder / "agentpager.yaml", {}, sources, load(sources), self.store, self.clock)
         self.pager.copies = copies
-        self.upkeep = Upkeep(self.pager, self.store, self.clock, {}, self._pause)
+        self.messenger = SlackMessenger(self.pager.config.settings.slack, lambda: self.pager.config.book, self.clock)
+        self.upkeep = Upkeep(self.pager, self.store, self.clock, {}, self.messenger.doubt, self._pause)
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -107,6 +111,7 @@ async def world(tmp_path, monkeypatch):
         world.write()
         await world.start()
         yield world
+        await world.messenger.close()
         await store.close()
 
 
@@ -224,6 +229,28 @@ async def test_a_deactivated_member_is_told_to_somebody_else_until_they_are_back
     world.slack.users["U0BEN"] = {}
     assert await world.upkeep.look_after_people()
     assert await world.told() == {}
+
+
+async def test_who_is_deactivated_is_passed_over_at_once_although_slack_would_take_the_message(world):
+    page = Page(id="p", incident=None, kind=PageKind.NOTICE, channel="U0BEN", due_at=NOW, text="x", reason="x")
+    world.slack.users["U0BEN"] = {"deleted": True}
+    await world.upkeep.look_after_people()
+    with pytest.raises(RemoteError) as caught:
+        await world.messenger.post(page, None, None, None)
+    assert (caught.value.permanent, caught.value.code) == (True, "user_disabled")
+    assert world.slack.calls("chat.postMessage") == []
+
+    world.slack.users["U0BEN"] = {}
+    await world.messenger.post(page, None, None, None)
+    assert len(world.slack.posted("U0BEN")) == 1, "mended since: it goes out before the next look"
+
+
+async def test_without_an_answer_a_doubted_member_is_posted_to(world):
+    page = Page(id="p", incident=None, kind=PageKind.NOTICE, channel="U0BEN", due_at=NOW, text="x", reason="x")
+    world.messenger.doubt({"U0BEN"})
+    world.slack.mode("error_500", method="users.info")
+    await world.messenger.post(page, None, None, None)
+    assert len(world.slack.posted("U0BEN")) == 1
 
 
 @pytest.mark.parametrize(
