@@ -16,11 +16,11 @@ from pydantic import BaseModel, SecretStr
 from bot.agents.model import Agent
 from bot.checks import coverage_gap
 from bot.checks.every import every_check
-from bot.checks.subject import Entry, Subject, sound
+from bot.checks.subject import Entry, Incidents, Subject, sound
 from bot.complaints import Path as Place
 from bot.complaints import quote, shapes_at
 from bot.errors import ConfigError, Finding, Severity
-from bot.incidents.policy import IncidentRules
+from bot.incidents.policy import Grouping, IncidentRules, InhibitRule, Maintenance, MuteWindow
 from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
 from bot.oncall.feeds import is_feed
@@ -41,7 +41,8 @@ from bot.yamldoc import Mapping as MappingNode
 __all__ = ["Config", "Sources", "check", "load", "missing_secrets", "read_sources"]
 
 Holder = TypeVar("Holder", bound=BaseModel)
-Named = TypeVar("Named", Agent, Person, Team, Schedule, Policy, Calendar)
+Named = TypeVar("Named", Agent, Person, Team, Schedule, Policy, Calendar, MuteWindow)
+Listed = TypeVar("Listed", Grouping, InhibitRule, Maintenance)
 
 
 class AgentsFile(Model):
@@ -212,7 +213,8 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         if runbook is not None:
             problems = runbook_lint.problems(runbook, PurePath(document.file).stem, experimental=experimental)
             findings += [document.finding(found.path, found.code, found.message, found.hint) for found in problems]
-    for document in _documents(sources.files["incidents"], findings):
+    incidents = list(_documents(sources.files["incidents"], findings))
+    for document in incidents:
         findings += document.read(IncidentRules)[1]
     for document in agents:
         findings += document.read(AgentsFile)[1]
@@ -232,6 +234,13 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         icals=dict(_icals(sources, findings)),
         rules=tuple(rules),
         runbooks=tuple(_runbooks(runbooks)),
+        incidents=Incidents(
+            groupings=tuple(_items(incidents, "grouping", Grouping)),
+            inhibit_rules=tuple(_items(incidents, "inhibit_rules", InhibitRule)),
+            mute_windows=tuple(_entries(incidents, "mute_windows", MuteWindow, findings)),
+            maintenance=tuple(_items(incidents, "maintenance", Maintenance)),
+            once=tuple(_once(incidents)),
+        ),
         whole=main is not None and len(agents + oncall + runbooks) == unbroken,
     )
     findings += every_check(subject)
@@ -296,6 +305,24 @@ def _entries(
                 findings.append(document.finding((*path, "id"), "unknown-key", text, hint, key=True))
             value = document.take(model, path)
             yield Entry(name, value.model_copy(update={"id": name}) if value else None, document, path)
+
+
+def _items(documents: list[Document], section: str, model: type[Listed]) -> Iterator[Entry[Listed]]:
+    """The entries of a list; their id is their name, if they have one."""
+    for document in documents:
+        items = document.data.get(section) if isinstance(document.data, dict) else None
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            path = (section, number)
+            name = item.get("name") if isinstance(item, dict) else None
+            yield Entry(name if isinstance(name, str) else str(path), document.take(model, path), document, path)
+
+
+def _once(documents: list[Document]) -> Iterator[Entry[object]]:
+    """Keys of incidents/*.yaml that are one value: of two files the one would be ignored."""
+    for document in documents:
+        for path in (("flapping",), ("reopen_window",), ("sla", "critical"), ("sla", "warning"), ("sla", "info")):
+            if document.node(path) is not None:
+                yield Entry(".".join(path), None, document, path)
 
 
 def _read_rules(

@@ -1,4 +1,4 @@
-"""One id, one meaning: the same person, team, schedule, policy or agent may not stand in two files."""
+"""One id, one meaning: the same person, team, schedule, policy, agent or inhibit rule may not stand in two files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _twice("escalation policy", subject.policies)
     yield from _twice("calendar", subject.holidays)
     yield from _twice("runbook", subject.runbooks, "id")
+    yield from _twice("mute window", subject.incidents.mute_windows)
+    yield from _twice("inhibit rule", subject.incidents.inhibit_rules, "name")
+    yield from _twice("maintenance", subject.incidents.maintenance, "name")
+    yield from _twice("key", subject.incidents.once)
 
 
 def _twice(what: str, entries: tuple[Entry[object], ...], key: str = "") -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from bot.checks.hiding import label_names, matchers
 from bot.checks.subject import Subject, sound
 from bot.complaints import quote
 from bot.errors import Finding
@@ -29,6 +30,11 @@ def check(subject: Subject) -> Iterator[Finding]:
             for name, meant in _nearly(_matched(text), ("alertname", *LABELS)):
                 message, hint = f"hardly any alert has a label {quote(name)}", f'did you mean "{meant}"?'
                 yield page.finding(("applies_to", index), CODE, message, hint, severity="warning")
+    named = [(entry, path, matcher.name) for entry, path, matcher in matchers(subject)]
+    for hiding, path, label in (*named, *label_names(subject)):
+        for _, meant in _nearly([label], ("alertname", *LABELS)):
+            message, hint = f"hardly any alert has a label {quote(label)}", f'did you mean "{meant}"?'
+            yield hiding.finding(path, CODE, message, hint, severity="warning")
     if subject.main is None or subject.settings is None:
         return
     for index, target in enumerate(subject.settings.metrics.scrape.targets):

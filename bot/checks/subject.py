@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from bot.agents.model import Agent
 from bot.complaints import Path
 from bot.errors import Finding, Severity
+from bot.incidents.policy import Grouping, InhibitRule, Maintenance, MuteWindow
 from bot.oncall import ical
 from bot.oncall.model import Calendar, Person, Policy, Schedule, Team
 from bot.rules.model import Rule
@@ -37,6 +38,17 @@ class Entry(Generic[T_co]):
 
 
 @dataclass(frozen=True)
+class Incidents:
+    """Of `incidents/*.yaml`. `once` are the keys that only one file may have."""
+
+    groupings: tuple[Entry[Grouping], ...] = ()
+    inhibit_rules: tuple[Entry[InhibitRule], ...] = ()
+    mute_windows: tuple[Entry[MuteWindow], ...] = ()
+    maintenance: tuple[Entry[Maintenance], ...] = ()
+    once: tuple[Entry[object], ...] = ()
+
+
+@dataclass(frozen=True)
 class Subject:
     """`whole` is False when a file is missing or unreadable: then a name that is not there proves nothing."""
 
@@ -52,6 +64,7 @@ class Subject:
     icals: Mapping[str, tuple[str, ical.Calendar]] = field(default_factory=dict)  # by path as written: name, content
     rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group
     runbooks: tuple[Entry[Runbook], ...] = ()
+    incidents: Incidents = field(default_factory=Incidents)
     whole: bool = True
 
     @property

@@ -1,4 +1,4 @@
-"""A runbook that applies to an alert which is nearly, but not quite, one of the rules was meant for that one.
+"""A runbook or a matcher of incidents/ that names an alert which is nearly one of the rules was meant for that one.
 
 An alert whose name is like none of the rules may come from another Prometheus, so nothing is said about it.
 """
@@ -9,8 +9,9 @@ import difflib
 from collections.abc import Iterator
 
 from bot.checks.applying import alerts
-from bot.checks.subject import Subject, sound
-from bot.complaints import quote
+from bot.checks.hiding import matchers
+from bot.checks.subject import Entry, Subject, sound
+from bot.complaints import Path, quote
 from bot.errors import Finding
 from bot.labels import Op, parse_matchers
 from bot.rules.load import builtin
@@ -23,10 +24,17 @@ def check(subject: Subject) -> Iterator[Finding]:
     for entry, runbook in sound(subject.runbooks):
         for index, text in enumerate(runbook.applies_to):
             for name in _alert_names(text):
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-                if name not in known and near:
-                    message, hint = f"no rule has the alert {quote(name)}", f'did you mean "{near[0]}"?'
-                    yield entry.finding(("applies_to", index), CODE, message, hint, severity="warning")
+                yield from _nearly(entry, ("applies_to", index), name, known)
+    for hiding, path, matcher in matchers(subject):
+        if matcher.name == "alertname" and matcher.op is Op.EQUAL:
+            yield from _nearly(hiding, path, matcher.value, known)
+
+
+def _nearly(entry: Entry[object], path: Path, name: str, known: set[str]) -> Iterator[Finding]:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    if name not in known and near:
+        message, hint = f"no rule has the alert {quote(name)}", f'did you mean "{near[0]}"?'
+        yield entry.finding(path, CODE, message, hint, severity="warning")
 
 
 def _alert_names(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A calendar of holidays that a restriction or a condition names must exist."""
+"""A calendar of holidays that a restriction, a condition or a mute window names must exist."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _windows(subject: Subject) -> Iterator[tuple[Entry[object], Path, Sequence[Window]]]:
+    for muted, window in sound(subject.incidents.mute_windows):
+        yield muted, ("during",), window.during
     for entry, schedule in sound(subject.schedules):
         for number, layer in enumerate(schedule.layers):
             yield entry, ("layers", number, "restrictions"), layer.restrictions

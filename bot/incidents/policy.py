@@ -5,9 +5,9 @@ times. The words are Alertmanager's where it has them (`group_by`, `group_wait`,
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from bot.incidents.model import Promise
 from bot.incidents.silences import MatcherText
@@ -15,7 +15,8 @@ from bot.oncall.windows import Window, one_or_several
 from bot.schema import Duration, Model, Positive, Zone
 
 Matchers = Annotated[tuple[MatcherText, ...], BeforeValidator(one_or_several)]
-Names = Annotated[tuple[str, ...], BeforeValidator(one_or_several)]
+LabelName = Annotated[str, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$", examples=["agent"])]
+GroupLabel = Annotated[str, Field(pattern=r"^([a-zA-Z_][a-zA-Z0-9_]*|\.\.\.)$", examples=["agent", "..."])]
 NotNegative = Annotated[Duration, Field(ge=timedelta())]
 
 
@@ -28,7 +29,7 @@ class Grouping(Model):
     """
 
     matchers: Matchers = ()
-    group_by: Names = ("agent", "cause")
+    group_by: Annotated[tuple[GroupLabel, ...], BeforeValidator(one_or_several)] = ("agent", "cause")
     group_wait: NotNegative = timedelta()
     group_interval: Positive = timedelta(minutes=5)
 
@@ -40,7 +41,7 @@ class InhibitRule(Model):
     name: str = Field(min_length=1)
     source_matchers: Matchers = Field(min_length=1)
     target_matchers: Matchers = Field(min_length=1)
-    equal: Names = ()
+    equal: Annotated[tuple[LabelName, ...], BeforeValidator(one_or_several)] = ()
 
 
 class MuteWindow(Model):
@@ -88,10 +89,3 @@ class IncidentRules(Model):
     flapping: Flapping = Flapping()
     reopen_window: NotNegative = timedelta(minutes=5)
     sla: dict[Literal["critical", "warning", "info"], Promise] = {}
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        for one in self.maintenance:
-            if one.start.replace(tzinfo=None) >= one.until.replace(tzinfo=None):
-                raise ValueError(f'maintenance "{one.name}" ends before it begins')
-        return self

@@ -308,6 +308,9 @@ FREE = (
     "labels: ",
     "${",
     "listen: ",
+    "reason: ",
+    "env=",
+    "staging-nights:",
 )
 
 
