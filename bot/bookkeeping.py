@@ -6,7 +6,7 @@ Never in the way of a page: long answers are read piece by piece, and what is he
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from bot.errors import UsageError
 from bot.forecast.coverage import Gap, gaps
 from bot.incidents.decision import World
 from bot.incidents.model import Incident
+from bot.incidents.policy import IncidentRules
 from bot.incidents.promises import Standing, next_look, unnoticed
 from bot.oncall.duty import at_duty
 from bot.paging.model import Page, PageKind
@@ -35,8 +36,12 @@ MOST = 100_000  # incidents in one report
 _AHEAD = timedelta(days=7)
 _HANDOVER_GRACE = timedelta(hours=2)  # a hand-over that fell into a stop is told this much later at most
 _WEEKLY_GRACE = timedelta(hours=12)
-_LOOKS_AT_ONCE = 100  # incidents whose promises are looked at in one transaction
-_LATELY = timedelta(hours=1)  # before a start: what was resolved then is looked at once more
+_LOOKS_AT_ONCE = 50  # incidents that are read at once
+_MOST_LOOKS = 500  # in one round, of which there is one every few seconds
+# An incident is looked at so long before its first promise ends: one that then ends between two rounds is known, and
+# looked at once more. After a longer pause between rounds, or a stop, those that ended meanwhile are asked for.
+_AHEAD_OF_TIME = timedelta(minutes=1)
+_LATELY = timedelta(hours=1)
 _LONGEST = timedelta(days=7)
 
 Incidents = Callable[[str], Awaitable[Incident]]
@@ -130,19 +135,20 @@ class Bookkeeper:
     # As time goes by
 
     async def keep_promises(self) -> None:
-        """Writes down each promise that was not kept, once: the incident remembers it."""
+        """Writes down each promise that was not kept, once: the incident remembers it. A few at a time: in a storm
+        pages come first, and a promise is as broken some seconds later."""
+        shortest = _shortest(self._world().rules)
+        if shortest is None:
+            return
         now = self._clock.now()
-        versions = await self._store.history.unresolved_versions()
+        versions = await self._store.history.unresolved_versions(now - shortest + _AHEAD_OF_TIME)
         over = [name for name in self._looks if name not in versions]
-        if self._looked_at is None:
-            over += await self._store.history.ended_lately(now - _LATELY, now - _LONGEST)
+        if self._looked_at is None or now - self._looked_at > _AHEAD_OF_TIME / 2:
+            over += await self._store.history.ended_lately((self._looked_at or now) - _LATELY, now - _LONGEST)
         changed = [name for name, version in versions.items() if self._is_due(name, version, now)]
-        wanted = [*over, *changed]
-        for start in range(0, len(wanted), _LOOKS_AT_ONCE):
-            await self._look_at(wanted[start : start + _LOOKS_AT_ONCE], versions, now)
+        for names in _pieces([*over, *changed][:_MOST_LOOKS]):
+            await self._look_at(names, versions, now)
             await asyncio.sleep(0)
-        for name in over:
-            self._looks.pop(name, None)
         self._looked_at = now
 
     def _is_due(self, name: str, version: int, now: datetime) -> bool:
@@ -152,14 +158,16 @@ class Bookkeeper:
     async def _look_at(self, names: Sequence[str], versions: dict[str, int], now: datetime) -> None:
         """Reads first and writes only where something is to be written: most looks find nothing."""
         broken = []
-        for name in names:
-            incident = self._store.known(name) or await self._store.incident(name)
-            if incident is not None and unnoticed(incident, now):
-                broken.append(name)
-            if incident is not None and name in versions:
-                self._looks[name] = (versions[name], next_look(incident, now))
+        for incident in await self._store.history.incidents(names):
+            if unnoticed(incident, now):
+                broken.append(incident.id)
+            if incident.id in versions:
+                self._looks[incident.id] = (versions[incident.id], next_look(incident, now))
         if broken:
             await self._write_down(broken, now)
+        for name in names:
+            if name not in versions:
+                self._looks.pop(name, None)
 
     async def _write_down(self, names: Sequence[str], now: datetime) -> None:
         found: list[tuple[Incident, Standing]] = []
@@ -229,6 +237,16 @@ class Bookkeeper:
         )
         await pipeline.announce(self._store, page, now)
         self._wake()
+
+
+def _shortest(rules: IncidentRules) -> timedelta | None:
+    promises = [time for promise in rules.sla.values() for time in (promise.ack, promise.resolve) if time is not None]
+    return min(promises, default=None)
+
+
+def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _LOOKS_AT_ONCE):
+        yield names[start : start + _LOOKS_AT_ONCE]
 
 
 def _breach(incident: Incident, one: Standing, now: datetime) -> Entry:

@@ -112,11 +112,18 @@ class History:
         async with self._read() as connection:
             return await connection.scalar(sa.select(sa.func.count()).select_from(incidents).where(opened)) or 0
 
-    async def unresolved_versions(self) -> dict[str, int]:
-        """Of each incident that is not resolved the number that grows with every change of it."""
-        query = sa.select(incidents.c.id, incidents.c.version).where(UNRESOLVED)
+    async def unresolved_versions(self, opened_before: datetime) -> dict[str, int]:
+        """Of each incident that opened before then and is not resolved the number that grows with every change."""
+        query = sa.select(incidents.c.id, incidents.c.version).where(
+            UNRESOLVED, incidents.c.opened_at < opened_before.timestamp()
+        )
         async with self._read() as connection:
             return {name: version for name, version in (await connection.execute(query)).all()}  # noqa: C416
+
+    async def incidents(self, names: Sequence[str]) -> list[Incident]:
+        query = sa.select(incidents.c.doc).where(incidents.c.id.in_(names))
+        async with self._read() as connection:
+            return [Incident.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
 
     async def ended_lately(self, since: datetime, opened_after: datetime) -> list[str]:
         """Incidents that were resolved since an instant, among those that have opened since another."""

@@ -201,6 +201,19 @@ async def test_an_end_that_came_too_late_between_two_looks_is_written_down(house
     assert entry.why == "resolve was promised within 30m: took 31m"
 
 
+async def test_an_end_seconds_after_its_time_is_written_down(house):
+    await house.report(alert())
+    house.at(minutes=1)
+    await house.ack("ana")
+    house.at(minutes=29, seconds=58)
+    await house.books.keep_promises()
+    now = house.at(minutes=30, seconds=2)
+    await house.report(ended(alert(), now))
+    house.at(minutes=30, seconds=3)
+    await house.books.keep_promises()
+    assert [entry.detail["what"] for entry in await house.audit("sla.breached")] == ["resolve"]
+
+
 async def test_an_end_that_came_too_late_just_before_a_restart_is_written_down(house):
     await house.report(alert())
     now = house.at(minutes=31)
