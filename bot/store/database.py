@@ -27,6 +27,7 @@ from bot.store import files, lease, migrate
 from bot.store.history import History
 from bot.store.live import VERSION, Live
 from bot.store.tables import (
+    LEADS,
     audit,
     counters,
     feeds,
@@ -169,6 +170,12 @@ class Database:
         async with self._read() as connection:
             return [Incident.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
 
+    async def incidents_of_message(self, channel: str, ts: str) -> list[str]:
+        query = sa.select(pages.c.incident).where(pages.c.slack_channel == channel, pages.c.ts == ts)
+        async with self._read() as connection:
+            found = (await connection.scalars(query)).all()
+        return list(dict.fromkeys(name for name in found if name))
+
     async def incident_of_message(self, channel: str, ts: str) -> str | None:
         query = sa.select(pages.c.incident).where(pages.c.slack_channel == channel, pages.c.ts == ts)
         async with self._read() as connection:
@@ -211,8 +218,8 @@ class Database:
 
     async def storm_messages(self, since: datetime) -> list[Page]:
         """The leading pages of the messages that show several incidents and were sent after this instant."""
-        merged = sa.and_(pages.c.lead == pages.c.id, pages.c.state == "sent", pages.c.due_at > since.timestamp())
-        rows = await self._pages(sa.select(pages.c.doc).where(pages.c.lead.is_not(None), merged))
+        lately = sa.and_(pages.c.state == "sent", pages.c.due_at > since.timestamp())
+        rows = await self._pages(sa.select(pages.c.doc).where(LEADS, lately))
         return sorted(rows, key=lambda page: page.sent_at or page.due_at)
 
     async def card_of(self, incident_id: str) -> Page | None:

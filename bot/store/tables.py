@@ -14,6 +14,8 @@ LIVE = text("state <> 'resolved' OR next_at IS NOT NULL")
 UNRESOLVED = text("state <> 'resolved'")
 WAITING = text("state IN ('due', 'sending', 'unknown')")
 BEHIND = text("behind = 1")
+MERGED = text("lead IS NOT NULL")
+LEADS = text("lead = id")
 
 incidents = Table(
     "incidents",
@@ -57,6 +59,8 @@ pages = Table(
     Index("pages_waiting", "due_at", sqlite_where=WAITING),
     Index("pages_behind", "due_at", sqlite_where=BEHIND),
     Index("pages_version", "version"),
+    Index("pages_lead", "lead", sqlite_where=MERGED),
+    Index("pages_leads", "due_at", sqlite_where=LEADS),
     Index("pages_address", "slack_channel", "ts"),
 )
 

@@ -67,7 +67,8 @@ class Transaction:
         query = sa.select(incidents.c.key, incidents.c.doc).where(
             incidents.c.resolved_at > since.timestamp(), incidents.c.state == "resolved"
         )
-        rows = (await self._connection.execute(query.order_by(incidents.c.number))).all()
+        # By number would be through all that ever were; those of one key end one after the other.
+        rows = (await self._connection.execute(query.order_by(incidents.c.resolved_at))).all()
         last = {key: Incident.model_validate_json(doc) for key, doc in rows if key in keys}
         return [incident for incident in last.values() if incident.how_resolved == "cleared"]
 

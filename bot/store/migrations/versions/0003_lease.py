@@ -42,6 +42,8 @@ def upgrade() -> None:
     op.create_index("incidents_version", "incidents", ["version"])
     op.create_index("pages_behind", "pages", ["due_at"], sqlite_where=sa.text("behind = 1"))
     op.create_index("pages_version", "pages", ["version"])
+    op.create_index("pages_lead", "pages", ["lead"], sqlite_where=sa.text("lead IS NOT NULL"))
+    op.create_index("pages_leads", "pages", ["due_at"], sqlite_where=sa.text("lead = id"))
     op.execute("INSERT INTO counters SELECT 'version', coalesce(max(version), 0) FROM incidents")
     for table in ("incidents", "pages"):
         op.execute(f"INSERT INTO counters SELECT '{table}.' || state, count(*) FROM {table} GROUP BY state")
@@ -64,7 +66,8 @@ def downgrade() -> None:
         for what in ("moved", "removed", "added"):
             op.execute(f"DROP TRIGGER {table}_{what}")
         op.drop_index(f"{table}_version", table)
-    op.drop_index("pages_behind", "pages")
+    for name in ("pages_behind", "pages_lead", "pages_leads"):
+        op.drop_index(name, "pages")
     op.drop_index("incidents_resolved_at", "incidents")
     with op.batch_alter_table("pages") as batch:
         for name in ("behind", "version"):

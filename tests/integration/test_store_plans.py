@@ -1,0 +1,118 @@
+"""What the running server asks of the database is answered from an index, however many incidents are past."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from core_world import NOW, after, opened
+
+from bot.audit.model import Entry
+from bot.incidents.silences import Silence
+from bot.paging.model import Page, PageKind
+from bot.runbooks.rendered import Rendered
+from bot.store.database import Database
+from bot.store.history import History
+from bot.store.transaction import Transaction
+
+# Of a person's command or report, of the start or the end, or of how a transaction is made.
+APART = {"open", "close", "transaction", "audit_rows", "broken_audit_row", "audit", "verified", "opened"}
+# What is in these is going on: they stay small.
+LIVE = {"incidents_unresolved", "incidents_one_per_key", "pages_waiting", "pages_behind"}
+
+PAGE = Page(id="INC-1.1.page.ana", incident="INC-1", kind=PageKind.PAGE, channel="U0ANA", due_at=NOW, reason="because")
+ENTRY = Entry(at=NOW, actor="person:ana", action="incident.acked", subject="INC-1")
+SILENCE = Silence(
+    id="SIL-1", matchers=('alertname="X"',), created_by="person:ana", reason="because",
+    created_at=NOW, starts_at=NOW, ends_at=after(hours=1),
+)  # fmt: skip
+
+READS: dict[str, tuple[object, ...]] = {
+    "renew": (NOW,), "ping": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
+    "incident_of_message": ("D1", "1.1"), "waiting": (NOW,), "next_due": (), "overdue": (NOW,), "interrupted": (),
+    "on_their_way": (), "page": ("INC-1.1.page.ana",), "outdated": (), "pages_led_by": ("INC-1.1.page.ana",),
+    "storm_messages": (NOW,), "card_of": ("INC-1",), "addresses": (), "pages_of": ("INC-1",), "rule_state": (),
+    "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
+    "feeds": (), "counts": (),
+}  # fmt: skip
+HISTORY: dict[str, tuple[object, ...]] = {
+    "audit_of": ("INC-1",), "audit_head": (), "count_opened": (NOW, NOW), "unresolved_versions": (NOW,),
+    "incidents": (["INC-1"],),
+    "ended_lately": (NOW, NOW), "page_known": ("INC-1.1.page.ana",),
+}  # fmt: skip
+WRITES: dict[str, tuple[object, ...]] = {
+    "live_incidents": (), "incident": ("INC-9",), "unresolved_with": ("key",), "cleared_since": (NOW, {"key"}),
+    "last_number": (), "save_incident": (opened(),), "save_incidents": ([opened()],), "add_pages": ([PAGE],),
+    "save_page": (PAGE,), "save_pages": ([PAGE],), "page": (PAGE.id,), "owed": ([PAGE.id],), "all_owed": (),
+    "owed_at": ("U0ANA",), "pages_of": ("INC-1",), "pages_of_each": (["INC-1"],), "claim": (PAGE, NOW),
+    "append_audit": ([ENTRY],), "first_time": ("click", NOW), "prove_writable": (), "forget_clicks": (NOW,),
+    "save_rule_state": ("g", NOW, {}), "save_rendering": ("INC-1", Rendered(rendered_at=NOW)), "silences": (NOW,),
+    "silence": ("SIL-1",), "last_silence": (), "save_silence": (SILENCE,), "save_snapshot": ("x", "{}"),
+    "save_feed": ("x", "{}"), "key": ("x", "fresh"), "replace_key": ("x", "new"),
+}  # fmt: skip
+
+
+def asked(kind: type) -> set[str]:
+    return {name for name, it in vars(kind).items() if callable(it) and not name.startswith("_")} - APART - {"known"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"), [(Database, READS), (History, HISTORY), (Transaction, WRITES)], ids=lambda it: str(it)[:12]
+)
+def test_every_question_is_among_those_that_are_tried_here(kind, calls):
+    assert asked(kind) == set(calls)
+
+
+async def test_no_question_of_the_running_server_goes_through_what_is_past(tmp_path):
+    store = Database("sqlite:///pager.db", tmp_path)
+    await store.open()
+    statements: dict[str, object] = {}
+    for engine in (store._writer, store._readers):
+        listener = _listener(statements)
+        sa.event.listen(engine.sync_engine, "before_cursor_execute", listener)
+    async with store.transaction() as tx:
+        for name, arguments in WRITES.items():
+            await getattr(tx, name)(*arguments)
+    for name, arguments in READS.items():
+        await getattr(store, name)(*arguments)
+    for name, arguments in HISTORY.items():
+        await getattr(store.history, name)(*arguments)
+    again = Database("sqlite:///pager.db", tmp_path)  # reads what is going on for the first time
+    sa.event.listen(again._readers.sync_engine, "before_cursor_execute", _listener(statements))
+    await again.unresolved()
+    await again.close()
+    await store.close()
+    assert len(statements) > 50
+    slow = {}
+    with closing(sqlite3.connect(tmp_path / "pager.db")) as connection:
+        for statement, values in statements.items():
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+            if bad := [step for step in plan if _goes_through_all(step, statement)]:
+                slow[statement] = bad
+    assert slow == {}
+
+
+def _listener(statements: dict[str, object]):
+    def note(_connection, _cursor, statement, values, _context, many) -> None:
+        if statement.lstrip().split()[0] in {"SELECT", "UPDATE", "DELETE", "INSERT", "WITH"}:
+            statements[statement] = values[0] if many else values
+
+    return note
+
+
+def _goes_through_all(step: str, statement: str) -> bool:
+    words = step.split()
+    if "(opened_at<?)" in step or "(resolved_at<?)" in step:
+        return "LIMIT" not in statement  # nearly everything opened before today
+    if words[0] != "SCAN" or words[1] not in {"incidents", "pages", "audit"}:
+        return False
+    return words[-1] not in LIVE and "LIMIT" not in statement
+
+
+def test_the_test_sees_a_scan(tmp_path):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE pages (id TEXT PRIMARY KEY, state TEXT)")
+        ((*_, step),) = connection.execute("EXPLAIN QUERY PLAN SELECT id FROM pages WHERE state = 'due'").fetchall()
+    assert _goes_through_all(step, "SELECT id FROM pages WHERE state = 'due'")
