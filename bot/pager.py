@@ -84,7 +84,7 @@ class Pager:
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.outbox: Outbox | None = None
         self.courier: Courier | None = None
-        self._told_otherwise: set[str] = set()  # pages to Slack that have been seen to
+        self._told_otherwise: set[str] = set()  # pages in trouble that have been seen to
         self.renderings: Renderings | None = None
         self.slack: SlackEdge | None = None
         telemetry.reload_ok.set(1)
@@ -164,8 +164,8 @@ class Pager:
         self._seen[update.group] = (signature, now)
 
     async def _work_in(self, update: Update, rules: frozenset[str]) -> None:
-        """In transactions of bounded size, the worst first; meanwhile what they bring is held back for a moment, so that
-        it can go out together."""
+        """In transactions of bounded size, the worst first; meanwhile what they bring is held back for a moment, so
+        that it can go out together."""
         parts = update.in_parts(_FIRST_PART, _PART)
         if len(parts) > 1 and self.outbox is not None:
             self.outbox.hold()
@@ -241,11 +241,11 @@ class Pager:
         self.note(decisions)
 
     async def look_after_pages(self) -> None:
-        """Whom Slack does not reach, or not for sure, is told another way."""
+        """Whom a page does not reach, or not for sure, is told another way."""
         world, now = self.world(), self._clock.now()
         if not notify.has_second_channel(world.book):
             return
-        going = [page for page in await self._store.on_their_way() if page.kind is PageKind.PAGE and page.by_slack]
+        going = [page for page in await self._store.on_their_way() if page.kind is PageKind.PAGE and page.person]
         self._told_otherwise &= {page.id for page in going}
         late = [page for page in going if notify.trouble_of(page, world.second_channel_after, now)]
         fresh = [page for page in late if page.incident and page.id not in self._told_otherwise]

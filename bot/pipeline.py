@@ -124,7 +124,27 @@ async def act(
             raise UsageError(f"there is no incident {incident_id}")
         decision = decide(incident)
         await _record(tx, [decision], world, now)
+        await tx.add_pages(plan.owed_runbook(decision, await tx.pages_of(incident.id), now))
     return decision
+
+
+async def act_on_all(
+    store: Store,
+    incident_ids: Sequence[str],
+    decide: Callable[[Incident], Decision],
+    world: World,
+    now: datetime,
+    key: str | None,
+) -> list[tuple[Incident, Decision]] | None:
+    """A person acts on everything open among these, in one transaction: each as it was, and what became of it. None when
+    this very click has been worked in before."""
+    async with store.transaction() as tx:
+        if key is not None and not await tx.first_time(key, now):
+            return None
+        known = [incident for name in incident_ids if (incident := await tx.incident(name)) is not None]
+        changed = [(incident, decide(incident)) for incident in known if incident.state is State.OPEN]
+        await _record(tx, [decision for _, decision in changed], world, now)
+    return changed
 
 
 async def silence(
@@ -466,7 +486,7 @@ async def _another_way(tx: Transaction, page: Page, world: World, now: datetime)
         if reachable or (max(incident.step, 0), incident.round) != (page.step, page.round):
             return
         if not incident.exhausted:
-            why = f"{'Slack' if page.by_slack else page.channel} refused to reach {page.person}: {page.error}"
+            why = f"{'Slack' if page.by_slack else page.channel} refused to reach {page.person or 'anybody'}: {page.error}"
             await _record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
         elif plan.may_reroute(page, world.channel):  # nobody is left above the fallback: everybody in the channel
             await tx.add_pages([plan.rerouted(page, world.channel, now)])

@@ -160,7 +160,7 @@ def _failure(error: Exception, host: str) -> RemoteError:
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return RemoteError(f"{host} cannot be reached: {_why(error)}", code=UNREACHED)
     if isinstance(error, ValueError | aiohttp.InvalidURL):
-        return RemoteError(f"{host}: {one_line(str(error))}", permanent=True)
+        return RemoteError(f"{host or 'its address'} cannot be used ({type(error).__name__})", permanent=True)
     return RemoteError(f"{host}: connection lost: {_why(error)}", unknown=True)
 
 

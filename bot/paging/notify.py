@@ -102,30 +102,38 @@ def _passed_on(person: str | None, incident: Incident) -> bool:
 
 
 def trouble_of(page: Page, limit: timedelta, now: datetime) -> str:
-    """Why a page to Slack cannot be relied on; empty while there is no reason to think so."""
+    """Why a page cannot be relied on; empty while there is no reason to think so."""
     code = page.error.partition(":")[0]
+    other = _other_side(page)
     if page.state is PageState.FAILED:
-        return f"Slack refused the message ({code})"
+        return f"{other} refused the message ({code})"
     if page.state is PageState.UNKNOWN:
-        return "Slack has not said whether it took the message"
+        return f"{other} has not said whether it took the message"
     if page.state is PageState.DUE and page.attempt:
-        if code in attempt.CLIENT_REFUSALS:
+        if page.by_slack and code in attempt.CLIENT_REFUSALS:
             return f"Slack refuses agentpager's token ({code})"
-        if code == attempt.UNREACHABLE and page.attempt >= _TRIES_UNREACHED:
-            return "Slack cannot be reached"
+        if code.endswith(attempt.UNREACHABLE) and page.attempt >= _TRIES_UNREACHED:
+            return f"{other} cannot be reached"
         if page.due_at - now > limit:
-            return f"Slack asks to wait {round((page.due_at - now).total_seconds())} s"
+            return f"{other} asks to wait {round((page.due_at - now).total_seconds())} s"
     waited = now - (page.planned_at or page.due_at)
     if page.state in {PageState.DUE, PageState.SENDING} and waited >= limit:
-        return f"Slack has not confirmed the message for {round(waited.total_seconds())} s"
+        return f"{other} has not confirmed the message for {round(waited.total_seconds())} s"
     return ""
+
+
+def _other_side(page: Page) -> str:
+    if page.by_slack:
+        return "Slack"
+    return "the mail server" if page.channel.startswith("email:") else page.channel
 
 
 def second_channels(
     pages: Sequence[Page], incident: Incident, book: Book, limit: timedelta, now: datetime
 ) -> list[Page]:
     """The rows with which people are told another way, now: one that waits is pulled forward, else one is added. At
-    most one for each page to Slack, the next of the person's channels when one has refused it."""
+    most one for each page to Slack, the next of the person's channels when one has refused it. Somebody whose rules
+    leave Slack out is told there when their own way fails."""
     rows = {page.id: page for page in pages}
     changed: dict[str, Page] = {}
     for page in pages:
@@ -133,17 +141,22 @@ def second_channels(
         person = book.people.get(page.person or "")
         if not why or person is None or _passed_on(person.id, incident):
             continue
-        theirs = [row for row in rows.values() if row.person == person.id and not row.by_slack]
-        if (row := _helper_of(page, theirs, person, incident.severity, why, now)) is not None:
+        theirs = [row for row in rows.values() if row.person == person.id and row.kind is PageKind.PAGE]
+        if page.by_slack:
+            others = [row for row in theirs if not row.by_slack]
+            row = _helper_of(page, others, person, incident.severity, why, now)
+        else:
+            row = _by_slack_at_last(page, theirs, person, why, now)
+        if row is not None:
             rows[row.id] = changed[row.id] = row
     return list(changed.values())
 
 
 def _may_need_help(page: Page, incident: Incident) -> bool:
-    if page.kind is not PageKind.PAGE or not page.by_slack or page.person is None:
+    if page.kind is not PageKind.PAGE or page.person is None:
         return False
     if page.state is PageState.FAILED:  # an old refusal has been dealt with
-        return incident.state is State.OPEN and (page.step, page.round) == (incident.step, incident.round)
+        return incident.state is State.OPEN and (page.step, page.round) == (max(incident.step, 0), incident.round)
     return attempt.wanted(page, incident)
 
 
@@ -162,10 +175,22 @@ def _helper_of(
     for by in _ways_besides_slack(person, severity):
         channel = _channel_of(by, person)
         if channel is not None and channel not in used:
-            update = {"id": page.id + _suffix(by, 1), "channel": channel, "due_at": now, "planned_at": now}
-            fresh = {"state": PageState.DUE, "attempt": 0, "claimed_at": None, "lead": None, "error": ""}
-            return page.model_copy(update=update | fresh | {"reason": f"{page.reason}; {why}"})
+            return _fresh(page, page.id + _suffix(by, 1), channel, why, now)
     return None
+
+
+def _by_slack_at_last(page: Page, theirs: Sequence[Page], person: Person, why: str, now: datetime) -> Page | None:
+    """The page to Slack that the person's rules did not ask for; none where this decision has one, sent or waiting."""
+    first = ".".join(page.id.split(".")[:3]) + f".{person.id}"
+    if any(row.by_slack and (row.id == first or row.id.startswith(f"{first}.")) for row in theirs):
+        return None
+    return _fresh(page, first, person.slack, why, now)
+
+
+def _fresh(page: Page, page_id: str, channel: str, why: str, now: datetime) -> Page:
+    update = {"id": page_id, "channel": channel, "due_at": now, "planned_at": now, "reason": f"{page.reason}; {why}"}
+    blank = {"state": PageState.DUE, "attempt": 0, "claimed_at": None, "sent_at": None, "lead": None, "error": ""}
+    return page.model_copy(update=update | blank)
 
 
 def _covers(row: Page, begun: datetime, now: datetime) -> bool:

@@ -245,3 +245,35 @@ def test_somebody_without_a_second_channel_stays_with_slack():
     assert late(first(BOOK), BOOK) == []
     assert not notify.has_second_channel(BOOK)
     assert notify.has_second_channel(SLACK_THEN_MAIL)
+
+
+BY_MAIL_ONLY = book(high=rules(("email", 0)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds", "help_comes"),
+    [
+        ({"attempt": 1, "error": "mail_server_unreachable: no"}, 1, False),
+        ({"attempt": 2, "error": "mail_server_unreachable: no"}, 2, True),
+        ({"state": PageState.FAILED, "attempt": 1, "error": "550: no"}, 1, True),
+        ({}, 30, True),
+        ({"state": PageState.SENT}, 300, False),
+    ],
+)
+def test_somebody_whose_rules_leave_slack_out_is_told_there_when_their_own_way_fails(changes, seconds, help_comes):
+    (mail,) = first(BY_MAIL_ONLY)
+    assert mail.channel == "email:ana@example.com"
+    now = after(seconds=seconds)
+    pages = [mail.model_copy(update=changes)]
+    rows = notify.second_channels(pages, opened(), BY_MAIL_ONLY, LIMIT, now)
+    assert [(row.id, row.channel, row.state, row.due_at) for row in rows] == (
+        [("INC-1.1.page.ana", "U0ANA", PageState.DUE, now)] if help_comes else []
+    )
+    assert notify.second_channels([*pages, *rows], opened(), BY_MAIL_ONLY, LIMIT, now) == [], "once"
+
+
+def test_a_mail_in_trouble_changes_nothing_for_somebody_whom_slack_tells():
+    slack, mail = first()
+    sent = slack.model_copy(update={"state": PageState.SENT, "sent_at": NOW})
+    stuck = mail.model_copy(update={"attempt": 3, "error": "mail_server_unreachable: no"})
+    assert late([sent, stuck], minutes=10) == []
