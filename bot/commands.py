@@ -22,6 +22,7 @@ from bot.renderings import Renderings
 from bot.runbooks.rendered import Rendered
 from bot.store.database import Database
 
+_AT_ONCE = 500  # incidents taken by one transaction
 _Decide = Callable[[Incident, World, datetime], Decision]
 
 
@@ -50,6 +51,29 @@ class Desk:
 
     async def ack(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         return await self._act(actor, reference, event_key, lambda i, _, now: people.ack(i, actor.id, now))
+
+    async def ack_all(self, actor: Actor, message: str, *, event_key: str | None = None) -> Outcome:
+        """Everything open that one message about several incidents shows. `message` is the id of the page that leads
+        it."""
+        names = [page.incident for page in await self._store.pages_led_by(message) if page.incident is not None]
+        if not names:
+            raise UsageError("that message is not known any more; `incidents` lists what is open")
+        world, now = self._world(), self._clock.now()
+        taken: list[tuple[Incident, Decision]] = []
+        for number, start in enumerate(range(0, len(names), _AT_ONCE)):
+            part, key = names[start : start + _AT_ONCE], f"{event_key}.{number}" if event_key else None
+            done = await pipeline.act_on_all(
+                self._store, part, lambda i: _by_link(people.ack(i, actor.id, now), actor), world, now, key
+            )
+            if done is None:
+                return Outcome(None, False, "that click has been recorded already")
+            taken += done
+        for before, decision in taken:
+            self._changed(decision.incident)
+            self._count(decision, before)
+        if not taken:
+            return Outcome(None, False, "none of them is open any more: each is taken, or over")
+        return Outcome(taken[0][1].incident, True, f"{len(taken)} of {len(names)} incidents are yours now.")
 
     async def decline(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         return await self._act(
@@ -188,7 +212,13 @@ class Desk:
         return await self._store.recent(limit)
 
     async def incident_of_message(self, channel: str, ts: str) -> str | None:
-        return await self._store.incident_of_message(channel, ts)
+        found = await self._store.incidents_of_message(channel, ts)
+        known = {incident.id: incident for incident in await self._store.unresolved()}
+        going_on = [name for name in found if name in known]
+        if len(found) > 1 and len(going_on) != 1:
+            example = (going_on or found)[0]
+            raise UsageError(f"that message is about {len(found)} incidents; name one, for example {example}")
+        return next(iter(going_on or found), None)
 
     async def rendered(self, incident: Incident, *, fresh: bool = False) -> Rendered | None:
         if fresh:

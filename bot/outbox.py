@@ -174,8 +174,7 @@ class Outbox:
             due = [one for one in lane.due[number:] if one.state is PageState.DUE and one.id not in self._busy]
             parcel = merge.parcel(due, self._is_critical, self._recent.get((place, page.kind)), now)
             if parcel.into is not None:
-                seconds = self._start_join(place, parcel)
-                return seconds
+                return self._start_join(place, parcel)
             wait = self._pace.ready_at("chat.postMessage", place, time.monotonic()) - time.monotonic()
             if wait <= 0:
                 work = self._deliver_merged(parcel) if parcel.merged else self._deliver(page, thread)

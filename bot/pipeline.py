@@ -136,8 +136,8 @@ async def act_on_all(
     now: datetime,
     key: str | None,
 ) -> list[tuple[Incident, Decision]] | None:
-    """A person acts on everything open among these, in one transaction: each as it was, and what became of it. None when
-    this very click has been worked in before."""
+    """A person acts on everything open among these, in one transaction: each as it was, and what became of it. None
+    when this very click has been worked in before."""
     async with store.transaction() as tx:
         if key is not None and not await tx.first_time(key, now):
             return None

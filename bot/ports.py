@@ -105,6 +105,9 @@ class Commands(Protocol):
 
     async def ack(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
 
+    async def ack_all(self, actor: Actor, message: str, *, event_key: str | None = None) -> Outcome:
+        """Everything open that one message about several incidents shows; `message` is the id of its leading page."""
+
     async def decline(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
 
     async def release(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
@@ -139,7 +142,8 @@ class Commands(Protocol):
     async def status(self) -> Sequence[AgentStatus]: ...
 
     async def incident_of_message(self, channel: str, ts: str) -> str | None:
-        """The id of the incident whose message stands there; for a thread reply, give the `thread_ts`."""
+        """The id of the incident whose message stands there; for a thread reply, give the `thread_ts`. UsageError when
+        the message is about several."""
 
     def oncall(self, at: datetime | None = None) -> dict[str, Any]:
         """`{"at", "schedules": [{"schedule", "people": [id…], "until"}]}`."""

@@ -408,7 +408,7 @@ class FakeSlack:
 
     def _do_chat_postMessage(self, args: dict[str, Any]) -> dict[str, Any]:
         channel = str(args.get("channel") or "")
-        if channel in self.missing:
+        if channel in self.missing or self.users.get(channel, {}).get("missing"):
             return {"error": "channel_not_found"}
         if problem := layout_problem(args):
             return {"error": problem}

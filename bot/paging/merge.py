@@ -1,7 +1,7 @@
 """Which pages go out together: several due ones for one person, or cards of one channel, are one message.
 
-Nothing is dropped by it. Each page stays a row of its own that is sent, unknown or due again with the message that shows
-it. One or two incidents look as they always do.
+Nothing is dropped by it. Each page stays a row of its own that is sent, unknown or due again with the message that
+shows it. One or two incidents look as they always do.
 """
 
 from __future__ import annotations

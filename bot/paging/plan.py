@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.incidents.decision import Decision, Say
-from bot.incidents.model import Incident, title_of
+from bot.incidents.model import Event, Incident, title_of
 from bot.oncall.model import Book
 from bot.paging import notify
-from bot.paging.model import Page, PageKind
+from bot.paging.model import Page, PageKind, PageState
 
 _REROUTED = ".again"
+_GONE = {PageState.FAILED, PageState.CANCELLED}
 
 
 def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
@@ -67,6 +68,23 @@ def _news(incident: Incident) -> str:
     """One line for each alert that joined since people were last told."""
     untold = set(incident.untold)
     return "\n".join(title_of(alert) for alert in incident.alerts if alert.fingerprint in untold)
+
+
+def owed_runbook(decision: Decision, pages: Sequence[Page], now: datetime) -> list[Page]:
+    """The runbook for somebody who has taken an incident out of a message about several: those have none of their
+    own."""
+    incident = decision.incident
+    card = next((page for page in pages if page.kind is PageKind.CARD and page.lead and page.ts), None)
+    there = any(page.kind is PageKind.RUNBOOK and page.state not in _GONE for page in pages)
+    if decision.event is not Event.ACKED or card is None or there:
+        return []
+    return [
+        Page(
+            id=f"{incident.id}.{incident.revision}.{PageKind.RUNBOOK}", incident=incident.id, kind=PageKind.RUNBOOK,
+            step=max(incident.step, 0), round=incident.round, channel=card.channel, due_at=now,
+            reason="taken from a message about several incidents",
+        )
+    ]  # fmt: skip
 
 
 def repeated(page: Page, new: Sequence[Page]) -> bool:

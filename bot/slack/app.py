@@ -21,7 +21,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.errors import AgentpagerError, ConfigError, Finding, RemoteError, UsageError
 from bot.ports import Actor, Clock, Commands, Outcome, Silencing
 from bot.settings import Slack
-from bot.slack import answers, blocks, runbook, silence_words
+from bot.slack import answers, blocks, runbook, silence_words, storm
 from bot.slack.authorize import Home, NotAllowedError, authorize, caller_of
 from bot.slack.errors import call
 from bot.slack.grammar import CHANGES, Request, parse, wish
@@ -42,6 +42,7 @@ _BUTTONS = {
     blocks.DECLINE: "pass",
     blocks.RESOLVE: "resolve",
     blocks.RELEASE: "release",
+    storm.ACK_ALL: "ack_all",
 }
 _SLOW = (
     "Not recorded yet: agentpager is slow just now. It goes on trying and tells you here; if it does not, try again."
@@ -210,6 +211,8 @@ class SlackApp:
                 return await self._commands.hand(actor, reference, more, event_key=key)
             case "ack":
                 return await self._commands.ack(actor, reference, event_key=key)
+            case "ack_all":
+                return await self._commands.ack_all(actor, reference or "", event_key=key)
             case "pass":
                 return await self._commands.decline(actor, reference, event_key=key)
             case "release":
@@ -306,7 +309,10 @@ class SlackApp:
     ) -> answers.Answer:
         reference = wish(request)[0]
         if reference is None and thread and request.verb in CHANGES:
-            reference = await self._commands.incident_of_message(channel, thread)
+            try:
+                reference = await self._commands.incident_of_message(channel, thread)
+            except AgentpagerError as error:
+                return answers.say(str(error))
         return await self._answer(request, actor, reference, key, in_full=alone)
 
     async def _answer(

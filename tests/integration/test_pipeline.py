@@ -59,6 +59,9 @@ class Recorder:
         self.landed: dict[str, Posted] = {}
         self.failures: dict[str, deque[RemoteError | Exception]] = {}
         self.lands_anyway: set[str] = set()
+        self.storms: list[tuple[str, list[str]]] = []
+        self.probes = 0
+        self.probe_error: RemoteError | None = None
         self.history: RemoteError | None = None
         self.edit_failures: dict[str, RemoteError] = {}
         self.before_post: Callable[[Page], object] = lambda page: None
@@ -83,6 +86,20 @@ class Recorder:
         self.edits.append((page.id, incident.revision))
         if page.id in self.edit_failures:
             raise self.edit_failures[page.id]
+
+    async def post_storm(self, lead: Page, incidents) -> Posted:
+        self.storms.append((lead.id, [incident.id for incident in incidents]))
+        return await self.post(lead, None, None, None)
+
+    async def update_storm(self, lead: Page, incidents) -> None:
+        self.edits.append((lead.id, [incident.id for incident in incidents]))
+        if lead.id in self.edit_failures:
+            raise self.edit_failures[lead.id]
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.probe_error is not None:
+            raise self.probe_error
 
     async def find(self, page: Page, thread: Posted | None = None) -> Posted | None:
         self.searches.append(page.id)
@@ -410,15 +427,15 @@ async def test_killed_while_sending(tmp_path, landed):
 
 async def test_an_outcome_that_could_not_be_written_down_is_settled_without_a_restart(town, monkeypatch):
     """The disk was full, or locked for too long, at the moment of the answer."""
-    honest = pipeline.sent
+    honest = pipeline.sent_together
     broken = iter([True])
 
-    async def sent(*arguments):
-        if arguments[1].id == FIRST and next(broken, False):
+    async def sent(store, messages, now):
+        if any(page.id == FIRST for shown, _ in messages for page, _ in shown) and next(broken, False):
             raise OSError("disk is full")
-        await honest(*arguments)
+        await honest(store, messages, now)
 
-    monkeypatch.setattr(pipeline, "sent", sent)
+    monkeypatch.setattr(pipeline, "sent_together", sent)
     await town.report(alert())
     await town.until(lambda: town.slack.to(ANA), "page")
     await asyncio.sleep(5.5)  # the page is set aside for five seconds
