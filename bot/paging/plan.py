@@ -65,9 +65,9 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
 
 
 def _news(incident: Incident) -> str:
-    """One line for each alert that joined since people were last told."""
+    """One line for each symptom that joined since people were last told."""
     untold = set(incident.untold)
-    return "\n".join(title_of(alert) for alert in incident.alerts if alert.fingerprint in untold)
+    return "\n".join(dict.fromkeys(title_of(alert) for alert in incident.alerts if alert.fingerprint in untold))
 
 
 def owed_runbook(decision: Decision, pages: Sequence[Page], now: datetime) -> list[Page]:
