@@ -92,10 +92,8 @@ async def town(tmp_path):
     await store.close()
 
 
-def alert(
-    name: str = "Errors", *, agent: str = "refund-agent", severity: str = "critical", at: datetime = NOW
-) -> Alert:
-    labels = {"alertname": name, "severity": severity, "agent": agent}
+def alert(name: str = "Errors", *, at: datetime = NOW, summary: str = "", **more: str) -> Alert:
+    labels = {"alertname": name, "severity": "critical", "agent": "refund-agent"} | more
     return Alert(
         fingerprint=fingerprint(labels),
         group=GROUP,
