@@ -77,6 +77,9 @@ class Silences:
         self._matchers = index_of(tuple(silence.matchers for silence in active))
         self._reasons = [(SEVERITY_RANK[silence.max_severity], suppression(silence)) for silence in active]
 
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
+
     def hiding(self, alert: Alert) -> list[Suppression]:
         """Every silence that hides this alert, as a reason for people."""
         if not self._reasons:

@@ -25,10 +25,12 @@ def suppressions(alerts: Iterable[Alert], world: World, now: datetime) -> dict[s
     """Fingerprint to everything that hides it, of all alerts that go on anywhere: one may inhibit another."""
     alive = list(alerts)
     timed = _timed(world, now)
+    if timed is None and not world.rules.inhibit_rules:
+        return {}
     inhibited = inhibition_of(world.rules.inhibit_rules).inhibited(alive)
     found = {}
     for alert in alive:
-        reasons = (*timed(alert), *inhibited.get(alert.fingerprint, ()))
+        reasons = (*(timed(alert) if timed else ()), *inhibited.get(alert.fingerprint, ()))
         if reasons:
             found[alert.fingerprint] = reasons
     return found
@@ -40,7 +42,7 @@ def refreshed(incident: Incident, world: World, now: datetime) -> Incident:
 
     def anew(alert: Alert) -> Alert:
         inhibited = tuple(one for one in alert.suppressed if one.kind is SuppressionKind.INHIBITION)
-        reasons = (*timed(alert), *inhibited)
+        reasons = (*(timed(alert) if timed else ()), *inhibited)
         return alert if reasons == alert.suppressed else alert.model_copy(update={"suppressed": reasons})
 
     going_on = {alert.fingerprint for alert in incident.going_on}
@@ -93,10 +95,12 @@ def span_of(maintenance: Maintenance) -> tuple[datetime, datetime]:
 _Hider = tuple[tuple[str, ...], int, Suppression]  # matchers, the highest severity that it hides as a rank, and why
 
 
-def _timed(world: World, now: datetime) -> Callable[[Alert], tuple[Suppression, ...]]:
-    """What hides an alert by the clock."""
+def _timed(world: World, now: datetime) -> Callable[[Alert], tuple[Suppression, ...]] | None:
+    """What hides an alert by the clock; None while nothing does."""
     silences = Silences(world.silences, now)
     hiders = [*_open_windows(world.rules.mute_windows, world.book.almanac, now), *_at_work(world.rules, now)]
+    if not silences and not hiders:
+        return None
     index = index_of(tuple(matchers for matchers, _, _ in hiders))
 
     def of(alert: Alert) -> tuple[Suppression, ...]:
