@@ -40,6 +40,7 @@ bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.store
+	$(BIN)/python -m benchmarks.year
 	$(BIN)/python -m benchmarks.scrape
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.rules --quick

@@ -75,7 +75,7 @@ def command(
         manners = Habits(answers, parse_duration(ack_after), habits)
     except (UsageError, ValueError) as error:
         stop(str(error), CONFIG_ERROR)
-    world = World(config.agents, config.book, config.settings.slack.channel)
+    world = World(config.agents, config.book, config.settings.slack.channel, config.incidents)
     told = {"from": start.isoformat(), "to": end.isoformat()} | summary(replay(firings, world, manners), world)
     show(told, output, _tables)
 

@@ -18,7 +18,6 @@ from bot.forecast.history import Firing
 from bot.forecast.nights import is_night, night_of
 from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, Say, World
-from bot.incidents.escalation import due
 from bot.incidents.model import Alert, AlertState, Event, Incident, Severity, State
 from bot.labels import fingerprint
 
@@ -76,6 +75,7 @@ class _Play:
         self._world = world
         self._habits = habits
         self._live: dict[str, Incident] = {}
+        self._cleared: dict[str, Incident] = {}  # by key, the last of each: what may open again
         self._coming: list[tuple[datetime, int, Callable[[datetime], None]]] = []
         self._order = 0
         self._number = 0
@@ -104,8 +104,16 @@ class _Play:
 
     def _observe(self, alert: Alert, now: datetime) -> None:
         live = list(self._live.values())
-        for decision in grouping.observe(alert.group, [alert], live, self._world, now, self._next_number):
+        cleared = self._may_open_again(alert, live, now)
+        decisions = grouping.observe(alert.group, [alert], live, self._world, now, self._next_number, cleared=cleared)
+        for decision in decisions:
             self._record(decision, now)
+
+    def _may_open_again(self, alert: Alert, live: list[Incident], now: datetime) -> list[Incident]:
+        since = now - self._world.rules.reopen_window
+        keys = grouping.missing_keys([alert], live, self._world)
+        found = [self._cleared[key] for key in keys if key in self._cleared]
+        return [incident for incident in found if incident.resolved_at is not None and incident.resolved_at > since]
 
     def _next_number(self) -> int:
         self._number += 1
@@ -121,14 +129,16 @@ class _Play:
         self.course.incidents.setdefault(incident.id, incident.agent or "")
         if incident.over:
             self._live.pop(incident.id, None)
+            self._cleared[incident.key] = incident
         else:
             self._live[incident.id] = incident
         if decision.event is Event.ESCALATED:
             self.course.escalated.add(incident.id)
         if decision.event is Event.CLEARED and incident.severity.wakes and incident.id not in self.course.taken:
             self.course.ended_untaken.add(incident.id)
-        if incident.next_at is not None and (before is None or before.next_at != incident.next_at):
-            self._later(incident.next_at, lambda at, name=incident.id: self._come_due(name, at))  # type: ignore[misc]
+        deadline = incident.deadline
+        if deadline is not None and (before is None or before.deadline != deadline):
+            self._later(deadline, lambda at, name=incident.id: self._come_due(name, at))  # type: ignore[misc]
         for reached in decision.wake:
             self._page(reached.person, incident, now)
         if Say.REMINDER in decision.say and incident.acked_by is not None:
@@ -136,8 +146,9 @@ class _Play:
 
     def _come_due(self, name: str, now: datetime) -> None:
         incident = self._live.get(name)
-        if incident is not None and (decision := due(incident, self._world, now)) is not None:
-            self._record(decision, now)
+        if incident is not None:
+            for decision in grouping.come_due(incident, None, self._world, now):
+                self._record(decision, now)
 
     def _page(self, person: str, incident: Incident, now: datetime) -> None:
         level = None if incident.exhausted else incident.step
@@ -158,6 +169,7 @@ class _Play:
         except ConflictError:  # somebody else was quicker
             return
         self.course.taken.setdefault(name, now - incident.opened_at)
+        self.course.ended_untaken.discard(name)
         self._record(decision, now)
 
 

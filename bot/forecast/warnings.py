@@ -20,14 +20,16 @@ from bot.oncall.reachability import Trouble
 COVERAGE_GAP = "CoverageGap"
 FEED_FAILED = "CalendarFeedFailed"
 UNREACHABLE = "OwnerUnreachable"
+MOST = 20  # places; whoever mends these sees the rest tomorrow, and in agentpager check
 
 
 def of_gaps(found: Sequence[Gap], agents: Mapping[str, Agent], book: Book, end: datetime) -> list[OwnAlert]:
-    """One for each place that has to be mended, for whoever answers for the agents concerned."""
+    """One for each place that has to be mended, the nearest first, for whoever answers for the agents concerned."""
     by_place: dict[str, list[Gap]] = {}
     for gap in found:
         by_place.setdefault("fallback" if gap.kind == "fallback" else f"{gap.kind}.{gap.id}", []).append(gap)
-    return [_of_place(place, gaps, agents, book, end) for place, gaps in by_place.items()]
+    nearest = sorted(by_place.items(), key=lambda item: min(gap.spans[0][0] for gap in item[1]))
+    return [_of_place(place, gaps, agents, book, end) for place, gaps in nearest[:MOST]]
 
 
 def _of_place(place: str, found: Sequence[Gap], agents: Mapping[str, Agent], book: Book, end: datetime) -> OwnAlert:
