@@ -41,6 +41,7 @@ class Watch:
         self._due: dict[str, float] = {}  # incident → the monotonic instant of its deadline
         self.checks = (
             self.s1_committed_before_the_first_byte,
+            self.s1_what_is_called_sent_is_there,
             self.s2_accepted_once,
             self.s3_nothing_claimed_after_it_was_taken,
             self.s4_s7_s8_s12_each_change,
@@ -61,6 +62,14 @@ class Watch:
     def s1_committed_before_the_first_byte(self) -> None:
         if self.town.slack.uncommitted:
             self._fail("S1", f"sent without a committed claim: {self.town.slack.uncommitted}")
+
+    def s1_what_is_called_sent_is_there(self) -> None:
+        """Nothing is taken for sent that no channel has accepted; it would never be sent again."""
+        accepted = self.town.slack.accepted()
+        rows = self.town.disk.rows("SELECT id, lead FROM pages WHERE state = 'sent'")
+        lost = [page for page, lead in rows if not accepted[page] and not accepted[lead or page]]
+        if lost:
+            self._fail("S1", f"called sent, and nobody has them: {lost}")
 
     def s2_accepted_once(self) -> None:
         """Once; where history could not be read, once more for each crash or missing answer that it was under."""
@@ -84,8 +93,8 @@ class Watch:
                 self._fail("S3", f"{page} was claimed while its incident is {_short(incident)}")
 
     def s4_s7_s8_s12_each_change(self) -> None:
-        query = "SELECT n, mono, wall, incident, before, after FROM seen_changes WHERE n > ? ORDER BY n"
-        for n, mono, wall, name, before_doc, after_doc in self.town.disk.rows(query, self._changes):
+        query = "SELECT n, mono, incident, before, after FROM seen_changes WHERE n > ? ORDER BY n"
+        for n, mono, name, before_doc, after_doc in self.town.disk.rows(query, self._changes):
             self._changes = n
             before = json.loads(before_doc) if before_doc else None
             after = json.loads(after_doc)
@@ -99,12 +108,13 @@ class Watch:
                 self.s12_somebody_is_reached(name, before, after)
                 self._due.pop(name, None)
                 if after["next_at"] is not None:
-                    self._due[name] = mono + _seconds(after["next_at"]) - wall
+                    # Counted from what the deciding process took for now: it may not have seen yet that the clock was set.
+                    self._due[name] = mono + _seconds(after["next_at"]) - _seconds(events[0][2])
 
     def s4_steps_in_order_and_not_early(
-        self, name: str, before: Any, after: Any, event: tuple[str, str], mono: float
+        self, name: str, before: Any, after: Any, event: tuple[str, str, str], mono: float
     ) -> None:
-        action, actor = event
+        action, actor, _ = event
         climbed = before is not None and before["paged_at"] != after["paged_at"]
         if not climbed or action in _ANEW or before["paged_at"] is None:
             return
@@ -135,10 +145,10 @@ class Watch:
         if self.town.disk.rows(query, name, f"{name}.{after['revision']}.%") == [(0,)]:
             self._fail("S12", f"{name} climbed to {_short(after)}, and nobody is paged")
 
-    def _audited(self, name: str, revision: int) -> list[tuple[str, str]]:
+    def _audited(self, name: str, revision: int) -> list[tuple[str, str, str]]:
         docs = [json.loads(doc) for (doc,) in self.town.disk.rows("SELECT doc FROM audit WHERE subject = ?", name)]
         return [
-            (doc["action"].removeprefix("incident."), doc["actor"])
+            (doc["action"].removeprefix("incident."), doc["actor"], doc["at"])
             for doc in docs
             if doc["detail"].get("revision") == str(revision) and doc["action"] != "incident.updated"
         ]

@@ -62,6 +62,7 @@ class Power:
         self.number = number
         self.on = True
         self.countdown: int | None = None
+        self.stop_at = ""  # the name of the point at which it dies
         self.passed: list[str] = []
         self.killed: Callable[[], None] = lambda: None
 
@@ -75,9 +76,9 @@ class Power:
         self.passed.append(name)
         if self.countdown is not None:
             self.countdown -= 1
-            if self.countdown < 0:
-                self.cut()
-                raise Dead
+        if (self.countdown is not None and self.countdown < 0) or name == self.stop_at:
+            self.cut()
+            raise Dead
 
     def cut(self) -> None:
         self.on = False

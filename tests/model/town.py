@@ -18,6 +18,7 @@ from model.slack import ModelChannels, ModelMessenger, Slack
 
 import bot.courier
 import bot.outbox
+from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load
 from bot.courier import Courier
@@ -30,6 +31,7 @@ from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.ports import Actor, Outcome
 from bot.renderings import Renderings
+from bot.scheduler import SteadyClock
 from bot.silencing import SilenceDesk
 from bot.slack.authorize import Home, NotAllowedError, authorize
 from bot.sources import Sources
@@ -125,23 +127,25 @@ class Process:
         self.power = Power(number)
         self.power.killed = town.killed
         self.store = town.disk.database(self.power)
+        self.clock = SteadyClock(town.clock.wall, lambda: town.clock.mono, "the same start of the machine")
         sources, config = config_of(town.config)
-        self.pager = Pager(Path("agentpager.yaml"), {}, sources, config, self.store, town.clock)
+        self.pager = Pager(Path("agentpager.yaml"), {}, sources, config, self.store, self.clock)
         self.pager.watcher = ModelWatcher()  # type: ignore[assignment]
-        renderings = Renderings(self.store, self.pager.watcher, town.clock, on_late=self.pager.wake)
+        renderings = Renderings(self.store, self.pager.watcher, self.clock, on_late=self.pager.wake)
         self.messenger = ModelMessenger(town.slack, self.power)
         self.outbox = Outbox(
-            self.store, self.messenger, renderings, town.clock, self.pager.world, self.pager.facts
+            self.store, self.messenger, renderings, self.clock, self.pager.world, self.pager.facts
         )  # fmt: skip
         self.desk = Desk(
-            self.store, renderings, town.clock, self.pager.world, self.pager.facts, self.pager.person_changed
+            self.store, renderings, self.clock, self.pager.world, self.pager.facts, self.pager.person_changed
         )
         self.courier = Courier(
-            self.store, ModelChannels(town.slack, self.power), renderings, town.clock, self.pager.world,
+            self.store, ModelChannels(town.slack, self.power), renderings, self.clock, self.pager.world,
             self.pager.facts,
         )  # fmt: skip
-        self.silencing = SilenceDesk(self.store, town.clock, self.pager.world, self.pager.silences_changed)
+        self.silencing = SilenceDesk(self.store, self.clock, self.pager.world, self.pager.silences_changed)
         self.pager.outbox, self.pager.courier, self.pager.renderings = self.outbox, self.courier, renderings
+        self.clock_watch = ClockWatch(self.store, self.clock, self.pager.world)
         self.tasks: list[asyncio.Task[Any]] = []
 
     def start(self) -> None:
@@ -149,6 +153,7 @@ class Process:
 
     async def _run(self) -> None:
         """What app.Service.run does, in its order."""
+        await self.clock_watch.begin()
         await self.pager.books.look(self.pager.config.book_id)
         loop = self.town.loop
         self.tasks += [loop.create_task(work) for work in (self.outbox.run(), self.courier.run(), self._tick())]
@@ -157,6 +162,7 @@ class Process:
         """The ticker of app.py; while nothing is due it sleeps until something is, or something is written."""
         town = self.town
         while True:
+            await self.clock_watch.look()
             await self.pager.tick()
             await self.pager.look_after_pages()
             town.stirred.clear()
@@ -193,8 +199,6 @@ class Process:
 
 class Town:
     """`lines` is the journal: what happened, in order, for whoever reads a failure."""
-
-    corrects_jumps = False
 
     def __init__(self, time: ModelTime) -> None:
         time.clock.mono, time.clock.offset = 0.0, 0.0
