@@ -45,13 +45,9 @@ def book() -> Book:
     )
     steps = (Step(notify=("schedule:primary",)), Step(notify=("person:ben",)))
     return Book(
-        people={
-            name: Person(id=name, name=name.title(), slack=f"U0{name.upper()}", timezone=zones[name]) for name in zones
-        },
+        people={name: _person(name, zone) for name, zone in zones.items()},
         schedules={"primary": rota},
-        escalation_policies={
-            "p": Policy(id="p", steps=(Step(notify=("schedule:primary",)), Step(notify=("person:ben",))))
-        },
+        escalation_policies={"p": Policy(id="p", steps=steps)},
         holidays={"es": Calendar(dates={"12-25": "Navidad", "01-06": "Reyes", "08-16": "fiesta"})},
         fallback="person:ana",
         almanac=Almanac(holidays={"es": Holidays(yearly={(12, 25): "Navidad", (1, 6): "Reyes", (8, 16): "fiesta"})}),
