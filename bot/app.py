@@ -25,8 +25,10 @@ from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
 from bot.errors import ConfigError, UsageError
 from bot.oncall import feeds
+from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
 from bot.oncall.model import Book
+from bot.incidents.decision import book_of
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
@@ -106,7 +108,12 @@ class Service:
         self._pager = Pager(config_path, dict(os.environ), sources, config, store, clock)
         self._clock_watch = ClockWatch(store, clock, self._pager.world)
         self._ticker = Ticker(on_error=lambda name: telemetry.loop_errors.labels(name).inc())
-        messenger = SlackMessenger(config.settings.slack, lambda: self._pager.config.book, clock)
+        messenger = SlackMessenger(
+            config.settings.slack,
+            lambda: self._pager.config.book,
+            clock,
+            lambda incident: book_of(incident, self._pager.world()),
+        )
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
         self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
         self._channels = SecondChannels(
@@ -197,6 +204,7 @@ class Service:
         await self._clock_watch.begin()
         await self._pager.books.look(self._pager.config.book_id)
         self._pager.copies = feeds.kept(await self._store.feeds())
+        await asyncio.to_thread(ahead, self._pager.config.book, self._clock.now())
         async with self._store.transaction() as tx:
             self._channels.key = await tx.key("ack-links", secrets.token_hex(32))
         self._pager.watcher.start()

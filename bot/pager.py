@@ -27,6 +27,7 @@ from bot.incidents.model import Alert, AlertState, Event, Incident, State
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
 from bot.labels import fingerprint
+from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
 from bot.oncall.owners import reach
 from bot.outbox import Outbox
@@ -36,6 +37,7 @@ from bot.ports import Clock
 from bot.renderings import Renderings
 from bot.rules.load import with_builtin
 from bot.sources import Sources, read_sources
+from bot.store.archive import Archive
 from bot.store.database import Database
 from bot.supervisor import WatcherProcess
 
@@ -302,7 +304,7 @@ class Pager:
                 return
             try:
                 await self._checked_in_a_child(sources)
-                config = await asyncio.to_thread(load, sources)
+                config = await asyncio.to_thread(_loaded, sources, self._clock.now())
             except ConfigError as error:
                 await self._refuse(sources, error.findings)
                 raise
@@ -453,6 +455,16 @@ class Pager:
         await self.books.look(self.config.book_id)
         async with self._store.transaction() as tx:
             await tx.forget_clicks(self._clock.now() - _KEEP_CLICKS)
+        await self._archive()
+
+    async def _archive(self) -> None:
+        """Incidents that were over long ago leave the database."""
+        retention, now = self.config.settings.store.retention, self._clock.now()
+        beside = self._store.path.with_name(f"{self._store.path.name}.archive")
+        folder = self.config.base_dir / retention.archive if retention.archive else beside
+        moved = await Archive(self._store).move(now - retention.incidents, folder / f"{now:%Y-%m-%d}.jsonl.gz", now)
+        if moved.incidents or moved.pages:
+            log.info("store.archived", incidents=moved.incidents, pages=moved.pages, folder=str(folder))
 
     async def metrics(self) -> bytes:
         """The pager's own page, with the watcher's appended when it answers in time."""
@@ -470,6 +482,13 @@ def _signature(update: Update) -> object:
     on = {alert.fingerprint for alert in update.alerts if alert.state is AlertState.FIRING}
     others = {(alert.fingerprint, alert.state, alert.starts_at) for alert in update.alerts}
     return frozenset((*update.still, *on)), frozenset(one for one in others if one[0] not in on)
+
+
+def _loaded(sources: Sources, now: datetime) -> Config:
+    """With the shifts of the days ahead written out: a large calendar takes longer than a page can wait."""
+    config = load(sources)
+    ahead(config.book, now)
+    return config
 
 
 def _watched(sources: Sources) -> Sources:

@@ -160,7 +160,7 @@ class Upkeep:
         question = {"ask": "gaps", "from": start.isoformat(), "until": end.isoformat(), "sources": sources.to_json()}
         found = [_gap(row) for row in await judge.ask(question, _COVERAGE_SECONDS)]
         told = warnings.of_gaps(found, config.agents, config.book, end)
-        telemetry.coverage_gaps.set(len(told))
+        telemetry.coverage_gaps.set(len({(gap.kind, gap.id) for gap in found}))
         await self._pager.own_alerts(warnings.COVERAGE_GAP, told)
         return True
 

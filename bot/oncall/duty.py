@@ -14,11 +14,12 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from bot.oncall.almanac import NOTHING, Almanac, Shift
-from bot.oncall.model import BLANK, Layer, Override, Schedule
+from bot.oncall.model import BLANK, Book, Layer, Override, Schedule
 from bot.oncall.turns import instant, midnight, turns
 from bot.oncall.windows import next_edge, within
 
 _ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+_LOOKED_AHEAD = timedelta(days=28)
 _LOOKS = 1500  # after so many changes in which nothing changed there is no end worth naming
 
 
@@ -59,6 +60,16 @@ def shifts(schedule: Schedule, start: datetime, end: datetime, almanac: Almanac 
             begun = following.since
         here = following
     yield Shift(begun, end, here.people)
+
+
+def ahead(book: Book, now: datetime) -> None:
+    """Has the calendars of layers write out the months that are asked about next. They remember them."""
+    for schedule in book.schedules.values():
+        for layer in schedule.layers:
+            if (rota := book.almanac.rotas.get(layer.ical or "")) is None:
+                continue
+            for at in (now, now + _LOOKED_AHEAD):
+                rota(ZoneInfo(schedule.timezone), at.year, at.month)
 
 
 @dataclass(frozen=True)

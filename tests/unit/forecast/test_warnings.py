@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from core_world import AGENTS, BOOK, NOW, PEOPLE, after
 
 from bot.agents.model import Agent
-from bot.forecast.coverage import gaps
+from bot.forecast.coverage import Gap, gaps
 from bot.forecast.warnings import of_feed, of_gaps, of_person
 from bot.incidents.model import Severity
 from bot.oncall.feeds import Copy
@@ -63,6 +63,15 @@ def test_one_place_is_told_once_whatever_is_wrong_with_it():
     agents = AGENTS | {"other": Agent(id="other", owner="team:payments", escalation="second")}
     told = of_gaps(gaps(agents, book, NOW, END), agents, book, END)
     assert [one.labels["place"] for one in told] == ["schedules.primary"]
+
+
+def test_of_many_places_the_nearest_are_told():
+    def place(number: int) -> Gap:
+        start = NOW + timedelta(days=30 - number)
+        return Gap("agents", f"a{number}", ("critical",), (f"a{number}",), ((start, start + timedelta(hours=1)),))
+
+    told = of_gaps([place(number) for number in range(25)], AGENTS, BOOK, NOW + timedelta(days=40))
+    assert [one.labels["place"] for one in told] == [f"agents.a{number}" for number in range(24, 4, -1)]
 
 
 def test_a_failing_calendar_is_a_warning_while_there_is_a_copy():

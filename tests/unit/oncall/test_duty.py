@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.oncall.duty import Duty, on_duty
-from bot.oncall.model import Layer, Override, Schedule
+from bot.oncall.almanac import Almanac
+from bot.oncall.duty import Duty, ahead, on_duty
+from bot.oncall.model import Book, Layer, Override, Person, Schedule
 
 MADRID = "Europe/Madrid"
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
@@ -212,3 +213,21 @@ def test_with_turns_of_any_length_somebody_is_on_duty_and_until_is_the_next_chan
     assert duty.until > now
     assert on_duty(rota, duty.until - timedelta(microseconds=1)).people == duty.people
     assert on_duty(rota, duty.until).people not in {(), duty.people}
+
+
+def test_calendars_write_out_this_month_and_the_next_one_asked_about():
+    asked = []
+
+    def rota(zone, year, month):
+        asked.append((zone.key, year, month))
+        return ()
+
+    layers = (Layer(ical="x.ics"), Layer(people=("ana",), start=date(2026, 1, 5)))
+    book = Book(
+        people={"ana": Person(id="ana", name="Ana", slack="U0ANA")},
+        schedules={"s": Schedule(id="s", timezone="Europe/Madrid", layers=layers)},
+        fallback="person:ana",
+        almanac=Almanac(rotas={"x.ics": rota}),
+    )
+    ahead(book, datetime(2026, 12, 21, 2, 0, tzinfo=UTC))
+    assert asked == [("Europe/Madrid", 2026, 12), ("Europe/Madrid", 2027, 1)]
