@@ -24,11 +24,11 @@ from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
 from bot.errors import ConfigError, UsageError
+from bot.incidents.decision import book_of
 from bot.oncall import feeds
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
 from bot.oncall.model import Book
-from bot.incidents.decision import book_of
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page

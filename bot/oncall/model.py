@@ -168,7 +168,8 @@ class Step(Model):
 
 
 class Policy(Model):
-    """Steps in order, the whole ladder again `repeat` times, then the fallback every `fallback_wait` for ever."""
+    """Steps in order, the whole ladder again `repeat` times, then the fallback, the owner's team and everybody, each
+    `fallback_wait` after the last, for ever."""
 
     id: str = ""
     steps: tuple[Step, ...] = Field(min_length=1)

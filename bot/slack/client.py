@@ -31,11 +31,19 @@ _PROBE_AHEAD = timedelta(days=30)
 
 
 class SlackMessenger:
-    """Implements bot.ports.Messenger. `book` gives the people as configured now."""
+    """Implements bot.ports.Messenger. `book` gives the people as configured now, `book_of` the rotas that an incident
+    keeps, where that is not the same."""
 
-    def __init__(self, settings: Slack, book: Callable[[], Book], clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Slack,
+        book: Callable[[], Book],
+        clock: Clock,
+        book_of: Callable[[Incident], Book] | None = None,
+    ) -> None:
         self._settings = settings
         self._book = book
+        self._book_of = book_of or (lambda _incident: book())
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._client: AsyncWebClient | None = None
@@ -47,7 +55,8 @@ class SlackMessenger:
         self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
     ) -> Posted:
         """Posts once. A layout that Slack refuses goes out again at once as plain text."""
-        message = draw(page, incident, rendered, self._book(), self._clock.now())
+        book = self._book() if incident is None else self._book_of(incident)
+        message = draw(page, incident, rendered, book, self._clock.now())
         await self._make_sure(page.channel)
         channel = self._where(page, thread)
         parent = thread.ts if thread is not None and page.kind in _THREADED else None
@@ -70,7 +79,7 @@ class SlackMessenger:
         """Redraws a sent page. Repeating it does no harm."""
         if not page.slack_channel or not page.ts:
             raise RemoteError(f"{page.id} has no address to edit", permanent=True, code="message_not_found")
-        message = draw(page, incident, rendered, self._book(), self._clock.now())
+        message = draw(page, incident, rendered, self._book_of(incident), self._clock.now())
         try:
             await self._update(page.slack_channel, page.ts, message)
         except RemoteError as error:
