@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import sqlite3
 import sys
 import tempfile
 import time
@@ -28,7 +30,7 @@ from bot.slack import blocks
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
 GOAL = 0.3  # seconds
-_BETWEEN = 1.3  # seconds between two clicks: Slack takes some fifty edits a minute
+_BETWEEN = 3.0  # seconds between two clicks: each edits two messages, and Slack takes fifty edits a minute
 _PATIENCE = 10.0
 
 
@@ -60,7 +62,7 @@ class Found:
 
 
 _HEADINGS = (
-    "past", "open", "database", "start", "click recorded p50", "shown p50", "shown p95", "shown max", "lost", "pager's peak",
+    "past", "open", "database", "start", "recorded p50", "shown p50", "shown p95", "shown max", "lost", "pager's peak",
 )  # fmt: skip
 
 
@@ -95,12 +97,13 @@ def _message(number: int) -> dict[str, Any]:
 
 async def measure(directory: Path, past: int, going_on: int, clicks: int) -> Found:
     database = directory / "agentpager.db"
-    fill_started = time.monotonic()
-    await asyncio.to_thread(fill, database, past, going_on, today())
-    print(f"filled with {past + going_on:,} incidents in {time.monotonic() - fill_started:.0f} s", file=sys.stderr)
+    if not database.exists():
+        began = time.monotonic()
+        await asyncio.to_thread(fill, database, past, going_on, today())
+        print(f"filled with {past + going_on:,} incidents in {time.monotonic() - began:.0f} s", file=sys.stderr)
     port = free_port()
     async with FakeSlack() as slack:
-        numbers = [past + 1 + place * (going_on // clicks) for place in range(clicks)]
+        numbers = _spread(database, clicks)
         slack.messages["D0ANA"] = [_message(number) for number in numbers]
         slack.messages["C0PAGES"] = [
             {"channel": "C0PAGES", "ts": stamp(number, PageKind.CARD), "type": "message", "text": ""}
@@ -132,6 +135,13 @@ async def measure(directory: Path, past: int, going_on: int, clicks: int) -> Fou
     return Found(past, going_on, started, answered, shown, clicks - len(shown), size, peak)
 
 
+def _spread(database: Path, clicks: int) -> list[int]:
+    """Numbers of incidents that nobody has taken."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        found = [row[0] for row in connection.execute("SELECT number FROM incidents WHERE state = 'open'")]
+    return sorted(found)[:: max(len(found) // clicks, 1)][:clicks]
+
+
 async def _click(slack: FakeSlack, number: int) -> tuple[float, float | None] | None:
     """Seconds until it was acknowledged to Slack, and until the edit arrived."""
     ts, before, at = stamp(number, PageKind.PAGE), len(slack.journal), time.time()
@@ -153,7 +163,9 @@ def main() -> int:
     parser.add_argument("--open", type=int, default=10_000, dest="going_on")
     parser.add_argument("--past", type=int, default=1_000_000)
     parser.add_argument("--clicks", type=int, default=40)
-    parser.add_argument("--keep", type=Path, help="put configuration, database and log there and leave them")
+    parser.add_argument(
+        "--keep", type=Path, help="put configuration, database and log there, leave them, use them again"
+    )
     options = parser.parse_args()
     print(describe())
     print("| " + " | ".join(_HEADINGS) + " |")

@@ -97,10 +97,20 @@ class _Kind:
         self.page = self._page(PageKind.PAGE, "U0ANA", "D0ANA", "ana")
         self.card = self._page(PageKind.CARD, "#agent-pages", "C0PAGES", None)
         self.entries = [
-            (name, Entry(at=at, actor="agentpager", action=action, subject=name, why="ToolErrors fires", detail={"step": "0"})
-             .model_dump_json())
-            for name, action in (("INC-@", "incident.fired"), ("INC-@.1.page.ana", "page.sent"), ("INC-@", "incident.cleared"))
-        ]  # fmt: skip
+            (name, self._entry(name, action))
+            for name, action in (
+                ("INC-@", "incident.fired"),
+                ("INC-@.1.page.ana", "page.sent"),
+                ("INC-@", "incident.cleared"),
+            )
+        ]
+
+    def _entry(self, subject: str, action: str) -> str:
+        detail = {"step": "0", "round": "0", "revision": "3"}
+        entry = Entry(
+            at=self.at, actor="agentpager", action=action, subject=subject, why="ToolErrors fires", detail=detail
+        )
+        return entry.model_dump_json()
 
     def _page(self, kind: PageKind, channel: str, landed: str, person: str | None) -> tuple[str, str]:
         name = f"INC-@.1.{kind}" + (f".{person}" if person else "")

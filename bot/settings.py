@@ -208,8 +208,17 @@ class Slack(Model):
     api_url: Annotated[Url, Field(pattern="/$", examples=["https://slack.com/api/"])] = "https://slack.com/api/"
 
 
+class Retention(Model):
+    """`incidents` is how long what is over stays in the database; `archive` is the directory it is moved to, by default
+    one beside the database."""
+
+    incidents: Positive = timedelta(days=730)
+    archive: str | None = None
+
+
 class Store(Model):
     url: str = Field("sqlite:///agentpager.db", pattern=r"^sqlite:///.+", examples=["sqlite:///agentpager.db"])
+    retention: Retention = Retention()
 
 
 class Http(Model):

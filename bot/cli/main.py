@@ -33,7 +33,7 @@ COMMANDS = {
     "query": ("bot.cli.query", "Answer a PromQL expression from a running server or an exposition file."),
     "slack": ("bot.cli.slack", "Things to set up on Slack's side."),
     "notify": ("bot.cli.notify", "Send a test message to a person by each of their channels."),
-    "db": ("bot.cli.db", "Upgrade the database."),
+    "db": ("bot.cli.db", "Upgrade, copy, restore and archive the database."),
     "audit": ("bot.cli.audit", "Verify and export the audit log, print its head."),
 }
 

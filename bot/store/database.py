@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,13 @@ class Database:
                 f"that one first; if it hangs, start again {lease.LASTS.seconds} s after its last sign of life"
             )
 
+    def lock(self) -> bool:
+        """Whether no other process has the database for itself; none can have it from now on."""
+        return self._lock.take()
+
+    def unlock(self) -> None:
+        self._lock.release()
+
     async def renew(self, now: datetime) -> None:
         """A sign of life. The lock of a process that was stopped, and is gone by now, is taken over as well."""
         async with self._writing() as (connection, _):
@@ -133,6 +140,10 @@ class Database:
     async def _read(self) -> AsyncIterator[AsyncConnection]:
         async with self._readers.connect() as connection:
             yield connection
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection for the other modules of the store."""
+        return self._read()
 
     async def ping(self) -> None:
         """Writes one row, as every page must. Raises whatever the driver raises when that is not possible."""

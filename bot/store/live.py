@@ -66,6 +66,11 @@ class Live:
         owed = ((page, self.known(page.incident or "")) for page in self.stale)
         return [(page, incident) for page, incident in owed if incident is not None]
 
+    def forget(self, names: Sequence[str]) -> None:
+        """Incidents that are over, and leave the database."""
+        for name in names:
+            self._ended.pop(name, None)
+
     def committed(self, saved: Saved) -> None:
         if saved.version:
             self._committed[saved.version] = saved

@@ -6,7 +6,7 @@ Many rows are one statement; every incident and page that is saved carries the v
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -157,6 +157,20 @@ class Transaction:
             return None
         self.saved.pages[claimed.id] = claimed
         return claimed
+
+    async def remove_incidents(self, versions: Mapping[str, int]) -> list[str]:
+        """With their pages and runbooks. Those that are not at this version any more stay; the others are named."""
+        query = sa.select(incidents.c.id, incidents.c.version).where(incidents.c.id.in_(list(versions)))
+        rows = (await self._connection.execute(query.order_by(incidents.c.number))).all()
+        gone = [name for name, version in rows if versions[name] == version]
+        for table, column in ((pages, pages.c.incident), (renderings, renderings.c.incident)):
+            await self._connection.execute(table.delete().where(column.in_(gone)))
+        await self._connection.execute(incidents.delete().where(incidents.c.id.in_(gone)))
+        self._live.forget(gone)
+        return gone
+
+    async def remove_pages(self, page_ids: Sequence[str]) -> None:
+        await self._connection.execute(pages.delete().where(pages.c.id.in_(page_ids)))
 
     async def append_audit(self, entries: Sequence[Entry]) -> None:
         if not entries:

@@ -18,7 +18,19 @@ from bot.store.history import History
 from bot.store.transaction import Transaction
 
 # Of a person's command or report, of the start or the end, or of how a transaction is made.
-APART = {"open", "close", "transaction", "audit_rows", "broken_audit_row", "audit", "verified", "opened"}
+APART = {
+    "open",
+    "close",
+    "transaction",
+    "audit_rows",
+    "broken_audit_row",
+    "audit",
+    "verified",
+    "opened",
+    "lock",
+    "unlock",
+    "reading",
+}
 # What is in these is going on: they stay small.
 LIVE = {"incidents_unresolved", "incidents_one_per_key", "pages_waiting", "pages_behind"}
 
@@ -31,7 +43,8 @@ SILENCE = Silence(
 
 READS: dict[str, tuple[object, ...]] = {
     "renew": (NOW,), "ping": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
-    "incident_of_message": ("D1", "1.1"), "waiting": (NOW,), "next_due": (), "overdue": (NOW,), "interrupted": (),
+    "incident_of_message": ("D1", "1.1"), "incidents_of_message": ("D1", "1.1"),
+    "waiting": (NOW,), "next_due": (), "overdue": (NOW,), "interrupted": (),
     "on_their_way": (), "page": ("INC-1.1.page.ana",), "outdated": (), "pages_led_by": ("INC-1.1.page.ana",),
     "storm_messages": (NOW,), "card_of": ("INC-1",), "addresses": (), "pages_of": ("INC-1",), "rule_state": (),
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
@@ -51,6 +64,7 @@ WRITES: dict[str, tuple[object, ...]] = {
     "save_rule_state": ("g", NOW, {}), "save_rendering": ("INC-1", Rendered(rendered_at=NOW)), "silences": (NOW,),
     "silence": ("SIL-1",), "last_silence": (), "save_silence": (SILENCE,), "save_snapshot": ("x", "{}"),
     "save_feed": ("x", "{}"), "key": ("x", "fresh"), "replace_key": ("x", "new"),
+    "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],),
 }  # fmt: skip
 
 
