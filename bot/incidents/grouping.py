@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from bot.incidents import settling
 from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due, still_firing
+from bot.incidents.inhibition import inhibition_of
 from bot.incidents.model import Alert, AlertState, Incident, Severity, State, title_of
 from bot.incidents.policy import IncidentRules
 from bot.incidents.settling import grouping_of, settle
@@ -25,6 +26,7 @@ INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
 UNOWNED = "AlertUnowned"
 KEPT_ENDED = 50  # ended alerts that an incident remembers: labels that change all day must not make it grow
 EVERY_LABEL = "..."
+_UNOWNED_KEY = f"alert={UNOWNED} "
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _PLAIN = re.compile(r'[^\s="\\]+')
 
@@ -56,24 +58,27 @@ def observe(
         reported = {*still, *(alert.fingerprint for alert in alerts)}
         book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
     book.end_unowned(world)
-    book.hide(world)
+    book.hide_moved(world)
     return book.decisions(world)
 
 
-def missing_keys(alerts: Iterable[Alert], incidents: Iterable[Incident], world: World) -> set[str]:
+def missing_keys(alerts: Sequence[Alert], incidents: Iterable[Incident], world: World) -> set[str]:
     """The keys for which `observe` opens an incident, unless one that cleared a moment ago opens again."""
+    if all(_ended(alert) for alert in alerts):
+        return set()
     live = list(incidents)
-    held = {alert.fingerprint for incident in live for alert in incident.alerts if not _ended(alert)}
-    unresolved = {incident.key for incident in live if incident.state is not State.RESOLVED}
+    fresh = {one.fingerprint: one for one in alerts if not _ended(one) and one.severity is not Severity.NONE}
+    for incident in live:
+        for alert in incident.alerts:
+            if alert.fingerprint in fresh and not _ended(alert):
+                del fresh[alert.fingerprint]
     wanted: set[str] = set()
-    for alert in alerts:
-        if _ended(alert) or alert.severity is Severity.NONE or alert.fingerprint in held:
-            continue
+    for alert in fresh.values():
         owner = owner_of(alert.labels, world.agents, world.book)
         wanted.add(incident_key(alert, owner, world.rules))
         if not owner.known and alert.group != INTERNAL:
             wanted.add(_own_key(UNOWNED, owner))
-    return wanted - unresolved
+    return wanted - {incident.key for incident in live if incident.state is not State.RESOLVED} if wanted else wanted
 
 
 def resuppress(incidents: Iterable[Incident], world: World, now: datetime) -> list[Decision]:
@@ -117,6 +122,8 @@ class _Ledger:
         self._after: dict[str, Incident] = {i.id: i for i in self._before.values() if i is not None}
         self._alerts: dict[str, dict[str, Alert]] = {}  # of the incidents that were looked into
         self._changed: dict[str, None] = {}  # in the order in which they changed
+        self._moved: dict[str, str] = {}  # alerts that have begun, ended or changed their labels, and their incidents
+        self._alive: list[tuple[str, Alert]] | None = None  # what goes on, until something changes
         self._home = {alert.fingerprint: i.id for i in self._after.values() for alert in i.alerts if not _ended(alert)}
         self._unresolved = {i.key: i.id for i in self._after.values() if i.state is not State.RESOLVED}
         self._cleared = {incident.key: incident for incident in cleared}
@@ -166,8 +173,11 @@ class _Ledger:
         alerts = self._of(incident_id)
         before = alerts.get(alert.fingerprint)
         if before is None or not _same(before, alert):
+            if before is None or before.labels != alert.labels or _ended(before) is not _ended(alert):
+                self._moved[alert.fingerprint] = incident_id
             alerts[alert.fingerprint] = alert
             self._changed[incident_id] = None
+            self._alive = None
 
     def move(self, alert: Alert, origin: str, target: str) -> None:
         self._end(origin, alert)
@@ -182,28 +192,42 @@ class _Ledger:
                     self._put(incident_id, alert.model_copy(update={"state": AlertState.NO_DATA}))
 
     def _going_on(self) -> list[tuple[str, Alert]]:
-        return [
-            (incident.id, alert)
-            for incident in self._after.values()
-            for alert in (self._alerts[incident.id].values() if incident.id in self._alerts else incident.alerts)
-            if not _ended(alert)
-        ]
+        if self._alive is None:
+            resolved = AlertState.RESOLVED
+            self._alive = [
+                (incident_id, alert)
+                for incident_id, incident in self._after.items()
+                for alert in (self._alerts[incident_id].values() if incident_id in self._alerts else incident.alerts)
+                if alert.state is not resolved
+            ]
+        return self._alive
 
     def end_unowned(self, world: World) -> None:
         """AlertUnowned ends when no alert is left without an owner for that cause."""
+        if not any(key.startswith(_UNOWNED_KEY) for key in self._unresolved):
+            return
         going_on = self._going_on()
         raised = [(i, alert) for i, alert in going_on if alert.group == INTERNAL and alert.name == UNOWNED]
-        if not raised:
-            return
         owners = (owner_of(alert.labels, world.agents, world.book) for _, alert in going_on if alert.group != INTERNAL)
         causes = {owner.why for owner in owners if not owner.known}
         for incident_id, alert in raised:
             if alert.labels["cause"] not in causes:
                 self._end(incident_id, alert)
 
+    def hide_moved(self, world: World) -> None:
+        """What has begun or ended may be hidden, or be what hides others; all else is as it was. What time changes is
+        met by `resuppress`."""
+        moved = [(home, self._alerts[home][name]) for name, home in self._moved.items()]
+        if inhibition_of(world.rules.inhibit_rules).concerns(alert for _, alert in moved):
+            self.hide(world)
+        elif moved:
+            self._hide([(home, alert) for home, alert in moved if not _ended(alert)], world)
+
     def hide(self, world: World) -> None:
-        """Everything that goes on is asked anew whether something hides it: a source may have come or gone."""
-        going_on = self._going_on()
+        """Everything that goes on is asked anew whether something hides it."""
+        self._hide(self._going_on(), world)
+
+    def _hide(self, going_on: list[tuple[str, Alert]], world: World) -> None:
         found = suppressions((alert for _, alert in going_on), world, self._now)
         for incident_id, alert in going_on:
             hidden = found.get(alert.fingerprint, ())
