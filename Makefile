@@ -49,8 +49,10 @@ bench: $(BIN)/.dev
 bench-rules: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.rules
 
+# SIGKILL at every point of a page's life, and the fault table of docs/reliability.md; some 30 minutes on two cores.
+# FUZZ=n lets the state machine try n times as much, with new seeds.
 reliability: $(BIN)/.dev
-	$(BIN)/python -m pytest -v -n 2 tests/acceptance/test_crash.py tests/acceptance/test_faults.py
+	$(BIN)/python -m tests.reliability
 
 # SEED=, COUNT= and PROMETHEUS=/path/to/prometheus are its options; scripts of differences go to build/differential.
 differential: $(BIN)/.dev

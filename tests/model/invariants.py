@@ -108,7 +108,7 @@ class Watch:
                 self.s12_somebody_is_reached(name, before, after)
                 self._due.pop(name, None)
                 if after["next_at"] is not None:
-                    # Counted from what the deciding process took for now: it may not have seen yet that the clock was set.
+                    # From what the deciding process took for now: it may not know yet that the clock was set.
                     self._due[name] = mono + _seconds(after["next_at"]) - _seconds(events[0][2])
 
     def s4_steps_in_order_and_not_early(
