@@ -254,9 +254,10 @@ class Service:
         ticker.at_once("upkeep")
 
     async def _tick(self) -> None:
-        """Nothing is due by a clock that has just been set."""
+        """Nothing is due by a clock that has just been set, or before fresh numbers after a sleep."""
         await self._clock_watch.look()
-        await self._pager.tick()
+        if not self._clock_watch.settling:
+            await self._pager.tick()
 
     async def _reload_by_signal(self) -> None:
         try:

@@ -1,12 +1,11 @@
 """Sees when somebody sets the machine's clock, and moves what is counted on it: while we run, and between two runs.
 
 The clock that everybody here is handed goes on as if nothing had happened until the stored deadlines have been moved;
-so no deadline is ever counted half on the old time and half on the new one.
+so no deadline is ever counted half on the old time and half on the new one. It also sees when we were asleep.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -20,6 +19,8 @@ from bot.store.database import Database
 log = structlog.get_logger()
 
 JUMP = timedelta(seconds=2)  # less is the clock being kept right
+ASLEEP = 60.0  # seconds without a look
+SETTLING = 20.0  # seconds after a sleep: a fresh scrape may end what would wake somebody now
 _MARK = "clock"  # the key under which the store keeps how our clock stood
 _MARK_SECONDS = 60.0
 _AGAIN_SECONDS = 5.0
@@ -30,37 +31,55 @@ class ClockWatch:
         self._store = store
         self._clock = clock
         self._world = world
-        self._marked = 0.0
+        self._marked = clock.seconds()
+        self._looked = clock.seconds()
+        self._settled = 0.0
         self._look_again: float | None = None
+
+    @property
+    def settling(self) -> bool:
+        """We were asleep or down until a moment ago: what is overdue waits for fresh numbers."""
+        return self._clock.seconds() < self._settled
 
     async def begin(self) -> None:
         """After a start: the clock may have been set since the last run. What we cannot know, because the machine was
         started anew, is bounded: nothing waits longer than its whole wait."""
+        fresh = self._clock.mark()
         async with self._store.transaction() as tx:
-            before = await tx.key(_MARK, self._clock.mark())
-        jump = self._clock.since(before)
-        if jump is not None and abs(jump) > JUMP:
-            await self._move(jump, "before this start")
+            before = await tx.key(_MARK, fresh)
+        known = self._clock.since(before)
+        if known is not None and abs(known[0]) > JUMP:
+            await self._move(known[0], "before this start")
+        if before != fresh and (known is None or known[1].total_seconds() > ASLEEP + _MARK_SECONDS):
+            self._wake("down")
         await self._bound()
         await self._keep()
+        self._looked = self._clock.seconds()
 
     async def look(self) -> None:
         """Comes before anything that is due is done."""
+        now, before, self._looked = self._clock.seconds(), self._looked, self._clock.seconds()
+        if now - before > ASLEEP:
+            self._wake("asleep")
         drift = self._clock.drift()
         if abs(drift) > JUMP:
             await self._move(drift, "while agentpager ran")
-            self._look_again = time.monotonic() + _AGAIN_SECONDS
+            self._look_again = now + _AGAIN_SECONDS
         self._clock.adopt()
-        if self._look_again is not None and time.monotonic() > self._look_again:
+        if self._look_again is not None and now > self._look_again:
             self._look_again = None
             await self._bound()  # what was decided on the old time and written after
-        if time.monotonic() - self._marked > _MARK_SECONDS:
+        if now - self._marked > _MARK_SECONDS:
             await self._keep()
 
+    def _wake(self, how: str) -> None:
+        self._settled = self._clock.seconds() + SETTLING
+        log.warning("pager.woke", after=how, settling_seconds=SETTLING)
+
     async def _move(self, jump: timedelta, when: str) -> None:
-        incidents, pages = await pipeline.clock_jumped(
-            self._store, jump, when, self._clock.wall(), {_MARK: self._clock.mark(self._clock.wall())}
-        )
+        now = self._clock.wall()
+        keys = {_MARK: self._clock.mark(now)}
+        incidents, pages = await pipeline.clock_jumped(self._store, jump, when, now, keys)
         telemetry.clock_jumps.inc()
         seconds = round(jump.total_seconds(), 1)
         log.warning("clock.jumped", seconds=seconds, when=when, incidents=incidents, pages=pages)
@@ -73,4 +92,4 @@ class ClockWatch:
     async def _keep(self) -> None:
         async with self._store.transaction() as tx:
             await tx.replace_key(_MARK, self._clock.mark())
-        self._marked = time.monotonic()
+        self._marked = self._clock.seconds()

@@ -59,17 +59,22 @@ class SteadyClock:
     def adopt(self) -> None:
         self._offset = self._wall() - self._steady()
 
+    def seconds(self) -> float:
+        """What it counts on: differences of it are time that has passed, asleep or not."""
+        return self._steady()
+
     def mark(self, now: datetime | None = None) -> str:
         """How this clock stands, for `since` in a later run; `now` is what it will say soon."""
         offset = self._offset if now is None else now.timestamp() - self._steady()
-        return f"{self._boot} {offset:.3f}"
+        return f"{self._boot or '-'} {offset:.3f} {self._steady():.3f}"
 
-    def since(self, mark: str) -> timedelta | None:
-        """By how much the machine's clock was set since; None when it was started anew."""
-        boot, _, offset = mark.rpartition(" ")
-        if not boot or boot != self._boot:
+    def since(self, mark: str) -> tuple[timedelta, timedelta] | None:
+        """By how much the machine's clock was set since, and how long ago that is; None when it was started anew."""
+        boot, offset, then = mark.split(" ")
+        if boot in {"-", ""} or boot != self._boot:
             return None
-        return timedelta(seconds=self._wall() - self._steady() - float(offset))
+        now = self._steady()
+        return timedelta(seconds=self._wall() - now - float(offset)), timedelta(seconds=now - float(then))
 
 
 def _through_suspend() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from core_world import WORLD, alert
+from core_world import WORLD, alert, ended
 
 from bot import pipeline
 from bot.clock_watch import ClockWatch
@@ -20,7 +20,7 @@ START = datetime(2026, 11, 4, 2, 0, tzinfo=UTC)
 
 
 class Machine:
-    """A database, a clock that can be set, and a pager's clock on it. Every second the pager ticks."""
+    """A database, a clock that can be set, and a pager's clock on it."""
 
     def __init__(self, store: Database) -> None:
         self.store = store
@@ -38,17 +38,23 @@ class Machine:
 
     async def tick(self) -> None:
         await self.watch.look()
+        if self.watch.settling:
+            return
         now = self.clock.now()
         for incident_id in await self.store.overdue(now):
             for decision in await pipeline.escalate(self.store, incident_id, WORLD, now):
                 if decision.event in {Event.ESCALATED, Event.ACK_ASKED, Event.SNOOZE_ENDED}:
                     self.escalated.append(self.steady - 500)
 
-    async def passes(self, seconds: float, ticks: int = 1) -> None:
-        for _ in range(ticks):
-            self.wall += seconds / ticks
-            self.steady += seconds / ticks
-            await self.tick()
+    async def passes(self, seconds: float) -> None:
+        for span in (*[50.0] * int(seconds // 50), seconds % 50):
+            await self.sleeps(span)
+
+    async def sleeps(self, seconds: float) -> None:
+        """No tick in between."""
+        self.wall += seconds
+        self.steady += seconds
+        await self.tick()
 
     async def jumps(self) -> list[dict[str, str]]:
         return [entry.detail for _, entry, _ in await self.store.audit_rows() if entry.action == "clock.jumped"]
@@ -115,11 +121,11 @@ async def test_a_page_that_waits_goes_with_the_clock(machine):
 
 async def test_a_snooze_keeps_its_time_of_day(machine):
     await machine.fire()
-    until = START + timedelta(hours=6)
+    until = START + timedelta(hours=1, minutes=10)
     now = machine.clock.now()
     await pipeline.act(machine.store, "INC-1", lambda i: people.snooze(i, "person:ana", until, now), WORLD, now, None)
     machine.wall += 3600
-    await machine.passes(5 * 3600 - 1)
+    await machine.passes(599)
     assert machine.escalated == []
     await machine.passes(1)
     assert len(machine.escalated) == 1
@@ -127,11 +133,39 @@ async def test_a_snooze_keeps_its_time_of_day(machine):
 
 async def test_after_a_suspend_of_hours_one_level_is_paged_in_the_first_minute(machine):
     await machine.fire()
-    await machine.passes(8 * 3600)
-    assert len(machine.escalated) == 1
-    await machine.passes(59, ticks=30)
+    await machine.sleeps(8 * 3600)
+    await machine.passes(19)
+    assert machine.escalated == []
+    await machine.passes(1)
+    assert machine.escalated == [8 * 3600 + 20]
+    await machine.passes(59)
     assert len(machine.escalated) == 1
     assert await machine.jumps() == []
+
+
+@pytest.mark.parametrize("how", ["asleep", "down", "started anew"])
+async def test_what_has_ended_meanwhile_wakes_nobody_after_a_sleep(machine, how):
+    await machine.fire()
+    await machine.sleeps(8 * 3600 if how == "asleep" else 1)
+    if how != "asleep":
+        machine.wall += 8 * 3600
+        machine.steady = 50.0 if how == "started anew" else machine.steady + 8 * 3600
+        machine.boot = "boot-2" if how == "started anew" else machine.boot
+        await machine.start()
+    await machine.passes(15)
+    over = Update(group="g", evaluated_at=machine.clock.now(), alerts=(ended(alert(group="g"), machine.clock.now()),))
+    await pipeline.observe(machine.store, over, WORLD, machine.clock.now())
+    await machine.passes(600)
+    assert machine.escalated == []
+
+
+async def test_a_short_stop_keeps_nobody_waiting(machine):
+    await machine.fire()
+    await machine.passes(299)
+    machine.wall, machine.steady = machine.wall + 5, machine.steady + 5
+    await machine.start()
+    await machine.passes(1)
+    assert len(machine.escalated) == 1
 
 
 async def test_after_a_start_of_the_machine_with_a_wrong_clock_nothing_waits_longer_than_its_whole_wait(machine):
