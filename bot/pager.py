@@ -51,6 +51,7 @@ _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
 _BUILT_ONCE = ("slack", "store", "http", "heartbeat")  # sections of agentpager.yaml
+_HIDDEN_FOR = 60.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEEP_CLICKS = timedelta(days=7)
 
@@ -77,6 +78,7 @@ class Pager:
         self._refused_digest = ""
         self._reloading = asyncio.Lock()
         self._hiding_changes: datetime | None = _LONG_AGO  # when what is hidden next changes by itself
+        self._hidden_at = 0.0
         self._releasing: set[asyncio.Task[None]] = set()
         self._watcher_missed = time.monotonic()
         self.config = config
@@ -227,9 +229,13 @@ class Pager:
                 log.exception("escalation.failed", incident=incident_id)
 
     async def _hide(self, now: datetime) -> None:
-        """Silences and windows begin and end without an alert that would say so."""
-        if self._hiding_changes is None or self._hiding_changes > now:
+        """Silences and windows begin and end without an alert that would say so. The machine's clock may be set, so it is
+        looked at once a minute all the same."""
+        if self._hiding_changes is None:
             return
+        if self._hiding_changes > now and time.monotonic() - self._hidden_at < _HIDDEN_FOR:
+            return
+        self._hidden_at = time.monotonic()
         try:
             decisions, self._hiding_changes = await pipeline.resuppress(self._store, self.world(), now)
             self.note(decisions)

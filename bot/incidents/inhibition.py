@@ -41,6 +41,10 @@ class Inhibition:
         self._targets = Index([rule.target_matchers for rule in rules])
         self._known: dict[str, tuple[dict[str, str], _Sides]] = {}
 
+    def concerns(self, alerts: Iterable[Alert]) -> bool:
+        """Whether one of them stands on a side of a rule."""
+        return bool(self._rules) and any(self._sides(alert) is not _NEITHER for alert in alerts)
+
     def inhibited(self, alerts: Iterable[Alert]) -> dict[str, tuple[Suppression, ...]]:
         """Fingerprint to what inhibits it, of alerts that have not ended."""
         if not self._rules:
@@ -60,7 +64,7 @@ class Inhibition:
 
     def _sides(self, alert: Alert) -> _Sides:
         known = self._known.get(alert.fingerprint)
-        if known is not None and known[0] == alert.labels:
+        if known is not None and (known[0] is alert.labels or known[0] == alert.labels):
             return known[1]
         source, target = self._sources.matching(alert.labels), self._targets.matching(alert.labels)
         sides = _Sides(self._groups(source, alert), self._groups(target, alert)) if source or target else _NEITHER
@@ -73,7 +77,10 @@ class Inhibition:
         return tuple((one, tuple(alert.labels.get(name, "") for name in self._rules[one].equal)) for one in numbers)
 
     def _reasons(self, groups: dict[_Group, Alert]) -> tuple[Suppression, ...]:
-        return tuple(_reason(self._rules[number], source) for (number, _), source in groups.items())
+        return tuple(
+            _reason(self._rules[number].name, source.name, source.labels.get("agent", ""))
+            for (number, _), source in groups.items()
+        )
 
 
 @lru_cache(maxsize=8)
@@ -136,8 +143,8 @@ def _circles(sides: dict[str, tuple[Alert, _Sides]], found: dict[str, dict[_Grou
     return freed
 
 
-def _reason(rule: InhibitRule, source: Alert) -> Suppression:
-    agent = source.labels.get("agent")
+@lru_cache(maxsize=4096)
+def _reason(rule: str, source: str, agent: str) -> Suppression:
     of = f" of {agent}" if agent else ""
-    why = f'{source.name}{of} fires, which explains it (inhibit rule "{rule.name}")'
-    return Suppression(kind=SuppressionKind.INHIBITION, by=rule.name, why=why)
+    why = f'{source}{of} fires, which explains it (inhibit rule "{rule}")'
+    return Suppression(kind=SuppressionKind.INHIBITION, by=rule, why=why)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -102,6 +103,7 @@ def hides(silence: Silence, matchers: Sequence[Matcher], alert: Alert) -> bool:
     return SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[silence.max_severity] and matches(matchers, alert)
 
 
+@lru_cache(maxsize=1024)
 def suppression(silence: Silence) -> Suppression:
     by = silence.created_by.removeprefix("person:")
     until = f"{silence.ends_at:%Y-%m-%d %H:%M} UTC" + (" or until it resolves" if silence.until_resolved else "")
