@@ -229,7 +229,7 @@ class Pager:
                 log.exception("escalation.failed", incident=incident_id)
 
     async def _hide(self, now: datetime) -> None:
-        """Silences and windows begin and end without an alert that would say so. The machine's clock may be set, so it is
+        """Silences and windows begin and end without an alert that would say so. Somebody may set the clock, so it is
         looked at once a minute all the same."""
         if self._hiding_changes is None:
             return
