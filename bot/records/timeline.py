@@ -52,6 +52,7 @@ _KINDS = {
     PageKind.ESCALATED: "escalation line",
     PageKind.REMINDER: "reminder",
     PageKind.RESOLVED: "closing line",
+    PageKind.NEWS: "line about more alerts",
     PageKind.NOTICE: "notice",
 }
 _OUTCOMES = {
@@ -64,6 +65,7 @@ _OUTCOMES = {
     Verdict.NOT_LANDED: "had not arrived, sent again",
     Verdict.ASSUMED_LOST: "cannot be looked for, sent again",
 }
+_OTHERWISE = "page.otherwise"
 FOUND = "found: it had arrived"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
@@ -310,18 +312,25 @@ def _attempt(entry: Entry, page: Page | None, names: Names, unknown: dict[str, s
         unknown[entry.subject] = attempt
     elif verdict == Verdict.SENT and unknown.pop(entry.subject, None) == attempt:
         outcome = FOUND
+    elif entry.action == _OTHERWISE:
+        outcome = "goes another way, for Slack fails"
     to = names.of(entry.detail["person"]) if "person" in entry.detail else plain(entry.detail.get("channel", ""))
-    kind = _KINDS[page.kind] if page is not None else "message"
+    kind = _KINDS.get(page.kind, page.kind.value) if page is not None else "message"
     return Moment(
         at=entry.at,
         who=names.of(entry.actor),
         what=entry.action,
         text=f"{kind} to {to}: {outcome or _unknown(entry.action)}",
-        why="" if verdict == Verdict.SENT else plain(entry.why),
+        why=_joined(page) if verdict == Verdict.SENT else plain(entry.why),
         through=through(entry.detail.get("channel", "")),
         page=entry.subject,
         attempt=int(attempt) if attempt.isdecimal() else 0,
     )
+
+
+def _joined(page: Page | None) -> str:
+    """Of a page that another one's message shows too: whose."""
+    return f"in one message with {page.lead.partition('.')[0]}" if page is not None and page.lead is not None else ""
 
 
 def _unknown(action: str) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from core_world import BOOK, NOW, WORLD, after, alert, observe, opened
 
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.incidents import notes, people
 from bot.incidents.escalation import due
-from bot.incidents.model import Incident, Promise, State
+from bot.incidents.model import Event, Incident, Promise, State
 from bot.incidents.promises import timed
 from bot.paging.attempt import Verdict
 from bot.paging.model import Page, PageKind, PageState
+from bot.records import timeline
 from bot.records.narrow import lines
 from bot.records.timeline import FOUND, Moment, Story, plain, story, through
 
@@ -140,6 +142,34 @@ def test_nothing_can_steer_a_terminal():
     entry = Entry(at=NOW, actor="cli:\x1b[31m", action="incident.\x1b", subject="INC-1", why="\x9b31m")
     text = "\n".join(lines(told([entry], [page(error="\x1b")], incident), 80))
     assert not [one for one in text if (ord(one) < 32 and one != "\n") or 127 <= ord(one) < 160]
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_change_has_words(event):
+    assert f"incident.{event.value}" in timeline._WORDS
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("kind", PageKind)
+def test_every_attempt_has_words(verdict, kind):
+    (moment,) = moments([attempt(verdict, 1)], [page(kind=kind)])
+    assert moment.text == f"{timeline._KINDS[kind]} to Ana: {timeline._OUTCOMES[verdict]}"
+
+
+def test_a_page_shown_by_another_message_says_so():
+    merged = page(lead="INC-9.1.page.ana")
+    (moment,) = moments([events.of_page(merged, Verdict.SENT, NOW)], [merged])
+    assert (moment.text, moment.why) == ("page to Ana: sent", "in one message with INC-9")
+
+
+def test_a_page_that_takes_another_way_says_so():
+    mail = page(channel="email:ana@example.com", reason="Slack has not confirmed it for 30 s")
+    (moment,) = moments([events.of_second_channel(mail, NOW)], [mail])
+    assert (moment.text, moment.why, moment.through) == (
+        "page to Ana: goes another way, for Slack fails",
+        "Slack has not confirmed it for 30 s",
+        "e-mail ana@example.com",
+    )
 
 
 # On a phone
