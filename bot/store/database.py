@@ -44,6 +44,7 @@ from bot.store.transaction import Transaction
 _BUSY_SECONDS = 5
 _LATELY = 2000  # pages
 _CHECK_SECONDS = 2.0  # of a start, for a look at the file
+_PATIENCE_SECONDS = 30.0  # for the same when it cannot be opened
 _STATE = sa.select(VERSION.scalar_subquery(), lease.EPOCH)
 _ROWID = sa.literal_column("pages.rowid", sa.Integer)
 
@@ -62,6 +63,7 @@ class Database:
         self._live = Live()
         self._lock = lease.LockFile(path.with_name(f"{path.name}-lock"))
         self._epoch: int | None = None
+        self._look: files.Look | None = None
         self.lost = asyncio.Event()  # another process has taken over
         self.history = History(self._read)
 
@@ -71,8 +73,8 @@ class Database:
         OSError when the place is not writable."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        if lease_at is not None and (why := await asyncio.to_thread(files.damage, self.path, _CHECK_SECONDS)):
-            raise files.refuse(self.path, why)
+        if lease_at is not None:
+            await self._refuse_damage(_CHECK_SECONDS)
         try:
             async with self._writer.begin() as connection:
                 if lease_at is not None:
@@ -81,9 +83,14 @@ class Database:
                 if lease_at is not None:
                     self._epoch = await lease.take(connection, lease_at)
         except sa.exc.DatabaseError as error:
-            if (why := await asyncio.to_thread(files.damage, self.path, _CHECK_SECONDS)) is None:
-                raise UsageError(f"the database {self.path} cannot be opened: {error.orig}") from None
-            raise files.refuse(self.path, why) from None
+            await self._refuse_damage(_PATIENCE_SECONDS)
+            raise UsageError(f"the database {self.path} cannot be opened: {error.orig}") from None
+
+    async def _refuse_damage(self, seconds: float) -> None:
+        """A look at a large file goes on beside the work; what it finds later fails every `ping`."""
+        self._look = self._look or files.Look(self.path)
+        if why := await asyncio.to_thread(self._look.within, seconds):
+            raise files.refuse(self.path, why)
 
     async def _claim(self, connection: AsyncConnection, now: datetime) -> None:
         """The lock tells that whoever had the lease is dead; without it the lease must have run out."""
@@ -146,7 +153,10 @@ class Database:
         return self._read()
 
     async def ping(self) -> None:
-        """Writes one row, as every page must. Raises whatever the driver raises when that is not possible."""
+        """Writes one row, as every page must. Raises whatever the driver raises when that is not possible, UsageError
+        when the file has turned out to be damaged."""
+        if self._look is not None and self._look.found:
+            raise files.refuse(self.path, self._look.found)
         async with self.transaction() as tx:
             await tx.prove_writable()
 

@@ -7,30 +7,43 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
+import threading
 from contextlib import closing
 from pathlib import Path
 
 from bot.errors import UsageError
 
-_STEPS = 50_000  # of SQLite's machine between two looks at the clock
 _BESIDE = ("-wal", "-shm")
 
 
-def damage(path: Path, seconds: float) -> str | None:
-    """What SQLite finds wrong with the file within that time; None when that is nothing."""
-    until = time.monotonic() + seconds
+def damage(path: Path) -> str | None:
+    """What SQLite finds wrong with the file; None when that is nothing."""
     try:
         with closing(sqlite3.connect(path)) as connection:
-            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            return None
-        return str(error)
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if found == "ok" else str(found).replace("\n", " ")
+
+
+class Look:
+    """A look for damage that nobody waits for longer than he wants to: it takes some seconds for each GB, and SQLite
+    cannot be interrupted in it. `found` is set when it ends with something."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._over = threading.Event()
+        self.found: str | None = None
+        threading.Thread(target=self._look, name="damage", daemon=True).start()
+
+    def _look(self) -> None:
+        self.found = damage(self._path)
+        self._over.set()
+
+    def within(self, seconds: float) -> str | None:
+        """What has been found by then."""
+        self._over.wait(seconds)
+        return self.found
 
 
 def refuse(path: Path, why: str) -> UsageError:
@@ -52,7 +65,7 @@ def backup(path: Path, target: Path) -> int:
     try:
         os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
         _copy(path, part)
-        if (why := damage(part, float("inf"))) is not None:
+        if (why := damage(part)) is not None:
             raise UsageError(f"the copy of {path} is damaged ({why}), so is the database; nothing was kept")
         part.replace(target)
     except (OSError, sqlite3.Error) as error:
@@ -66,7 +79,7 @@ def backup(path: Path, target: Path) -> int:
 def restore(source: Path, path: Path, kept_as: str) -> Path | None:
     """Puts a copy of `source` in the place of `path`. What was there is kept beside it under a name that ends with
     `kept_as`; its path, if there was anything. No process may have the database open."""
-    if (why := damage(source, float("inf"))) is not None or not source.exists():
+    if (why := damage(source)) is not None or not source.exists():
         raise UsageError(f"{source} is no sound database: {why or 'there is no such file'}; nothing was changed")
     if not _ours(source):
         raise UsageError(f"{source} is not a database of agentpager; nothing was changed")

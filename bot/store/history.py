@@ -1,6 +1,6 @@
 """What reports, timelines and the proof of the audit log read. Only reads, and never a whole table at once.
 
-An answer that may be long comes in pieces, so that the pager goes on between them.
+An answer that may be long comes in pieces and is read on a thread of its own, so that the pager goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -93,19 +93,16 @@ class History:
                 rows = (await connection.execute(query)).all()
             if rows:
                 last = (rows[-1][0], rows[-1][1])
-                yield await self._with_pages([Incident.model_validate_json(row[2]) for row in rows])
+                yield await asyncio.to_thread(_cases, [row[2] for row in rows], await self._pages(rows))
             if len(rows) < _PIECE:
                 return
             await asyncio.sleep(_BREATH)
 
-    async def _with_pages(self, found: Sequence[Incident]) -> list[Case]:
-        by_incident: dict[str, list[Page]] = {incident.id: [] for incident in found}
-        query = sa.select(pages.c.doc).where(pages.c.incident.in_(list(by_incident)))
+    async def _pages(self, rows: Sequence[sa.Row[tuple[float, int, str]]]) -> list[str]:
+        names = [f"INC-{row[1]}" for row in rows]
         async with self._read() as connection:
-            for doc in (await connection.scalars(query)).all():
-                page = Page.model_validate_json(doc)
-                by_incident[page.incident or ""].append(page)
-        return [(incident, by_incident[incident.id]) for incident in found]
+            query = sa.select(pages.c.doc).where(pages.c.incident.in_(names))
+            return list((await connection.scalars(query)).all())
 
     async def count_opened(self, start: datetime, end: datetime) -> int:
         opened = sa.and_(incidents.c.opened_at >= start.timestamp(), incidents.c.opened_at < end.timestamp())
@@ -136,6 +133,15 @@ class History:
     async def page_known(self, page_id: str) -> bool:
         async with self._read() as connection:
             return await connection.scalar(sa.select(pages.c.id).where(pages.c.id == page_id)) is not None
+
+
+def _cases(incident_docs: Sequence[str], page_docs: Sequence[str]) -> list[Case]:
+    found = [Incident.model_validate_json(doc) for doc in incident_docs]
+    by_incident: dict[str | None, list[Page]] = {}
+    for doc in page_docs:
+        page = Page.model_validate_json(doc)
+        by_incident.setdefault(page.incident, []).append(page)
+    return [(incident, by_incident.get(incident.id, [])) for incident in found]
 
 
 def _about(subject: str) -> sa.ColumnElement[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -153,9 +154,20 @@ async def test_a_damaged_file_is_refused_with_its_name_and_the_way_out(store, tm
     await again.close()
 
 
-async def test_a_look_at_a_large_file_ends_in_time(store, tmp_path):
-    await grown(store)
-    assert files.damage(tmp_path / "pager.db", -1.0) is None
+async def test_damage_that_is_found_after_the_start_fails_every_ping(store, monkeypatch):
+    await store.close()
+    late = threading.Event()
+    monkeypatch.setattr(files, "damage", lambda path: late.wait(30) and "row 7 is missing")
+    monkeypatch.setattr("bot.store.database._CHECK_SECONDS", 0.01)
+    again = Database("sqlite:///pager.db", store.path.parent)
+    await again.open(lease_at=NOW)
+    await again.ping()
+    late.set()
+    assert again._look is not None
+    assert again._look.within(30) == "row 7 is missing"
+    with pytest.raises(UsageError, match="is damaged: row 7 is missing"):
+        await again.ping()
+    await again.close()
 
 
 async def test_a_full_disk_turns_up_in_the_ping_and_all_goes_on_when_there_is_space_again(store):
