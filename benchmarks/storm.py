@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sqlite3
 import sys
 import tempfile
@@ -226,10 +227,9 @@ def count(place: Installation, began: float) -> Found:
         address = page["slack_channel"], page["ts"]
         if address not in landed or page["incident"] in first:
             continue
-        claimed = _seconds(page["claimed_at"])
-        # Shown by the post itself, or by the first edit after it was claimed.
-        later = [at for at in edited.get(address, []) if at >= claimed - 0.001]
-        at = landed[address] if landed[address] >= claimed - 0.5 or not later else later[0]
+        # Shown by the post itself, or by the edit that it joined by: the last one before that was written down.
+        shown = [at for at in edited.get(address, []) if at <= _seconds(page["sent_at"])]
+        at = landed[address] if page["claimed_at"] or not shown else shown[-1]
         first[page["incident"]] = at - began
         people[page["person"]] = min(at - began, people.get(page["person"], at))
     told = {one["fingerprint"] for key, doc in severities.items() if key in first for one in doc["alerts"]}
@@ -267,7 +267,7 @@ async def run(options: argparse.Namespace, directory: Path) -> int:
         await place.start()
         await until(place.scraped, "agentpager is ready")
         await asyncio.sleep(3)
-        began = time.time()
+        began, idle = time.time(), busy_seconds()
         storm.crossed |= set(range(storm.alerts))
         recovered = None
         if options.outage:
@@ -287,7 +287,22 @@ async def run(options: argparse.Namespace, directory: Path) -> int:
             await asyncio.sleep(3)
             await settle(place, lambda: True, 60)
         memory = peak(place)
+        others = (busy_seconds() - idle - own_seconds(place)) / (time.time() - began) / (os.cpu_count() or 1)
+        print(f"share of the machine taken by others meanwhile, about: {max(others, 0):.0%}")
         return report(place, began, late_at, recovered, memory)
+
+
+def busy_seconds() -> float:
+    """Processor time that all processes have taken since the machine started."""
+    user, nice, system, *_ = (int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds(place: Installation) -> float:
+    """That of the processes measured and of this one, their start included."""
+    assert place.process is not None
+    pids = [place.process.pid, *children(place.process.pid), os.getpid()]
+    return sum(cpu_seconds(pid) for pid in pids)
 
 
 async def outage(place: Installation, way: str) -> float:

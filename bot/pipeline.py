@@ -449,6 +449,8 @@ async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, 
         pages = plan.pages_for(decision, book_of(decision.incident, world), now)
         if not _has_card(before):  # the card will say by itself that it is over
             pages = [page for page in pages if page.kind is not PageKind.RESOLVED]
+        if merge.shares_card(before):
+            pages = [page for page in pages if page.kind not in merge.REPLIES]
         if decision.cancel or pages:
             taken_back = _taken_back(before, decision.incident, pages)
             gone = {page.id for page in taken_back}

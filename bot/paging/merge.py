@@ -18,6 +18,7 @@ MOST = 500  # in one message; the rest joins by an edit
 COOL_DOWN = timedelta(minutes=5)  # what is not critical joins the last storm message for so long
 SAME_BURST = timedelta(seconds=30)  # many that fall due so soon after a message belong to it
 _EDIT_PATIENCE = timedelta(minutes=2)  # after this a page whose edit is held up goes out as a message
+REPLIES = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.NEWS, PageKind.RESOLVED}
 _MERGED = {PageKind.PAGE, PageKind.CARD}
 
 
@@ -76,7 +77,12 @@ def _joins(alike: Sequence[Page], recent: Recent, now: datetime) -> bool:
 
 def is_reply(page: Page) -> bool:
     """Stands in the thread of one incident's card, and says what a card of several incidents shows by itself."""
-    return page.kind in {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.NEWS} and page.state is PageState.DUE
+    return page.kind in REPLIES and page.state is PageState.DUE
+
+
+def shares_card(pages: Sequence[Page]) -> bool:
+    """Whether these pages of one incident have it on a card of several."""
+    return any(page.kind is PageKind.CARD and page.lead is not None for page in pages)
 
 
 def without_replies(new: Sequence[Page]) -> list[Page]:

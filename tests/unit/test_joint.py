@@ -116,3 +116,38 @@ def test_a_whole_report_that_follows_keeps_what_was_new_and_drops_what_it_does_n
 def test_changes_after_changes_are_changes():
     both = update(alert(), still=None, state={"a": 1}).followed_by(update(alert("Other"), still=None, state={"a": 2}))
     assert both == update(alert(), alert("Other"), still=None, state={"a": 2})
+
+
+def many(count: int) -> tuple:
+    """The critical ones stand last."""
+    return tuple(
+        alert(f"A{number}", labels={"severity": "critical" if number >= count - 2 else "warning"})
+        for number in range(count)
+    )
+
+
+def test_a_report_of_very_many_alerts_falls_into_parts_the_worst_first():
+    update = Update(group="f;g", evaluated_at=NOW, alerts=many(10), still=("old",), state={"version": 1})
+    parts = update.in_parts(first=3, rest=4)
+    assert [[one.name for one in part.alerts] for part in parts] == [
+        ["A8", "A9", "A0"],
+        ["A1", "A2", "A3", "A4"],
+        ["A5", "A6", "A7"],
+    ]
+    assert [(part.still is None, part.state) for part in parts] == [(True, None), (True, None), (False, {"version": 1})]
+
+
+def test_only_its_last_part_accounts_for_everything():
+    parts = Update(group="f;g", evaluated_at=NOW, alerts=many(10), still=("old",)).in_parts(first=3, rest=4)
+    named = {*parts[-1].still, *(one.fingerprint for one in parts[-1].alerts)}
+    assert named == {"old", *(one.fingerprint for one in many(10))}
+
+
+def test_a_report_of_changes_stays_one_in_parts():
+    parts = Update(group="f;g", evaluated_at=NOW, alerts=many(10), still=None).in_parts(first=3, rest=4)
+    assert [part.still for part in parts] == [None, None, None]
+
+
+def test_a_small_report_is_left_as_it_is():
+    update = Update(group="f;g", evaluated_at=NOW, alerts=many(3))
+    assert update.in_parts(first=3, rest=4) == [update]

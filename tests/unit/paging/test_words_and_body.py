@@ -137,3 +137,14 @@ def test_what_a_template_needs_of_a_person():
 def test_a_template_that_fails_at_night_is_an_error_with_its_reason():
     with pytest.raises(TemplateError, match="works on two numbers"):
         body.filled(webhook('{"a": "{{ subject - 1 }}"}'), values())
+
+
+def test_many_incidents_are_one_message_with_a_link_for_each_of_the_first():
+    others = [(opened().model_copy(update={"id": f"INC-{number}"}), LINK) for number in range(2, 15)]
+    many = words.with_others(told(), others)
+    assert many.subject == "🔴 CRITICAL ErrorsHigh of refund-agent · INC-1 (+13 more)"
+    lines = many.text.split("\n\n")[3].split("\n")
+    assert lines[0] == "13 more for you:"
+    assert lines[1:3] == ["🔴 CRITICAL ErrorsHigh of refund-agent · INC-2", f"  take it: {LINK.url}"]
+    assert lines[-1] == "and 3 more: agentpager incidents lists them"
+    assert len(lines) == 1 + 2 * 10 + 1
