@@ -86,6 +86,13 @@ def no_settle_wait() -> Iterator[None]:
 
 
 @contextmanager
+def no_epoch_check() -> Iterator[None]:
+    """A process that was stopped for a while goes on as if it were alone."""
+    with patch.object(Database, "_epoch", property(lambda self: None, lambda self, epoch: None), create=True):
+        yield
+
+
+@contextmanager
 def ack_not_rechecked_at_claim() -> Iterator[None]:
     """What was decided when the page was written counts for ever."""
     names = [name for name in ("claim", "claim_together", "claim_several") if hasattr(bot.pipeline, name)]

@@ -45,6 +45,7 @@ class Watch:
             self.s2_accepted_once,
             self.s3_nothing_claimed_after_it_was_taken,
             self.s4_s7_s8_s12_each_change,
+            self.s5_who_was_replaced_changes_nothing,
             self.s6_one_open_incident_per_fingerprint,
             self.s8_audit_only_grows,
             self.s11_acks_and_silences_end,
@@ -76,7 +77,9 @@ class Watch:
         slack = self.town.slack
         for page, times in slack.accepted().items():
             untold = slack.unknown[page] + self.town.touched.get(page, 0)
-            allowed = 1 + (untold if slack.unread[page] else 0)
+            # A process that was replaced while it was sending cannot be called back: Slack knows no epoch.
+            stale = self.town.touched.get(page, 0) if self.town.replaced else 0
+            allowed = 1 + (untold if slack.unread[page] else stale)
             if times > allowed:
                 self._fail("S2", f"{page} is there {times} times, {allowed} allowed")
 
@@ -152,6 +155,13 @@ class Watch:
             for doc in docs
             if doc["detail"].get("revision") == str(revision) and doc["action"] != "incident.updated"
         ]
+
+    def s5_who_was_replaced_changes_nothing(self) -> None:
+        for process, since in self.town.replaced.items():
+            for table in ("seen_claims", "seen_changes", "seen_pages"):
+                query = f"SELECT count(*) FROM {table} WHERE process = ? AND mono > ?"
+                if self.town.disk.rows(query, process, since) != [(0,)]:
+                    self._fail("S5", f"process {process} was replaced at {since:.1f} s and wrote {table} after it")
 
     def s6_one_open_incident_per_fingerprint(self) -> None:
         homes: dict[str, str] = {}

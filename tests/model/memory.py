@@ -64,11 +64,33 @@ class Power:
         self.countdown: int | None = None
         self.stop_at = ""  # the name of the point at which it dies
         self.passed: list[str] = []
+        self.replaced = False
+        self.sleeps_at = ""
+        self._awake: asyncio.Event | None = None
         self.killed: Callable[[], None] = lambda: None
 
     def check(self) -> None:
         if not self.on:
             raise Dead
+
+    def stop(self) -> None:
+        """SIGSTOP: it goes on to its next transaction or request, and no further."""
+        self._awake = asyncio.Event()
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        if self._awake is not None:
+            self._awake.set()
+            self._awake = None
+
+    async def breathe(self, point: str = "") -> None:
+        """A place where a stopped process stays; `sleeps_at` names the one where it is stopped by itself."""
+        if point and point == self.sleeps_at:
+            self.sleeps_at = ""
+            self.stop()
+        if self._awake is not None:
+            await self._awake.wait()
+        self.check()
 
     def point(self, name: str) -> None:
         """An instant at which the process may die."""
@@ -108,6 +130,8 @@ class _Cursor:
         return self.__aenter__().__await__()
 
     async def execute(self, sql: str, parameters: Any = ()) -> _Cursor:
+        if sql.startswith("BEGIN"):
+            await self._connection.power.breathe()
         self._connection.power.check()
         ends = sql.lstrip().upper().startswith(("COMMIT", "END"))
         if ends:

@@ -89,12 +89,13 @@ class Slack:
     def mode_of(self, channel: str) -> Mode:
         return self.modes.get(channel, self.modes.get("", Mode.OK))
 
-    def first_byte(self, pages: tuple[str, ...], channel: str) -> None:
-        """S1, looked at from outside: what is committed at this very moment."""
+    def first_byte(self, pages: tuple[str, ...], channel: str, power: Power) -> None:
+        """S1, looked at from outside: what is committed at this very moment. Where another process has taken over
+        meanwhile, that may be more than the claim."""
         for name in pages:
             self.attempts[name] += 1
             rows = self.disk.rows("SELECT state FROM pages WHERE id = ?", name)
-            if rows != [("sending",)]:
+            if rows != [("sending",)] and not (rows and power.replaced):
                 self.uncommitted.append(f"{name}: {rows} in {channel}")
 
     def note(self, line: str) -> None:
@@ -119,8 +120,9 @@ class ModelMessenger:
 
     async def _post(self, page: Page, ids: tuple[str, ...], incidents: Sequence[Incident]) -> Posted:
         slack, power = self.slack, self.power
+        await power.breathe("before post")
         power.point("before post")
-        slack.first_byte(ids, page.channel)
+        slack.first_byte(ids, page.channel, power)
         mode = slack.mode_of(page.channel)
         if slack.closed_until.get(page.channel, 0.0) > slack.clock.mono + 1e-3:
             slack.early.append(page.id)
@@ -153,6 +155,7 @@ class ModelMessenger:
         await self._update(lead, incidents)
 
     async def _update(self, page: Page, incidents: Sequence[Incident]) -> None:
+        await self.power.breathe()
         self.power.point("before edit")
         mode = self.slack.mode_of(page.channel)
         await asyncio.sleep(GIVES_UP if mode in UNTOLD else TAKES)
@@ -200,8 +203,9 @@ class ModelChannels:
 
     async def send(self, page: Page, incident: Incident | None, rendered: Rendered | None) -> None:
         slack, power = self.slack, self.power
+        await power.breathe()
         power.point("before send")
-        slack.first_byte((page.id,), page.channel)
+        slack.first_byte((page.id,), page.channel, power)
         mode = slack.modes.get(page.channel, Mode.OK)
         slack.note(f"send {page.id} to {page.channel}: {mode}")
         slack.unread[page.id] += 1

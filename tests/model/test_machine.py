@@ -124,6 +124,16 @@ class Pager(RuleBasedStateMachine):
         self.town.advance(down)
         self.town.start()
 
+    @rule(points=SPANS, later=SPANS)
+    def stopped_and_replaced(self, points: float, later: float) -> None:
+        """SIGSTOP; another one takes over; SIGCONT."""
+        self.town.stop()
+        self.town.advance(10 + points)
+        old = self.town.take_over()
+        self.town.advance(later)
+        old.power.go_on()
+        self.town.advance(1)
+
     # --- Slack
 
     @rule(channel=CHANNELS, mode=st.sampled_from(FAULTS), late=st.sampled_from([0.5, 9.0, 11.0, 19.0]))

@@ -58,6 +58,18 @@ def late_landing(town: Town, watch: Watch) -> None:
     town.advance(30)
 
 
+def stopped_replaced_and_woken(town: Town, watch: Watch) -> None:
+    """SIGSTOP while the first level waits; another process takes over; SIGCONT."""
+    town.fire("Errors", "refund")
+    town.advance(60)
+    town.stop()
+    town.advance(30)
+    old = town.take_over()
+    town.advance(10)
+    old.power.go_on()
+    town.advance(260)
+
+
 def acked_before_it_is_settled(town: Town, watch: Watch) -> None:
     """A page without an answer has not landed; until that is known somebody has the incident."""
     town.slack.modes["U0ANA"] = Mode.LOST
@@ -115,6 +127,7 @@ def calm(town: Town, watch: Watch) -> None:
 CORE: list[tuple[Bug, Schedule, str]] = [
     (bugs.mark_before_send, killed_at_the_first_byte, "S1"),
     (bugs.no_settle_wait, late_landing, "S2"),
+    (bugs.no_epoch_check, stopped_replaced_and_woken, "S5"),
     (bugs.ack_not_rechecked_at_claim, acked_before_it_is_settled, "S3"),
     (bugs.wall_clock_for_intervals, clock_set_back_inside_a_retry_after, "L2"),
     (bugs.deadline_in_memory, killed_while_it_waits, "L1"),
@@ -311,4 +324,4 @@ def test_twelve_mistakes_are_tried():
     doubles = [name for name, each in vars(bugs).items() if hasattr(each, "__wrapped__") and not name.startswith("_")]
     known = SimpleNamespace(found=[name for name in doubles if name in text])
     assert sorted(known.found) == sorted(doubles)
-    assert len(doubles) >= 11
+    assert len(doubles) == 12

@@ -35,10 +35,12 @@ from bot.scheduler import SteadyClock
 from bot.silencing import SilenceDesk
 from bot.slack.authorize import Home, NotAllowedError, authorize
 from bot.sources import Sources
+from bot.store import lease
 
 GROUP = "alerts/a.yaml;g"
 HOME = Home(team="T0HOME", team_name="Home", bot_user="U0BOT", bot="B0BOT")
 TICK = 0.5  # as app.py has it
+REST = 45.0  # the longest a tick stays away here; longer looks like a machine that was asleep
 CALM = 0.05  # what follows at once from something has happened after this long
 
 _RULES = "".join(
@@ -127,7 +129,7 @@ class Process:
         self.power = Power(number)
         self.power.killed = town.killed
         self.store = town.disk.database(self.power)
-        self.clock = SteadyClock(town.clock.wall, lambda: town.clock.mono, "the same start of the machine")
+        self.clock = SteadyClock(town.clock.wall, lambda: town.clock.mono, "one-boot")
         sources, config = config_of(town.config)
         self.pager = Pager(Path("agentpager.yaml"), {}, sources, config, self.store, self.clock)
         self.pager.watcher = ModelWatcher()  # type: ignore[assignment]
@@ -153,17 +155,28 @@ class Process:
 
     async def _run(self) -> None:
         """What app.Service.run does, in its order."""
+        async with self.store._writer.begin() as connection:
+            self.store._epoch = await lease.take(connection, self.clock.wall())
         await self.clock_watch.begin()
         await self.pager.books.look(self.pager.config.book_id)
         loop = self.town.loop
-        self.tasks += [loop.create_task(work) for work in (self.outbox.run(), self.courier.run(), self._tick())]
+        self.tasks += [
+            loop.create_task(work) for work in (self.outbox.run(), self.courier.run(), self._tick(), self._replaced())
+        ]
+
+    async def _replaced(self) -> None:
+        """Whoever finds that another one writes now ends."""
+        await self.store.lost.wait()
+        self.town.note(f"process {self.power.number} finds that it has been replaced")
+        self.power.cut()
 
     async def _tick(self) -> None:
         """The ticker of app.py; while nothing is due it sleeps until something is, or something is written."""
         town = self.town
         while True:
             await self.clock_watch.look()
-            await self.pager.tick()
+            if not self.clock_watch.settling:
+                await self.pager.tick()
             await self.pager.look_after_pages()
             town.stirred.clear()
             try:
@@ -181,7 +194,7 @@ class Process:
         ((next_at,),) = town.disk.rows("SELECT min(next_at) FROM incidents WHERE next_at IS NOT NULL")
         hidden = self.pager._hiding_changes
         moments = [moment for moment in (next_at, hidden.timestamp() if hidden else None) if moment is not None]
-        return min(max(min(moments, default=0.0) - town.clock.wall(), TICK), 60.0) if moments else 60.0
+        return min(max(min(moments, default=0.0) - town.clock.wall(), TICK), REST) if moments else REST
 
     async def reload(self, sources: Sources) -> None:
         """The real reload; only the disk and the child that checks the files are left out."""
@@ -214,9 +227,9 @@ class Town:
         self.process: Process | None = None
         self.crashes = 0
         self.touched: dict[str, int] = {}  # pages that a crash found in flight
+        self.replaced: dict[int, float] = {}  # process → when another took its place
         self.jumps: list[tuple[float, float]] = []  # when the wall clock was set, by how much
         self.allowed: set[tuple[str, str]] = set()  # (incident, actor) of every click that was let through
-        self.last_fault = 0.0
         self.start()
 
     # --- life
@@ -234,6 +247,24 @@ class Town:
     def killed(self) -> None:
         self.loop.stop()
 
+    def stop(self) -> None:
+        """SIGSTOP."""
+        assert self.process is not None
+        self.note(f"process {self.process.power.number} is stopped")
+        self.process.power.stop()
+
+    def take_over(self) -> Process:
+        """Another process takes the place of one that gives no sign of life. Returns that one."""
+        old = self.process
+        assert old is not None
+        self._count_in_flight()
+        old.power.killed, old.power.replaced = lambda: None, True
+        self.replaced[old.power.number] = self.clock.mono
+        self.crashes += 1
+        self.process = None
+        self.start()
+        return old
+
     def kill(self) -> None:
         """SIGKILL, now."""
         if self.process is not None and self.process.power.on:
@@ -246,13 +277,15 @@ class Town:
             return
         self.disk.unplug(process.power)
         self.crashes += 1
-        self.last_fault = self.clock.mono
-        for (page,) in self.disk.rows("SELECT id FROM pages WHERE state = 'sending'"):
-            self.touched[page] = self.touched.get(page, 0) + 1
+        self._count_in_flight()
         self.note(f"process {process.power.number} is killed after {(process.power.passed or ['nothing'])[-1]}")
         _forget(self.loop)
         self.loop = VirtualLoop(self.clock)
         self.stirred = asyncio.Event()
+
+    def _count_in_flight(self) -> None:
+        for (page,) in self.disk.rows("SELECT id FROM pages WHERE state = 'sending'"):
+            self.touched[page] = self.touched.get(page, 0) + 1
 
     def close(self) -> None:
         if self.process is not None:
@@ -283,7 +316,6 @@ class Town:
     def jump(self, seconds: float) -> None:
         self.clock.offset += seconds
         self.jumps.append((self.clock.mono, seconds))
-        self.last_fault = self.clock.mono
         self.note(f"the wall clock is set by {seconds:+g} s")
         self._stir()
         self.settle()
