@@ -32,7 +32,7 @@ from bot.store.database import Database
 
 log = structlog.get_logger()
 
-MOST = 100_000  # incidents in one report
+MOST = 50_000  # incidents in one report
 _AHEAD = timedelta(days=7)
 _HANDOVER_GRACE = timedelta(hours=2)  # a hand-over that fell into a stop is told this much later at most
 _WEEKLY_GRACE = timedelta(hours=12)
@@ -85,7 +85,7 @@ class Bookkeeper:
         count = await self._store.history.count_opened(start, end)
         if count > MOST:
             raise UsageError(f"that report is over {count} incidents, {MOST} at most; choose a shorter time")
-        return report(await self._cases(start, end), start, end, by)
+        return await asyncio.to_thread(report, await self._cases(start, end), start, end, by)
 
     async def handover(self, schedule: str) -> Digest:
         """The latest hand-over of a schedule, as it looks now. Raises UsageError when there is none."""

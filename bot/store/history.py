@@ -93,13 +93,15 @@ class History:
                 rows = (await connection.execute(query)).all()
             if rows:
                 last = (rows[-1][0], rows[-1][1])
-                yield await asyncio.to_thread(_cases, [row[2] for row in rows], await self._pages(rows))
+                yield await asyncio.to_thread(
+                    _cases, [row[2] for row in rows], await self._pages([row[1] for row in rows])
+                )
             if len(rows) < _PIECE:
                 return
             await asyncio.sleep(_BREATH)
 
-    async def _pages(self, rows: Sequence[sa.Row[tuple[float, int, str]]]) -> list[str]:
-        names = [f"INC-{row[1]}" for row in rows]
+    async def _pages(self, numbers: Sequence[int]) -> list[str]:
+        names = [f"INC-{number}" for number in numbers]
         async with self._read() as connection:
             query = sa.select(pages.c.doc).where(pages.c.incident.in_(names))
             return list((await connection.scalars(query)).all())
