@@ -54,12 +54,9 @@ def text_of(message) -> str:
 
 
 def buttons(message) -> list[tuple[str, str, str]]:
-    found = []
-    for block in message["blocks"]:
-        for one in [*block.get("elements", []), block.get("accessory") or {}]:
-            if one.get("type") == "button":
-                found.append((one["text"]["text"], one["action_id"], one["value"].partition("|")[0]))
-    return found
+    shapes = [one for block in message["blocks"] for one in [*block.get("elements", []), block.get("accessory") or {}]]
+    pressed = [one for one in shapes if one.get("type") == "button"]
+    return [(one["text"]["text"], one["action_id"], one["value"].partition("|")[0]) for one in pressed]
 
 
 SCENES = {
