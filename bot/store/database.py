@@ -43,7 +43,7 @@ from bot.store.transaction import Transaction
 
 _BUSY_SECONDS = 5
 _LATELY = 2000  # pages
-_CHECK_SECONDS = 2.0  # of a start, for a look at the file
+_CHECK_SECONDS = 1.0  # of a start, for a look at the file
 _PATIENCE_SECONDS = 30.0  # for the same when it cannot be opened
 _STATE = sa.select(VERSION.scalar_subquery(), lease.EPOCH)
 _ROWID = sa.literal_column("pages.rowid", sa.Integer)
