@@ -101,7 +101,15 @@ def test_a_page_that_wakes_says_who_and_why():
         action="incident.fired",
         subject="INC-1",
         why="ErrorsHigh fired; owner of agent refund-agent",
-        detail={"state": "open", "revision": "1", "step": "0", "round": "0", "woken": "ana"},
+        detail={
+            "state": "open",
+            "revision": "1",
+            "step": "0",
+            "round": "0",
+            "policy": "payments",
+            "book": "",
+            "woken": "ana",
+        },
     )
 
 
