@@ -1,14 +1,17 @@
 """Delivers the pages that do not go to Slack: e-mail and webhooks. Apart from the outbox, so that neither Slack's pace
 nor Slack's being down ever holds them up.
 
-Holds no state that matters, like the outbox. One request at a time for each address. What has an unknown outcome is
-sent again once it can no longer land: its id goes with it, so that a repeat can be known for one.
+Holds no state that matters, like the outbox. One message at a time to each person by each channel, and a short rest
+after it: what falls due meanwhile goes out as one. What has an unknown outcome is sent again once it can no longer
+land: its id goes with it, so that a repeat can be known for one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,7 +20,8 @@ from bot.errors import RemoteError
 from bot.incidents.decision import World
 from bot.incidents.model import Incident
 from bot.paging.attempt import Verdict, priority
-from bot.paging.model import Page, PageState
+from bot.paging.merge import MERGE_FROM, MOST
+from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Channels, Clock, Posted
 from bot.renderings import Renderings
 from bot.runbooks.rendered import Rendered
@@ -32,6 +36,9 @@ _SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 _NOWHERE = Posted("", "")
 _NOT_READ_BACK = RemoteError("what was sent there cannot be read back", permanent=True)
 _TRIES_UNKNOWN = 2
+_REST = timedelta(seconds=10)
+
+Place = tuple[str, str | None]  # channel and person
 
 
 class Courier:
@@ -53,7 +60,8 @@ class Courier:
         self._world = world
         self._facts = facts
         self._event = asyncio.Event()
-        self._busy: dict[str, str] = {}  # page → its channel
+        self._busy: dict[str, Place] = {}  # page → where it goes
+        self._rests: dict[Place, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -68,10 +76,10 @@ class Courier:
                 telemetry.loop_errors.labels("courier").inc()
                 log.exception("courier.failed")
                 pause = 1.0
-            try:
-                await asyncio.wait_for(self._event.wait(), pause)
-            except TimeoutError:
-                continue
+            # Not asyncio.wait_for: when the event comes with a cancellation it forgets that it was cancelled.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._event.wait()
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Lets what is in flight finish."""
@@ -82,54 +90,65 @@ class Courier:
         """Starts everything that may start now; returns the seconds until something else may."""
         now = self._clock.now()
         mine = [page for page in await self._store.on_their_way() if not page.by_slack and page.id not in self._busy]
-        interrupted = [page for page in mine if page.state is PageState.SENDING]
-        if interrupted:
+        if interrupted := [page for page in mine if page.state is PageState.SENDING]:
             await pipeline.recover(self._store, interrupted, now)
-        waiting = [page for page in mine if page.state is not PageState.SENDING]
-        known = {incident.id: incident for incident in await self._store.unresolved()} if waiting else {}
-        due = [page for page in waiting if page.due_at <= now]
-        for page in sorted(due, key=lambda page: priority(page, known.get(page.incident or ""))):
-            if page.channel not in self._busy.values() and len(self._busy) < _AT_ONCE:
-                self._start(page)
-        later = [(page.due_at - now).total_seconds() for page in waiting if page.due_at > now]
-        return max(min([*later, _LONGEST_SLEEP]), _FIRST_SLEEP) if not interrupted else _FIRST_SLEEP
+            return _FIRST_SLEEP
+        self._rests = {place: until for place, until in self._rests.items() if until > now}
+        due = [page for page in mine if page.due_at <= now]
+        known = {incident.id: incident for incident in await self._store.unresolved()} if due else {}
+        for place, pages in _by_place(sorted(due, key=lambda page: priority(page, known.get(page.incident or "")))):
+            if place not in self._busy.values() and place not in self._rests and len(self._tasks) < _AT_ONCE:
+                self._start(place, pages)
+        later = [*(page.due_at for page in mine if page.due_at > now), *self._rests.values()]
+        return max(min([*((at - now).total_seconds() for at in later), _LONGEST_SLEEP]), _FIRST_SLEEP)
 
-    def _start(self, page: Page) -> None:
-        work = self._settle(page) if page.state is PageState.UNKNOWN else self._deliver(page)
-        task = asyncio.create_task(work, name=page.id)
-        self._busy[page.id] = page.channel
+    def _start(self, place: Place, pages: Sequence[Page]) -> None:
+        unknown = [page for page in pages if page.state is PageState.UNKNOWN]
+        together = unknown or together_of(pages)
+        work = self._settle(unknown) if unknown else self._deliver(place, together)
+        task = asyncio.create_task(work, name=together[0].id)
+        self._busy |= dict.fromkeys((page.id for page in together), place)
         self._tasks.add(task)
 
         def finished(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()):
                 telemetry.loop_errors.labels("delivery").inc()
-                log.error("delivery.failed", page=page.id, error=repr(error))
-                asyncio.get_running_loop().call_later(_SET_ASIDE, self._busy.pop, page.id, None)
+                log.error("delivery.failed", page=task.get_name(), error=repr(error))
+                asyncio.get_running_loop().call_later(_SET_ASIDE, self._free, together)
             else:
-                self._busy.pop(page.id, None)
+                self._free(together)
             self._event.set()
 
         task.add_done_callback(finished)
 
-    async def _deliver(self, page: Page) -> None:
+    def _free(self, pages: Sequence[Page]) -> None:
+        for page in pages:
+            self._busy.pop(page.id, None)
+
+    async def _deliver(self, place: Place, pages: Sequence[Page]) -> None:
+        first = pages[0]
         rendered = None
-        if page.incident is not None and (seen := await self._store.incident(page.incident)) is not None:
-            rendered = await self._rendered(seen)
-        claimed = await pipeline.claim(self._store, page.id, self._clock.now())
-        if claimed is None:
+        if first.incident is not None and (seen := await self._store.incident(first.incident)) is not None:
+            rendered = await self._rendered(seen) if len(pages) == 1 else None
+        claimed = await self._claim(pages)
+        if not claimed:
             return
-        page, incident = claimed
+        (lead, incident), others = claimed[0], [(page, one) for page, one in claimed[1:] if one is not None]
+        self._rests[place] = self._clock.now() + _REST
         try:
-            await self._channels.send(page, incident, rendered)
+            await self._channels.send(lead, incident, rendered, others)
         except RemoteError as error:
-            await self._failed(page, _not_for_ever(page, error))
+            await self._failed([page for page, _ in claimed], _not_for_ever(lead, error))
             return
+        await self._sent(claimed)
+
+    async def _claim(self, pages: Sequence[Page]) -> Sequence[tuple[Page, Incident | None]]:
         now = self._clock.now()
-        await pipeline.sent(self._store, page, _NOWHERE, incident.revision if incident else 0, now)
-        telemetry.attempts.labels(Verdict.SENT).inc()
-        telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
-        log.info("page.sent", page=page.id, person=page.person, channel=page.channel, attempt=page.attempt)
+        if len(pages) > 1:
+            return (await pipeline.claim_together(self._store, [[page.id for page in pages]], now))[0]
+        claimed = await pipeline.claim(self._store, pages[0].id, now)
+        return [claimed] if claimed is not None else []
 
     async def _rendered(self, incident: Incident) -> Rendered | None:
         try:
@@ -139,20 +158,45 @@ class Courier:
             log.exception("rendering.failed", incident=incident.id)
             return None  # the page goes out plain
 
-    async def _failed(self, page: Page, error: RemoteError) -> None:
-        verdict = await pipeline.failed(self._store, page, error, self._world(), self._clock.now())
-        telemetry.attempts.labels(verdict).inc()
-        log.warning("page.not_sent", page=page.id, verdict=verdict.value, error=str(error), code=error.code)
+    async def _sent(self, claimed: Sequence[tuple[Page, Incident | None]]) -> None:
+        now = self._clock.now()
+        shown = [(page, incident.revision if incident else 0) for page, incident in claimed]
+        await pipeline.sent_together(self._store, [(shown, _NOWHERE)], now)
+        telemetry.attempts.labels(Verdict.SENT).inc()
+        for page, _ in claimed:
+            telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
+        lead, shows = claimed[0][0], len(claimed)
+        about = {"person": lead.person, "channel": lead.channel, "attempt": lead.attempt}
+        log.info("page.sent", page=lead.id, **about, shows=shows)
 
-    async def _settle(self, page: Page) -> None:
+    async def _failed(self, pages: Sequence[Page], error: RemoteError) -> None:
+        verdict = await pipeline.failed_together(self._store, pages, error, self._world(), self._clock.now())
+        telemetry.attempts.labels(verdict).inc()
+        log.warning("page.not_sent", page=pages[0].id, verdict=verdict.value, error=str(error), code=error.code)
+
+    async def _settle(self, pages: Sequence[Page]) -> None:
         """The request can no longer land, and nobody can say whether it did."""
-        verdict = await pipeline.searched(self._store, page, _NOT_READ_BACK, self._clock.now())
+        verdict = await pipeline.searched_together(self._store, pages, _NOT_READ_BACK, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
-        log.warning("page.settled", page=page.id, verdict=verdict.value)
+        log.warning("page.settled", page=pages[0].id, verdict=verdict.value)
 
 
-def _not_for_ever(page: Page, error: RemoteError) -> RemoteError:
+def _by_place(pages: Sequence[Page]) -> Iterable[tuple[Place, list[Page]]]:
+    """The places in the order of their most urgent page."""
+    places: dict[Place, list[Page]] = {}
+    for page in pages:
+        places.setdefault((page.channel, page.person), []).append(page)
+    return places.items()
+
+
+def together_of(pages: Sequence[Page]) -> Sequence[Page]:
+    """What goes out as one message: everything that is due for this place if it is much, else the first."""
+    alike = [page for page in pages if page.kind is PageKind.PAGE and page.incident is not None][:MOST]
+    return alike if len(alike) >= MERGE_FROM else pages[:1]
+
+
+def _not_for_ever(lead: Page, error: RemoteError) -> RemoteError:
     """A second unknown outcome counts as a refusal: another copy would hardly tell more, another way may."""
-    if error.unknown and page.attempt >= _TRIES_UNKNOWN:
-        return RemoteError(f"{error}, {page.attempt} times; it may have arrived", code=error.code, permanent=True)
+    if error.unknown and lead.attempt >= _TRIES_UNKNOWN:
+        return RemoteError(f"{error}, {lead.attempt} times; it may have arrived", code=error.code, permanent=True)
     return error

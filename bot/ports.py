@@ -59,8 +59,15 @@ class Messenger(Protocol):
 class Channels(Protocol):
     """Ways to a person besides Slack. What went out there is neither read back nor edited."""
 
-    async def send(self, page: Page, incident: Incident | None, rendered: Rendered | None) -> None:
-        """Hands the page over once, without retrying. Every failure is a RemoteError, as a Messenger's."""
+    async def send(
+        self,
+        page: Page,
+        incident: Incident | None,
+        rendered: Rendered | None,
+        others: Sequence[tuple[Page, Incident]] = (),
+    ) -> None:
+        """Hands the page over once, without retrying; the same message tells of `others` too. Every failure is a
+        RemoteError, as a Messenger's."""
 
 
 @dataclass(frozen=True)

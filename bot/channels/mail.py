@@ -180,6 +180,8 @@ def _html(told: Told) -> str:
     if told.link is not None:
         parts.append(f'<p><a href="{html.escape(told.link.url)}" style="{_BUTTON}">Take it</a></p>')
         parts.append(f"<p><small>{html.escape(told.link_note)}</small></p>")
+    if told.others:
+        parts.append("<p>" + "<br>\n".join(html.escape(line) for line in told.others) + "</p>")
     if told.how:
         parts.append(f"<p><small>{html.escape(told.how)}</small></p>")
     style = "font-family:sans-serif;font-size:16px;line-height:1.5"

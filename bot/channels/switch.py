@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,9 +36,16 @@ class SecondChannels:
         self._mail.close()
         self._webhooks.close()
 
-    async def send(self, page: Page, incident: Incident | None, rendered: Rendered | None) -> None:
+    async def send(
+        self,
+        page: Page,
+        incident: Incident | None,
+        rendered: Rendered | None,
+        others: Sequence[tuple[Page, Incident]] = (),
+    ) -> None:
         person = self._book().people.get(page.person or "")
         told = words.tell(page, incident, rendered, person, self._link(page))
+        told = words.with_others(told, [(one, self._link(each)) for each, one in others])
         kind, _, name = page.channel.partition(":")
         if kind == "email":
             await self._by_mail(page, incident, told, name)

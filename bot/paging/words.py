@@ -6,7 +6,8 @@ Plain text only; whoever puts it into HTML, JSON or a form escapes it there.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ SUBJECT_LIMIT = 140
 LINE_LIMIT = 300
 _LISTED = 5
 _STEPS = 5
+_OTHERS = 10
 _SIGNS = {Severity.CRITICAL: "🔴 CRITICAL", Severity.WARNING: "🔶 WARNING"}
 _READ_OUT = frozenset(" .,:;%+-/()")
 
@@ -31,19 +33,23 @@ class AckLink:
 
 @dataclass(frozen=True)
 class Told:
-    """`paragraphs` stand above the link and are lines of lines; `how` says how to take the incident without it."""
+    """`paragraphs` stand above the link and are lines of lines, `others` below it; `how` says how to take the incident
+    without it."""
 
     subject: str
     paragraphs: tuple[tuple[str, ...], ...]
     link: AckLink | None
     how: str
     zone: str
+    others: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         parts = ["\n".join(lines) for lines in self.paragraphs]
         if self.link is not None:
             parts.append(f"Take it: {self.link.url}\n{self.link_note}")
+        if self.others:
+            parts.append("\n".join(self.others))
         return "\n\n".join([*parts, self.how] if self.how else parts)
 
     @property
@@ -75,6 +81,21 @@ def tell(
     how += f" --person {person.id}" if person is not None else ""
     paragraphs = [facts, listed, _runbook(rendered)]
     return Told(subject_of(incident), tuple(part for part in paragraphs if part), link, how, zone)
+
+
+def with_others(told: Told, others: Sequence[tuple[Incident, AckLink | None]]) -> Told:
+    """The same message for several incidents: the worst in full, the next ones as a line each, the rest counted."""
+    if not others:
+        return told
+    lines = [f"{len(others)} more for you:"]
+    for incident, link in others[:_OTHERS]:
+        lines.append(subject_of(incident))
+        lines += [f"  take it: {link.url}"] if link is not None else []
+    if len(others) > _OTHERS:
+        lines.append(f"and {len(others) - _OTHERS} more: agentpager incidents lists them")
+    more = f" (+{len(others)} more)"
+    subject = one_line(told.subject, SUBJECT_LIMIT - len(more)) + more
+    return replace(told, subject=subject, others=tuple(lines))
 
 
 def subject_of(incident: Incident) -> str:

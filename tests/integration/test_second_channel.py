@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import re  # noqa: TID251 - fixed pattern
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -76,6 +76,7 @@ class Town:
         self.store = Database("sqlite:///pager.db", folder)
         self.errors: list[RemoteError] = []
         self.sent: list[tuple[Page, Incident | None]] = []
+        self.others: list[list[str]] = []
         self.links = SecondChannels(lambda: SETTINGS, lambda: self.world.book, folder, self.clock)
 
     async def __aenter__(self) -> Town:
@@ -97,12 +98,13 @@ class Town:
         self.server.should_exit = True
         self.task.cancel()
         await self.courier.stop()
-        await asyncio.gather(self.task, self.serving, return_exceptions=True)
+        await asyncio.wait({self.task, self.serving}, timeout=5)
         self.links.close()
         await self.store.close()
 
-    async def send(self, page: Page, incident: Incident | None, rendered: object) -> None:
+    async def send(self, page: Page, incident: Incident | None, rendered: object, others: Sequence = ()) -> None:
         self.sent.append((page, incident))
+        self.others.append([each.id for each, _ in others])
         if self.errors:
             raise self.errors.pop(0)
 
@@ -265,6 +267,44 @@ async def test_what_was_being_sent_at_a_crash_is_sent_again_once_it_can_no_longe
     town.clock.advance(seconds=21)
     await town.until(PageState.SENT)
     assert ids(town) == [MAIL]
+
+
+async def storm(town: Town, count: int) -> None:
+    alerts = [alert(f"E{index}", labels={"cause": str(index)}) for index in range(count)]
+    update = Update(group=GROUP, evaluated_at=town.clock.now(), alerts=tuple(alerts))
+    await pipeline.observe(town.store, update, town.world, town.clock.now())
+
+
+async def test_many_at_once_are_one_message_and_each_is_a_row_of_its_own(town):
+    await storm(town, 40)
+    town.clock.advance(minutes=3)
+    last = await town.until(PageState.SENT, "INC-40.1.page.ana.email")
+    assert ids(town) == [MAIL]
+    assert len(town.others[0]) == 39
+    assert (last.lead, (await town.until(PageState.SENT)).lead) == (MAIL, MAIL)
+
+
+async def test_after_a_message_there_is_a_short_rest_and_then_the_rest_goes_together(town):
+    await town.fire()
+    town.clock.advance(minutes=3)
+    await town.until(PageState.SENT)
+    await storm(town, 20)
+    town.clock.advance(minutes=3)
+    await town.until(PageState.SENT, "INC-5.1.page.ana.email")
+    assert len(town.sent) == 2
+    await town.commands.ack(Actor("person:ana", "Ana", "slack", ANA), "INC-1")
+    assert (await town.incident()).state is State.ACKED
+
+
+async def test_a_message_of_many_that_fails_is_sent_again_as_one(town):
+    await storm(town, 10)
+    town.errors = [NO_ANSWER]
+    town.clock.advance(minutes=3)
+    await town.until(PageState.UNKNOWN)
+    town.clock.advance(seconds=21)
+    await town.until(PageState.SENT, "INC-10.1.page.ana.email")
+    assert ids(town) == [MAIL, MAIL]
+    assert [len(others) for others in town.others] == [9, 9]
 
 
 # The link
