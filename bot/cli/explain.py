@@ -48,7 +48,8 @@ def command(
         stop(str(error), CONFIG_ERROR)
     if question.severity is Severity.NONE:
         stop(f'"{alert}" has severity none: it is never shown and wakes nobody', CONFIG_ERROR)
-    found = ladder(question.labels, question.annotations, World(config.agents, config.book, _channel(config)), at)
+    world = World(config.agents, config.book, _channel(config), config.incidents)
+    found = ladder(question.labels, question.annotations, world, at)
     if output == "json":
         click.echo(json.dumps(as_json(question, found), indent=2, ensure_ascii=False))
     else:
@@ -110,6 +111,8 @@ def _cells(level: Level, found: Ladder, book: Book) -> list[list[str]]:
     """A line for each person; what concerns the level stands in the first."""
     wider = ("fallback", "fallback, team", "everybody")[level.widened]
     name = wider if level.exhausted else f"{level.step + 1}, round {level.round + 1}"
+    if level.step < 0:  # hidden, or waiting for others
+        name = "-"
     if not found.incident.severity.wakes:
         name = "card"
     head = [_span(level.after.total_seconds()), name]

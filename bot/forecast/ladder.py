@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 
 from bot.incidents import grouping
 from bot.incidents.decision import Decision, World
-from bot.incidents.escalation import EVERYBODY, due
+from bot.incidents.escalation import EVERYBODY
 from bot.incidents.model import Alert, AlertState, Incident
 from bot.labels import Labels, fingerprint
 from bot.oncall.owners import Reached
 from bot.paging.plan import pages_for
 
 _GROUP = "forecast"
+_FAR_ENOUGH = timedelta(days=60)  # what is muted all day long would never come to a page
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,11 @@ def _opened(labels: Labels, annotations: Mapping[str, str], world: World, at: da
 def _unanswered(first: Decision, world: World, at: datetime) -> Iterator[tuple[Decision, datetime]]:
     decision, now = first, at
     yield decision, now
-    while decision.incident.next_at is not None and decision.incident.widened < EVERYBODY:
+    while decision.incident.next_at is not None and decision.incident.widened < EVERYBODY and now - at < _FAR_ENOUGH:
         now = decision.incident.next_at
-        following = due(decision.incident, world, now)
-        assert following is not None, "a deadline that has come leads to a decision"
-        decision = following
-        yield decision, now
+        (decision,) = grouping.come_due(decision.incident, None, world, now)
+        if decision.event is not None:
+            yield decision, now
 
 
 def _level(decision: Decision, world: World, opened: datetime, now: datetime) -> Level:

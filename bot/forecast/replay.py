@@ -19,6 +19,7 @@ from bot.forecast.nights import is_night, night_of
 from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, Say, World
 from bot.incidents.model import Alert, AlertState, Event, Incident, Severity, State
+from bot.incidents.suppression import next_change
 from bot.labels import fingerprint
 
 _UTC = ZoneInfo("UTC")
@@ -77,6 +78,7 @@ class _Play:
         self._live: dict[str, Incident] = {}
         self._cleared: dict[str, Incident] = {}  # by key, the last of each: what may open again
         self._coming: list[tuple[datetime, int, Callable[[datetime], None]]] = []
+        self._window_edge: datetime | None = None
         self._order = 0
         self._number = 0
         self.course = Course()
@@ -97,6 +99,7 @@ class _Play:
             starts_at=firing.start,
         )
         self.course.alerts += 1
+        self._watch_windows(firing.start)
         self._observe(alert, firing.start)
         end = firing.end or firing.start + _FOR_EVER
         over = alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": end})
@@ -114,6 +117,20 @@ class _Play:
         keys = grouping.missing_keys([alert], live, self._world)
         found = [self._cleared[key] for key in keys if key in self._cleared]
         return [incident for incident in found if incident.resolved_at is not None and incident.resolved_at > since]
+
+    def _watch_windows(self, now: datetime) -> None:
+        """Mute windows and maintenance begin and end by themselves, for as long as something goes on."""
+        if self._window_edge is None or self._window_edge < now:
+            self._window_edge = next_change(self._world, now)
+            if self._window_edge is not None:
+                self._later(self._window_edge, self._hide)
+
+    def _hide(self, now: datetime) -> None:
+        for decision in grouping.resuppress(list(self._live.values()), self._world, now):
+            self._record(decision, now)
+        self._window_edge = None
+        if self._live:
+            self._watch_windows(now)
 
     def _next_number(self) -> int:
         self._number += 1

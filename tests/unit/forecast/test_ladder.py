@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from bot.forecast.question import ask
 from bot.incidents.decision import World
 from bot.incidents.escalation import due
 from bot.incidents.model import Severity
+from bot.incidents.policy import IncidentRules
 from bot.oncall.model import Policy, Schedule, Step
 from bot.rules.model import Group, Rule
 
@@ -42,6 +44,31 @@ def test_an_info_alert_is_shown_and_wakes_nobody():
     (level,) = found.levels
     assert (level.people, level.channels, found.again) == ((), ("#refunds",), None)
     assert level.why == "X is info: shown, wakes nobody"
+
+
+def test_what_is_muted_says_so_and_pages_when_the_window_closes():
+    hours = [{"hours": "01:00-03:00"}]
+    window = {"id": "night", "matchers": 'agent="refund-agent"', "during": hours, "reason": "asleep"}
+    rules = IncidentRules.model_validate({"mute_windows": {"night": window}})
+    labels = {"alertname": "X", "agent": "refund-agent", "severity": "warning"}
+    around = replace(WORLD, rules=rules)
+    assert levels(labels, around)[:3] == [(0, []), (60, ["ana"]), (65, ["ben", "cat"])]
+    first = ladder(labels, {}, around, NOW).levels[0]
+    assert first.channels == ()
+    assert 'hidden: muted until 2026-11-04 03:00 UTC: asleep (mute window "night")' in first.why
+
+
+def test_what_is_muted_all_day_long_ends_the_ladder_without_a_page():
+    window = {"id": "ever", "matchers": 'agent="refund-agent"', "during": [{}], "reason": "never"}
+    around = replace(WORLD, rules=IncidentRules.model_validate({"mute_windows": {"ever": window}}))
+    found = levels({"alertname": "X", "agent": "refund-agent", "severity": "warning"}, around)
+    assert {tuple(people) for _, people in found} == {()}
+
+
+def test_the_wait_for_others_is_shown():
+    around = replace(WORLD, rules=IncidentRules.model_validate({"grouping": [{"group_wait": "2m"}]}))
+    labels = {"alertname": "X", "agent": "refund-agent", "severity": "warning"}
+    assert levels(labels, around)[:3] == [(0, []), (2, ["ana"]), (7, ["ben", "cat"])]
 
 
 def test_channels_are_those_that_get_a_message():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from heapq import heappop, heappush
 from random import Random
@@ -17,6 +17,7 @@ from bot.errors import UsageError
 from bot.forecast.history import Firing, drawn, recorded
 from bot.forecast.replay import Habits, replay, summary
 from bot.incidents.decision import World
+from bot.incidents.policy import IncidentRules
 from bot.oncall.almanac import Almanac, Holidays
 from bot.oncall.model import Book, Person, Policy, Schedule, Step
 
@@ -45,6 +46,27 @@ def test_an_alert_that_nobody_answers_climbs_until_it_ends():
         (20, "ben"),
         (20, "cat"),
         (30, "dan"),
+    ]
+
+
+def test_a_mute_window_that_opens_and_closes_stops_the_ladder_and_begins_it_again():
+    window = {"id": "w", "matchers": "severity=critical", "during": [{"hours": "02:07-02:30"}], "reason": "r"}
+    rules = IncidentRules.model_validate({"mute_windows": {"w": window | {"max_severity": "critical"}}})
+    muted = replace(WORLD, rules=rules)
+    assert woken([Firing(NOW, after(minutes=36), CRITICAL)], NEVER, muted) == [
+        (0, "ana"),
+        (5, "ben"),
+        (5, "cat"),
+        (30, "ana"),
+        (35, "ben"),
+        (35, "cat"),
+    ]
+    later = Firing(after(days=3, minutes=20), after(days=3, minutes=40), CRITICAL)
+    assert woken([Firing(NOW, after(minutes=1), CRITICAL), later], NEVER, muted) == [
+        (0, "ana"),
+        (3 * 1440 + 30, "ana"),
+        (3 * 1440 + 35, "ben"),
+        (3 * 1440 + 35, "cat"),
     ]
 
 
