@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from config_files import sources_of
-from core_world import NOW, ended
+from core_world import NOW, ended, opened
 
 from bot import pipeline
 from bot.config import load
@@ -194,3 +194,22 @@ async def test_after_a_report_of_changes_a_whole_one_is_worked_in_again(pager):
     await pager.on_update(report(ended(alert(), NOW)).model_copy(update={"still": None}))
     await pager.on_update(report(alert()))
     assert await unresolved(pager) == ["INC-1"], "it opens again"
+
+
+async def test_what_was_over_long_ago_leaves_the_database(pager, tmp_path):
+    over = [
+        opened().model_copy(
+            update={"id": f"INC-{n}", "key": f"{n}", "state": State.RESOLVED, "next_at": None, "resolved_at": NOW}
+        )
+        for n in (1, 2)
+    ]
+    async with pager.store.transaction() as tx:
+        await tx.save_incidents(over)
+    pager.clock.time = NOW + timedelta(days=729)
+    await pager.housekeep()
+    assert await pager.store.incident("INC-1") == over[0]
+    pager.clock.time = NOW + timedelta(days=731)
+    await pager.housekeep()
+    assert await pager.store.incident("INC-1") is None
+    (file,) = (tmp_path / "pager.db.archive").iterdir()
+    assert file.name == "2028-11-04.jsonl.gz"
