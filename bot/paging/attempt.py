@@ -18,7 +18,7 @@ from bot.incidents.model import Incident, Severity, State
 from bot.paging.model import Page, PageKind, PageState
 
 SETTLE = timedelta(seconds=20)  # after this a request of ours can no longer land
-UNREADABLE = timedelta(seconds=60)  # give up reading history and risk one duplicate
+UNREADABLE = timedelta(seconds=120)  # give up reading history and risk one duplicate
 _BACKOFF_CAP = timedelta(seconds=10)
 _REFUSED_AGAIN = timedelta(seconds=30)
 UNREACHABLE = "unreachable"  # our own code for: no connection, so nothing was sent

@@ -84,8 +84,8 @@ def test_a_crash_while_sending_is_settled_twenty_seconds_after_the_claim():
         (RemoteError("x", permanent=True, code="missing_scope"), 20, Verdict.ASSUMED_LOST, PageState.DUE, 20),
         (RemoteError("x"), 20, Verdict.UNKNOWN, PageState.UNKNOWN, 25),
         (RemoteError("x", retry_after_seconds=9), 20, Verdict.UNKNOWN, PageState.UNKNOWN, 29),
-        (RemoteError("x", unknown=True), 59, Verdict.UNKNOWN, PageState.UNKNOWN, 64),
-        (RemoteError("x", unknown=True), 60, Verdict.ASSUMED_LOST, PageState.DUE, 60),
+        (RemoteError("x", unknown=True), 119, Verdict.UNKNOWN, PageState.UNKNOWN, 124),
+        (RemoteError("x", unknown=True), 120, Verdict.ASSUMED_LOST, PageState.DUE, 120),
     ],
 )
 def test_what_history_says(error, seconds, verdict, state, due):
