@@ -353,3 +353,16 @@ async def test_the_head_is_logged_once_a_day(house, capsys):
     await house.books.post_digests()
     head = await house.store.history.audit_head()
     assert capsys.readouterr().out.count(head.hash) == 2
+
+
+async def test_a_long_log_is_followed_over_its_pieces_to_the_row_that_was_changed(house):
+    rows = [Entry(at=NOW, actor="agentpager", action="notice", subject=f"n{number}") for number in range(5003)]
+    async with house.store.transaction() as tx:
+        await tx.append_audit(rows)
+    chain = await house.store.history.verified()
+    assert (chain.rows, chain.broken) == (5003, None)
+    async with house.store.transaction() as tx:
+        await tx._connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        await tx._connection.exec_driver_sql("UPDATE audit SET subject = 'other' WHERE sequence = 5002")
+    chain = await house.store.history.verified()
+    assert (chain.rows, chain.broken) == (5001, 5002)
