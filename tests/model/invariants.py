@@ -247,9 +247,11 @@ class Watch:
             if incident is None:
                 self._fail("L1", f"{alert.labels} fires, and there is no incident")
             elif incident["state"] == "open" and not incident.get("suppressed"):
-                claimed = self.town.disk.rows(
-                    "SELECT max(mono) FROM seen_claims WHERE incident = ? AND kind = 'page'", incident["id"]
-                )[0][0]
+                told = (
+                    "SELECT max(s.mono) FROM seen_pages s JOIN pages p ON p.id = s.page "
+                    "WHERE p.incident = ? AND p.kind = 'page' AND s.after IN ('sending', 'sent')"
+                )
+                claimed = self.town.disk.rows(told, incident["id"])[0][0]
                 if claimed is None or now - claimed > LONGEST_STEP.total_seconds() + 60:
                     self._fail("L1", f"{incident['id']} is open, and nobody was paged since {claimed}")
             elif incident["next_at"] is None and not incident.get("suppressed"):
