@@ -113,11 +113,11 @@ class History:
 
     async def unresolved_versions(self, opened_before: datetime) -> dict[str, int]:
         """Of each incident that opened before then and is not resolved the number that grows with every change."""
-        query = sa.select(incidents.c.id, incidents.c.version, incidents.c.opened_at).where(UNRESOLVED)
+        # The sum keeps SQLite from the index by that column, in which nearly everything opened before.
+        early = incidents.c.opened_at + 0.0 < opened_before.timestamp()
+        query = sa.select(incidents.c.id, incidents.c.version).where(UNRESOLVED, early)
         async with self._read() as connection:
-            rows = (await connection.execute(query)).all()
-        # Not asked of the database: it would go through all that ever opened before.
-        return {name: version for name, version, opened_at in rows if opened_at < opened_before.timestamp()}
+            return {name: version for name, version in (await connection.execute(query)).all()}  # noqa: C416
 
     async def incidents(self, names: Sequence[str]) -> list[Incident]:
         query = sa.select(incidents.c.doc).where(incidents.c.id.in_(names))
