@@ -64,7 +64,7 @@ WRITES: dict[str, tuple[object, ...]] = {
     "save_rule_state": ("g", NOW, {}), "save_rendering": ("INC-1", Rendered(rendered_at=NOW)), "silences": (NOW,),
     "silence": ("SIL-1",), "last_silence": (), "save_silence": (SILENCE,), "save_snapshot": ("x", "{}"),
     "save_feed": ("x", "{}"), "key": ("x", "fresh"), "replace_key": ("x", "new"),
-    "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],),
+    "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
 }  # fmt: skip
 
 
