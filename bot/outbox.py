@@ -131,7 +131,8 @@ class Outbox:
         """Starts what each place may have now, the most urgent first."""
         now = self._clock.now()
         lanes = self._board.lanes((await self._store.live()).owed, now)
-        due = {place: lane for place, lane in lanes.items() if lane.due and place not in self._lanes}
+        free = [place for place in lanes if not {place, _EDIT_LANE + place} & self._lanes]
+        due = {place: lanes[place] for place in free if lanes[place].due}
         due = {place: lane for place, lane in due.items() if lane.due[0].by_slack}
         pause = min([_LONGEST_SLEEP, *(_until(lane.next_due, now) for lane in lanes.values())])
         if not due:
@@ -189,7 +190,7 @@ class Outbox:
         if parcel.into in self._busy or self._editing >= _EDITS_AT_ONCE:
             return _FIRST_SLEEP
         if wait <= 0:
-            self._spawn(parcel.into, place, self._join(parcel))
+            self._spawn(parcel.into, _EDIT_LANE + place, self._join(parcel))
         return max(wait, _FIRST_SLEEP)
 
     async def _answers(self) -> bool:
@@ -313,7 +314,9 @@ class Outbox:
         telemetry.edits.labels("shown").inc()
         now = self._clock.now()
         await pipeline.joined(self._store, lead, [(page, incident.revision) for page, incident in told], now)
-        await pipeline.shown_together(self._store, [(page.id, incident.revision) for page, incident in shown])
+        behind = [(page.id, incident.revision) for page, incident in shown if page.shown_revision < incident.revision]
+        if behind:
+            await pipeline.shown_together(self._store, behind)
         self._remember(lead, lead.sent_at or now, merged=True)
         telemetry.merged.labels(lead.kind).inc(len(told))
 

@@ -46,6 +46,8 @@ log = structlog.get_logger()
 WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
 # A report that says nothing new is worked in this often all the same; the watcher sends one a minute.
 _UNCHANGED_FOR = 50.0
+# Of more changes at once the log says how many; the audit has each. Their runbooks are rendered for who opens them.
+_EACH_BY_ITSELF = 50
 _FIRST_PART, _PART = 500, 2000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
@@ -192,6 +194,12 @@ class Pager:
         for decision in decisions:
             if decision.event is not None:
                 telemetry.decisions.labels(decision.event).inc()
+        if len(decisions) > _EACH_BY_ITSELF:
+            last = decisions[-1].incident.id
+            log.info("incidents.changed", count=len(decisions), first=decisions[0].incident.id, last=last)
+            return
+        for decision in decisions:
+            if decision.event is not None:
                 log.info(
                     "incident.changed",
                     incident=decision.incident.id,

@@ -311,8 +311,9 @@ async def joined(store: Store, lead: Page, shown: Sequence[tuple[Page, int]], no
         leader = await tx.page(lead.id)
         if leader is None or leader.ts is None or leader.slack_channel is None:
             return
-        rows = [(await tx.page(page.id), revision) for page, revision in shown]
-        fresh = [(page, revision) for page, revision in rows if page and page.state in _NOT_CLAIMED]
+        revisions = {page.id: revision for page, revision in shown}
+        rows = await tx.pages(list(revisions))
+        fresh = [(page, revisions[page.id]) for page in rows if page.state in _NOT_CLAIMED]
         done = [
             attempt.landed(page.model_copy(update={"lead": lead.id}), leader.slack_channel, leader.ts, revision, now)
             for page, revision in fresh
@@ -397,8 +398,9 @@ async def shown(store: Store, page: Page, revision: int) -> None:
 async def shown_together(store: Store, shown: Sequence[tuple[str, int]]) -> None:
     """The same for the pages of one message, by their ids."""
     async with store.transaction() as tx:
-        rows = [(await tx.page(name), revision) for name, revision in shown]
-        newer = [(page, revision) for page, revision in rows if page is not None and page.shown_revision < revision]
+        revisions = dict(shown)
+        rows = [(page, revisions[page.id]) for page in await tx.pages(list(revisions))]
+        newer = [(page, revision) for page, revision in rows if page.shown_revision < revision]
         await tx.save_pages([page.model_copy(update={"shown_revision": revision}) for page, revision in newer])
 
 

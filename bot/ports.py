@@ -218,6 +218,9 @@ class Transaction(Protocol):
 
     async def pages_of(self, incident_id: str) -> list[Page]: ...
 
+    async def pages(self, page_ids: Sequence[str]) -> list[Page]:
+        """Those that there are, in this order."""
+
     async def owed(self, page_ids: Sequence[str]) -> list[Page]:
         """Those of these pages that are due, unknown or being sent, as they are now."""
 

@@ -121,6 +121,15 @@ class Transaction:
         doc = await self._connection.scalar(sa.select(pages.c.doc).where(pages.c.id == page_id))
         return Page.model_validate_json(doc) if doc else None
 
+    async def pages(self, page_ids: Sequence[str]) -> list[Page]:
+        """Those that there are, in this order."""
+        found: dict[str, Page] = {}
+        for start in range(0, len(page_ids), _AT_ONCE):
+            query = sa.select(pages.c.doc).where(pages.c.id.in_(page_ids[start : start + _AT_ONCE]))
+            rows = [Page.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+            found |= {page.id: page for page in rows}
+        return [found[name] for name in page_ids if name in found]
+
     async def owed(self, page_ids: Sequence[str]) -> list[Page]:
         """Those of these pages that are due, unknown or being sent, as they are now."""
         known = (self.saved.pages.get(name) or self._live.owed.get(name) for name in page_ids)
