@@ -19,7 +19,7 @@ from bot.oncall.model import Book, Schedule
 from bot.oncall.turns import Every, turns
 from bot.records import markdown
 from bot.records.report import Case, report
-from bot.records.tables import sentences
+from bot.records.tables import counted, sentences
 from bot.records.timeline import Names, plain, span
 from bot.schema import Model
 
@@ -175,11 +175,12 @@ def _past(heading: str, cases: Sequence[Case], start: datetime, end: datetime, n
 
 def _rule(row: Mapping[str, Any]) -> str:
     noise = f", {row['noise']} of {row['marked']} marked as noise" if row["marked"] else ""
-    return f"{row['rule']}: {row['pages']} pages, {row['night_pages']} at night{noise}"
+    return f"{row['rule']}: {counted(row['pages'], 'page')}, {row['night_pages']} at night{noise}"
 
 
 def _person(row: Mapping[str, Any], names: Names) -> str:
-    return f"{names.of(row['person'])}: {row['pages']} pages, {row['night_pages']} at night, {row['acks']} acks"
+    woken = f"{counted(row['pages'], 'page')}, {row['night_pages']} at night"
+    return f"{names.of(row['person'])}: {woken}, {counted(row['acks'], 'ack')}"
 
 
 def _ahead(state: Present) -> Iterator[Section]:

@@ -70,7 +70,7 @@ def _moment(moment: Moment, opened: datetime, width: int) -> Iterator[str]:
         yield from _wrapped(line, width, "  ")
     if moment.woken:
         yield from _wrapped(f"wakes {', '.join(moment.woken)}", width, "  ")
-    if moment.through:
+    if moment.through and moment.through.removeprefix("Slack ") not in moment.text:
         again = f", attempt {moment.attempt}" if moment.attempt > 1 else ""
         yield from _wrapped(f"{moment.through}{again}", width, "  ")
 
@@ -81,5 +81,6 @@ def _waiting(page: Delivery) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Names with hyphens stay whole."""
     further = indent + "  "
-    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=further) or []
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False)

@@ -27,8 +27,11 @@ def sentences(report: dict[str, Any]) -> Iterator[str]:
     """The total in a few lines."""
     total = report["total"]
     yield f"{report['from'][:16]} to {report['to'][:16]} UTC"
-    yield f"{total['incidents']} incidents, {total['woke']} woke somebody, {total['suppressed']} stayed suppressed"
-    yield f"{total['pages']} pages, {total['night_pages']} at night (22:00-07:00 where the person lives)"
+    incidents = counted(total["incidents"], "incident")
+    yield f"{incidents}, {total['woke']} woke somebody, {total['suppressed']} stayed suppressed"
+    if not total["woke"]:
+        return
+    yield f"{counted(total['pages'], 'page')}, {total['night_pages']} at night (22:00-07:00 where the person lives)"
     for name, label in (("ack_seconds", "to the first ack"), ("resolve_seconds", "to the end")):
         if (times := total[name]) is not None:
             spoken = ", ".join(f"{kind} {span(times[kind])}" for kind in ("mean", "median", "p90"))
@@ -37,7 +40,11 @@ def sentences(report: dict[str, Any]) -> Iterator[str]:
     sla = total["sla"]
     if sla["promised"]:
         broken = f"{sla['ack_breached']} for the ack, {sla['resolve_breached']} for the end"
-        yield f"promises for {sla['promised']} incidents; broken: {broken}"
+        yield f"promises for {counted(sla['promised'], 'incident')}; broken: {broken}"
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def by_group(report: dict[str, Any]) -> Table | None:

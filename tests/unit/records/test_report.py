@@ -245,6 +245,17 @@ def test_the_total_in_sentences():
     ]
 
 
+def test_a_quiet_week_takes_two_lines():
+    assert list(sentences(report([], BEGIN, END)))[1:] == ["0 incidents, 0 woke somebody, 0 stayed suppressed"]
+
+
+def test_one_is_one():
+    lines = list(sentences(report([one(page(), promised=Promise(ack=MINUTE))], BEGIN, END)))
+    assert lines[1].startswith("1 incident, ")
+    assert lines[2].startswith("1 page, ")
+    assert lines[-1].startswith("promises for 1 incident; ")
+
+
 def test_tables():
     told = report(week(), BEGIN, END, "agent")
     assert by_group(told) == (

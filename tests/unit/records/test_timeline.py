@@ -209,6 +209,12 @@ def test_the_story_on_a_phone():
     ]
 
 
+def test_a_channel_is_named_once_and_stays_whole():
+    card = page(kind=PageKind.CARD, person=None, channel="#agent-pages-of-payments")
+    told_ = lines(told([events.of_page(card, Verdict.SENT, NOW)], [card]), 32)
+    assert told_[-2:] == ["02:00:00 +0s card to", "  #agent-pages-of-payments: sent"]
+
+
 def test_no_line_is_wider_than_the_terminal():
     incident, entries, pages = night()
     long = incident.model_copy(update={"title": "word " * 40 + "x" * 200})
