@@ -210,7 +210,7 @@ def test_the_story_on_a_phone():
 
 
 def test_a_channel_is_named_once_and_stays_whole():
-    card = page(kind=PageKind.CARD, person=None, channel="#agent-pages-of-payments")
+    card = page(kind=PageKind.CARD, person=None, channel="#agent-pages-of-payments", state=PageState.SENT)
     told_ = lines(told([events.of_page(card, Verdict.SENT, NOW)], [card]), 32)
     assert told_[-2:] == ["02:00:00 +0s card to", "  #agent-pages-of-payments: sent"]
 
