@@ -87,12 +87,12 @@ def told(gap: Gap, book: Book, end: datetime) -> tuple[str, str]:
     return f"nobody but the fallback {when} for {_whom(gap)}", hint
 
 
-def words(gap: Gap, book: Book, end: datetime) -> str:
+def words(gap: Gap, book: Book, end: datetime, most: int = _SHOWN) -> str:
     """`from Sat 2026-11-21 00:00 to Mon 2026-11-23 09:00, …`, in the zone of the schedule."""
     schedule = book.schedules.get(gap.id.removeprefix("schedule:")) if gap.kind != "agents" else None
     zone = schedule.timezone if schedule is not None else "UTC"
-    shown = [_span_words(start, until, ZoneInfo(zone), until == end) for start, until in gap.spans[:_SHOWN]]
-    more = f" and {len(gap.spans) - _SHOWN} more times" if len(gap.spans) > _SHOWN else ""
+    shown = [_span_words(start, until, ZoneInfo(zone), until == end) for start, until in gap.spans[:most]]
+    more = f" and {len(gap.spans) - most} more times" if len(gap.spans) > most else ""
     hours = length(gap.spans).total_seconds() / 3600
     total = f", {hours:.4g} h in all" if len(gap.spans) > 1 else ""
     return f"{', '.join(shown)}{more} ({zone}{total})"

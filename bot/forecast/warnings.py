@@ -40,7 +40,7 @@ def _of_place(place: str, found: Sequence[Gap], agents: Mapping[str, Agent], boo
     mend = f"To mend, in {place}: {lines[0][1]}. It is for {owner or f'the fallback, {book.fallback}'}."
     name = place.partition(".")[2] or place
     return OwnAlert(
-        summary=f"Nobody is on call in {name} {words(first, book, end)}",
+        summary=f"Nobody is on call in {name} {words(first, book, end, 1)}",
         description=" ".join([*(f"{text[:1].upper()}{text[1:]}." for text, _ in lines), mend]),
         severity=Severity.WARNING,
         labels={"place": place},

@@ -47,6 +47,13 @@ def test_a_gap_names_its_hours_and_who_mends_it():
     )
 
 
+def test_the_title_names_the_first_time_only():
+    end = NOW + timedelta(days=21)
+    (told,) = of_gaps(gaps(AGENTS, LONELY, NOW, end), AGENTS, LONELY, end)
+    first = "from Sat 2026-11-07 00:00 to Mon 2026-11-09 00:00"
+    assert told.summary == f"Nobody is on call in primary {first} and 2 more times (Europe/Madrid, 144 h in all)"
+
+
 def test_a_gap_of_several_owners_agents_goes_to_the_fallback():
     agents = AGENTS | {"other": Agent(id="other", owner="person:cat", escalation="payments")}
     (told,) = found_for(agents)
