@@ -52,6 +52,7 @@ _FIRST_PART, _PART = 500, 2000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
+_TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it
 _BUILT_ONCE = ("slack", "store", "http", "heartbeat")  # sections of agentpager.yaml
 _HIDDEN_FOR = 60.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -265,9 +266,11 @@ class Pager:
         self._told_otherwise &= {page.id for page in going}
         late = [page for page in going if notify.trouble_of(page, world.second_channel_after, now)]
         fresh = [page for page in late if page.incident and page.id not in self._told_otherwise]
-        for incident_id in dict.fromkeys(page.incident or "" for page in fresh):
-            rows = await pipeline.tell_otherwise(self._store, incident_id, world, now)
-            self._told_otherwise |= {page.id for page in fresh if page.incident == incident_id}
+        ids = list(dict.fromkeys(page.incident for page in fresh if page.incident))
+        for start in range(0, len(ids), _TOLD_AT_ONCE):
+            part = ids[start : start + _TOLD_AT_ONCE]
+            rows = await pipeline.tell_otherwise(self._store, part, world, now)
+            self._told_otherwise |= {page.id for page in fresh if page.incident in part}
             for row in rows:
                 log.warning("page.otherwise", page=row.id, person=row.person, channel=row.channel, why=row.reason)
         if fresh:

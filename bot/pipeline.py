@@ -340,24 +340,26 @@ async def failed_together(
         for after, verdict in results:
             if verdict is Verdict.REFUSED:
                 if after.kind is PageKind.PAGE and after.incident is not None:
-                    await _tell_otherwise(tx, after.incident, world, now)
+                    await _tell_otherwise(tx, [after.incident], world, now)
                 await _another_way(tx, after, world, now)
     return results[0][1]
 
 
-async def tell_otherwise(store: Store, incident_id: str, world: World, now: datetime) -> list[Page]:
-    """Slack fails, or has not confirmed a page for too long: whom it was for is told another way at once."""
+async def tell_otherwise(store: Store, incident_ids: Sequence[str], world: World, now: datetime) -> list[Page]:
+    """Slack fails, or has not confirmed pages for too long: whom they were for is told another way at once."""
     async with store.transaction() as tx:
-        return await _tell_otherwise(tx, incident_id, world, now)
+        return await _tell_otherwise(tx, incident_ids, world, now)
 
 
-async def _tell_otherwise(tx: Transaction, incident_id: str, world: World, now: datetime) -> list[Page]:
-    incident = await tx.incident(incident_id)
-    if incident is None:
-        return []
-    before = await tx.pages_of(incident_id)
-    rows = notify.second_channels(before, incident, book_of(incident, world), world.second_channel_after, now)
-    known = {page.id for page in before}
+async def _tell_otherwise(tx: Transaction, incident_ids: Sequence[str], world: World, now: datetime) -> list[Page]:
+    """Many incidents in one transaction: Slack fails for all of them at the same time."""
+    pages = await tx.pages_of_each(incident_ids)
+    rows: list[Page] = []
+    for incident_id, before in pages.items():
+        incident = await tx.incident(incident_id)
+        if incident is not None:
+            rows += notify.second_channels(before, incident, book_of(incident, world), world.second_channel_after, now)
+    known = {page.id for before in pages.values() for page in before}
     await tx.save_pages([row for row in rows if row.id in known])
     await tx.add_pages([row for row in rows if row.id not in known])
     await tx.append_audit([events.of_second_channel(row, now) for row in rows])
@@ -490,7 +492,8 @@ async def _another_way(tx: Transaction, page: Page, world: World, now: datetime)
         if reachable or (max(incident.step, 0), incident.round) != (page.step, page.round):
             return
         if not incident.exhausted:
-            why = f"{'Slack' if page.by_slack else page.channel} refused to reach {page.person or 'anybody'}: {page.error}"
+            other_side = "Slack" if page.by_slack else page.channel
+            why = f"{other_side} refused to reach {page.person or 'anybody'}: {page.error}"
             await _record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
         elif plan.may_reroute(page, world.channel):  # nobody is left above the fallback: everybody in the channel
             await tx.add_pages([plan.rerouted(page, world.channel, now)])

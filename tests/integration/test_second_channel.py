@@ -125,7 +125,7 @@ class Town:
             await pipeline.failed(self.store, claimed[0], error, self.world, self.clock.now())
 
     async def look(self) -> list[str]:
-        rows = await pipeline.tell_otherwise(self.store, "INC-1", self.world, self.clock.now())
+        rows = await pipeline.tell_otherwise(self.store, ["INC-1"], self.world, self.clock.now())
         self.courier.wake()
         return [row.id for row in rows]
 
