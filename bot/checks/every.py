@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bot.checks import (
+    broad_hiding,
     double_secret,
     duplicate_id,
     ical_person,
@@ -42,6 +43,7 @@ from bot.errors import Finding
 Check = Callable[[Subject], Iterator[Finding]]
 
 CHECKS: dict[str, Check] = {
+    broad_hiding.CODE: broad_hiding.check,
     double_secret.CODE: double_secret.check,
     duplicate_id.CODE: duplicate_id.check,
     ical_person.CODE: ical_person.check,
