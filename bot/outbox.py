@@ -41,7 +41,8 @@ _EDIT_LANE = "edit "
 _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
 _SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 # While a report of thousands of alerts is being worked in, for so long messages wait for the rest of it.
-_HOLD_PAGES, _HOLD_OTHERS = 2.5, 8.0
+_HOLD_PAGES, _HOLD_OTHERS = 1.5, 8.0
+_PAGES_GO = 3.0  # seconds that the report then waits for pages in its turn
 
 
 class Outbox:
@@ -92,6 +93,24 @@ class Outbox:
     def release(self) -> None:
         self._holding_since = None
         self.wake()
+
+    async def let_pages_go(self) -> None:
+        """Between two parts of a report: once pages have waited for long enough, those who have not been told anything
+        yet are told before more is written down."""
+        since = self._holding_since
+        if since is None or time.monotonic() < since + _HOLD_PAGES:
+            return
+        end = time.monotonic() + _PAGES_GO
+        while time.monotonic() < end and await self._untold():
+            self.wake()
+            await asyncio.sleep(0.02)
+
+    async def _untold(self) -> bool:
+        """Whether a page is due to somebody who has had no message lately, and Slack can be asked to take it."""
+        waiting, now = (await self._store.live()).owed, self._clock.now()
+        places = [place for place in waiting.places() if (place, PageKind.PAGE) not in self._recent]
+        found = (page for place in places for page in waiting.of(place) if page.kind is PageKind.PAGE and page.by_slack)
+        return not self._health.doubtful and any(page.due_at <= now for page in found)
 
     async def run(self) -> None:
         for page in await self._store.storm_messages(self._clock.now() - merge.COOL_DOWN):

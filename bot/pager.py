@@ -48,7 +48,7 @@ WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
 _UNCHANGED_FOR = 50.0
 # Of more changes at once the log says how many; the audit has each. Their runbooks are rendered for who opens them.
 _EACH_BY_ITSELF = 50
-_FIRST_PART, _PART = 500, 2000  # alerts worked in by one transaction
+_FIRST_PART, _PART = 500, 1000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
@@ -179,6 +179,8 @@ class Pager:
         try:
             for part in parts:
                 self.note(await pipeline.observe(self._store, part, self.world(), self._clock.now(), rules))
+                if self.outbox is not None:
+                    await self.outbox.let_pages_go()
         finally:
             if len(parts) > 1 and self.outbox is not None:
                 self.outbox.release()
