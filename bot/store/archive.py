@@ -23,8 +23,8 @@ from bot.audit.model import Entry
 from bot.store.database import Database
 from bot.store.tables import incidents, pages, renderings
 
-AT_ONCE = 20  # incidents in one transaction: some milliseconds
-_PAUSE = 0.1  # seconds between two, for everybody else
+AT_ONCE = 10  # incidents in one transaction: some ten milliseconds
+_PAUSE = 0.05  # seconds between two, for everybody else
 
 _LATEST = sa.select(sa.func.max(incidents.c.number)).scalar_subquery()  # keeps the count of incidents going
 _OWED = sa.exists().where(pages.c.incident == incidents.c.id, pages.c.state.in_(("due", "sending", "unknown")))

@@ -54,6 +54,11 @@ def test_rounds_in_this_process(tmp_path):
     assert ET.parse(drawing).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_from_a_click_to_its_edit():
+    rows = run("ack", "--open", "6", "--past", "40", "--clicks", "2", "--goal-ms", "9000").splitlines()
+    assert [row.split(" | ")[0] for row in rows if row.startswith(("| 0 ", "| 40 "))] == ["| 0", "| 40"]
+
+
 def test_where_the_time_goes():
     assert "| part | share | ms |" in run("profile", "--agents", "20", "--rules", "13", "--rounds", "2")
 
