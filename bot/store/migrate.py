@@ -7,11 +7,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bot.errors import UsageError
+
 
 def upgrade(connection: Connection) -> None:
+    """Raises UsageError when a newer release wrote it."""
     from alembic import command
+    from alembic.script.revision import ResolutionError
+    from alembic.util import CommandError
 
-    command.upgrade(_config(connection), "head")
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        if not isinstance(error.__cause__, ResolutionError):
+            raise
+        raise UsageError(
+            "the database was written by a newer release of agentpager, and there is no way back down; run that "
+            "release, or restore a backup of before: agentpager db restore BACKUP"
+        ) from None
 
 
 def _config(connection: Connection) -> Any:

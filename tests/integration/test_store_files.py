@@ -222,6 +222,16 @@ def test_a_database_of_the_first_release_is_brought_here_with_its_rows(tmp_path)
     engine.dispose()
 
 
+async def test_a_database_of_a_newer_release_is_refused_in_plain_words(store):
+    await store.close()
+    with raw(store.path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    again = Database("sqlite:///pager.db", store.path.parent)
+    with pytest.raises(UsageError, match="written by a newer release"):
+        await again.open(lease_at=NOW)
+    await again.close()
+
+
 async def test_rows_are_counted_as_they_come_and_change_and_go(store):
     await save(store, [opened(), resolved(2, NOW), resolved(3, NOW)], [page("INC-2"), page("INC-3", PageState.DUE)])
     await save(store, [resolved(1, NOW)])
