@@ -10,6 +10,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from bot.cli.common import call, config_option, instant, output_option, print_table, read_config, show
 
@@ -60,12 +61,15 @@ def command(
 @click.argument("target")
 @click.option("--revoke", is_flag=True, help="Make the address so far invalid, and a new one.")
 @config_option
-def feed(target: str, revoke: bool, config_path: Path) -> None:
+@click.pass_context
+def feed(context: click.Context, target: str, revoke: bool, config_path: Path) -> None:
     """Print the address of the calendar of TARGET, for a calendar program to subscribe to.
 
     TARGET is person:ID or schedule:ID. Whoever has the address can read the calendar. Needs a running server with
     http.external_url.
     """
+    if context.get_parameter_source("config_path") is ParameterSource.DEFAULT and context.parent is not None:
+        config_path = context.parent.params["config_path"]  # written before the word feed
     path = f"/api/pager/calendars/{quote(target, safe=':')}"
     method, body = ("DELETE", {"by": getpass.getuser()}) if revoke else ("GET", None)
     answer = call(config_path, method, path, body)

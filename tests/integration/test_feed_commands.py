@@ -87,6 +87,16 @@ async def test_check_reads_the_address_when_it_is_asked_to(main, server):
     assert "has not been read: the answer is not a calendar" in output
 
 
+async def test_the_address_to_subscribe_to_is_asked_of_the_running_server(main, server):
+    main.write_text(main.read_text() + f'http: {{listen: "127.0.0.1:{server.port}"}}\n')
+    server.pages["/api/pager/calendars/person:ana"] = answer(b'{"url": "https://pager.example.com/calendar/T/ana.ics"}')
+    printed = (0, "https://pager.example.com/calendar/T/ana.ics\n")
+    assert await run(main, "oncall", "feed", "person:ana") == printed
+    assert await run(main, "oncall", "feed", "person:ana", "--revoke") == printed
+    result = await asyncio.to_thread(CliRunner().invoke, cli, ["oncall", "--config", str(main), "feed", "person:ana"])
+    assert (result.exit_code, result.output) == printed
+
+
 async def test_a_database_of_an_older_release_is_as_none(main):
     (main.parent / "agentpager.db").write_bytes(b"")
     code, output = await run(main, "check", "--days", "0")
