@@ -670,7 +670,7 @@ def _decoded(value: Any) -> Any:
 
 def _button(message: dict[str, Any], action: str) -> dict[str, Any]:
     for block in message.get("blocks") or []:
-        for element in block.get("elements", []):
+        for element in [*block.get("elements", []), block.get("accessory") or {}]:
             if element.get("action_id") == action:
                 return {"value": element["value"], "block_id": block["block_id"]}
     raise LookupError(f"no button {action} in {message.get('text')}")

@@ -187,6 +187,9 @@ class FakeCommands:
     async def ack(self, actor, reference, *, event_key=None):
         return await self._change("ack", actor, reference, event_key)
 
+    async def ack_all(self, actor, message, *, event_key=None):
+        return await self._change("ack_all", actor, message, event_key)
+
     async def decline(self, actor, reference, *, event_key=None):
         return await self._change("decline", actor, reference, event_key)
 

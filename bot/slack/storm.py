@@ -68,7 +68,7 @@ def _open(
 def _row(incident: Incident, now: datetime, value: int) -> Part:
     line = f"{_sign(incident)} *{mrk(subject_of(incident), 160)}*"
     ack = button("Ack", ACK, f"{incident.id}|{incident.revision}")
-    block = section(line, f"{incident.id} · since {span(now - incident.opened_at)}")
+    block = section(line, f"{incident.id} · for {span(now - incident.opened_at)}")
     return Part(value, block | {"block_id": f"{incident.id}.{incident.revision}", "accessory": ack})
 
 

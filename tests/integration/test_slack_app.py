@@ -33,6 +33,7 @@ from bot.paging.model import PageKind
 from bot.ports import AgentStatus
 from bot.slack.app import SlackApp
 from bot.slack.guard import Guard
+from bot.slack.storm import ACK_ALL
 
 
 class World:
@@ -97,6 +98,29 @@ async def test_a_button_does_what_it_says_and_the_card_is_answer_enough(world, a
     assert world.commands.calls == [(verb, "person:ana", "INC-7", key, True)]
     await asyncio.sleep(0.05)
     assert world.slack.responses == []
+
+
+async def test_one_button_takes_all_that_a_message_shows_and_those_beside_the_lines_take_one(world):
+    client = messenger(world.slack, world.commands)
+    lead = page(PageKind.CARD)
+    posted = await client.post_storm(lead, [incident(id=f"INC-{number}") for number in (7, 8, 9)])
+    await client.close()
+    await world.slack.click(ANA.slack, ACK_ALL, CHANNEL, posted.ts, action_ts="1.1")
+    await world.slack.click(ANA.slack, "inc.ack", CHANNEL, posted.ts, action_ts="1.2")
+    assert world.commands.calls == [
+        ("ack_all", "person:ana", lead.id, f"{lead.id}|{ACK_ALL}|{ANA.slack}|1.1", True),
+        ("ack", "person:ana", "INC-7", f"INC-7|inc.ack|{ANA.slack}|1.2", True),
+    ]
+
+
+async def test_a_reply_to_a_message_about_several_is_asked_which_one(world, monkeypatch):
+    async def several(channel, ts):
+        raise UsageError("that message is about 3 incidents; name one, for example INC-7")
+
+    monkeypatch.setattr(world.commands, "incident_of_message", several)
+    await world.slack.write(ANA.slack, "ack", thread_ts="1.0")
+    await until(lambda: world.slack.posted(ANA.slack))
+    assert "name one, for example INC-7" in world.slack.posted(ANA.slack)[-1]["text"]
 
 
 async def test_the_click_is_committed_before_slack_is_answered(world):
