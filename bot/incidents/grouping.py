@@ -124,7 +124,10 @@ class _Ledger:
         self._changed: dict[str, None] = {}  # in the order in which they changed
         self._moved: dict[str, str] = {}  # alerts that have begun, ended or changed their labels, and their incidents
         self._alive: list[tuple[str, Alert]] | None = None  # what goes on, until something changes
-        self._home = {alert.fingerprint: i.id for i in self._after.values() for alert in i.alerts if not _ended(alert)}
+        resolved = AlertState.RESOLVED  # looked up once: there may be ten thousand
+        self._home = {
+            alert.fingerprint: i.id for i in self._after.values() for alert in i.alerts if alert.state is not resolved
+        }
         self._unresolved = {i.key: i.id for i in self._after.values() if i.state is not State.RESOLVED}
         self._cleared = {incident.key: incident for incident in cleared}
 
