@@ -274,6 +274,9 @@ def roster(book: Book, at: datetime) -> dict[str, Any]:
 def _health(incidents: Sequence[Incident]) -> str:
     if not incidents:
         return "ok"
+    incidents = [incident for incident in incidents if not incident.suppressed]
+    if not incidents:
+        return "hidden"
     if any(alert.state is AlertState.NO_DATA for incident in incidents for alert in incident.going_on):
         return "no_data"
     return "acked" if all(incident.state is State.ACKED for incident in incidents) else "firing"

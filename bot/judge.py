@@ -1,4 +1,4 @@
-"""Asks a child process what nobody vouches for: a bomb in somebody's files, or a long computation, harms the child only.
+"""Asks a child process what nobody vouches for: a bomb in somebody's files, or a long computation, harms only that.
 
 The child is bot/checker.py; this side stays out of what is asked.
 """

@@ -225,7 +225,17 @@ class Pager:
         await self._hide(now)
         if await self._store.waiting_silences(now):
             self.note(await pipeline.end_silences(self._store, self.world(), now))
-        for incident_id in await self._store.overdue(now):
+        overdue = await self._store.overdue(now)
+        if len(overdue) > _EACH_BY_ITSELF and self.outbox is not None:
+            self.outbox.hold()
+        try:
+            await self._escalate(overdue, now)
+        finally:
+            if len(overdue) > _EACH_BY_ITSELF and self.outbox is not None:
+                self.outbox.release()
+
+    async def _escalate(self, overdue: Sequence[str], now: datetime) -> None:
+        for incident_id in overdue:
             if self._aside.get(incident_id, 0.0) > time.monotonic():
                 continue
             try:
@@ -466,6 +476,7 @@ class Pager:
         for gauge, table, states in tables:
             for state in states:
                 gauge.labels(state.value).set(counts[table].get(state, 0))
+        telemetry.hidden.set(sum(bool(incident.suppressed) for incident in await self._store.unresolved()))
         telemetry.tick_lateness.set(max(lateness, 0))
         telemetry.slack_up.set(self._slack_state() == "ok")
         telemetry.watcher_up.set(self.watcher.ready)

@@ -14,6 +14,7 @@ registry = CollectorRegistry()
 build_info = Gauge("agentpager_build_info", "Always 1; the version is in the label.", ["version"], registry=registry)
 build_info.labels(version("agentpager")).set(1)
 
+hidden = Gauge("agentpager_incidents_hidden", "Unresolved incidents that wake nobody now.", registry=registry)
 incidents = Gauge("agentpager_incidents", "Incidents by state.", ["state"], registry=registry)
 pages = Gauge("agentpager_pages", "Outbox rows by state.", ["state"], registry=registry)
 decisions = Counter("agentpager_decisions_total", "Changes of incidents by event.", ["event"], registry=registry)

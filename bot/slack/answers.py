@@ -18,8 +18,8 @@ from bot.slack.text import moment, mrk, plain, span
 Answer = dict[str, Any]
 
 _ROWS = 10
-_HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "unknown": "❔"}
-_BAD_FIRST = ["firing", "no_data", "acked", "unknown", "ok"]
+_HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "hidden": "🔇", "unknown": "❔"}
+_BAD_FIRST = ["firing", "no_data", "acked", "hidden", "unknown", "ok"]
 _STATES = {State.OPEN: "🔴 open", State.ACKED: "🟨 acked", State.RESOLVED: "✅ resolved"}
 _EXAMPLES = {
     "ack": ["ack", "ack INC-7", "ack last", "ack refund-agent"],

@@ -23,6 +23,7 @@ async def test_a_silenced_alert_wakes_nobody_until_the_silence_ends(tmp_path):
         assert (world.pages_to(ANA), world.cards()) == ([], [])
         (shown,) = json.loads((await world.cli("alerts", "-o", "json"))[1])
         assert (shown["incident"], shown["suppressed"]) == ("INC-1", [why])
+        assert [row["health"] for row in await world.get("/api/pager/status")] == ["hidden"]
 
         code, told = await world.cli("silence", "expire", "1")
         assert (code, told) == (0, "SIL-1 has ended.\n")
