@@ -78,7 +78,7 @@ def tell(
     more = len(incident.going_on) - _LISTED
     listed = (*alerts, f"and {more} more") if more > 0 else alerts
     how = f"{'Or' if link else 'Take it'} in Slack, or by: agentpager ack {incident.id}"
-    how += f" --person {person.id}" if person is not None else ""
+    how += f" --as {person.id}" if person is not None else ""
     paragraphs = [facts, listed, _runbook(rendered)]
     return Told(subject_of(incident), tuple(part for part in paragraphs if part), link, how, zone)
 

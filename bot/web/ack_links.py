@@ -183,7 +183,7 @@ def _body(link: _Link, said: str, may_act: bool) -> str:
     more = f"<li>and {len(alerts) - _LISTED} more</li>" if len(alerts) > _LISTED else ""
     form = '<form method="post"><button type="submit">I have it</button></form>' if may_act else ""
     note = f"You act as {link.person.name}. The button stops the escalation." if may_act else ""
-    command = f"agentpager ack {incident.id} --person {link.person.id}"
+    command = f"agentpager ack {incident.id} --as {link.person.id}"
     other = (
         "" if may_act or incident.state is not State.OPEN else f"Take it in Slack, or by: <code>{_text(command)}</code>"
     )

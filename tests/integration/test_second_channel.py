@@ -381,7 +381,7 @@ async def test_a_link_runs_out(town):
     status, text, _ = await town.ask(path, "POST")
     assert status == 409
     assert "This link worked until Wed 03:30." in text
-    assert "agentpager ack INC-1 --person ana" in text
+    assert "agentpager ack INC-1 --as ana" in text
     assert (await town.incident()).state is State.OPEN
 
 

@@ -87,7 +87,7 @@ async def test_without_an_address_of_ours_the_text_says_how_else(site):
     site.configure({"webhooks": {"ops": {"url": site.url, "allow_private": True}}}, external_url="")
     await site.channels.send(page("webhook:ops"), opened(), None)
     assert site.posted[0]["data"]["ack_url"] == ""
-    assert "agentpager ack INC-1 --person ana" in site.posted[0]["data"]["text"]
+    assert "agentpager ack INC-1 --as ana" in site.posted[0]["data"]["text"]
 
 
 async def test_a_body_of_ones_own(site):

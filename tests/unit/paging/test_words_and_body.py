@@ -8,6 +8,7 @@ from core_world import NOW, PEOPLE, after, alert, opened
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.cli.ack import command as ack
 from bot.errors import TemplateError
 from bot.incidents.model import Incident
 from bot.paging import body, words
@@ -44,12 +45,17 @@ def test_the_text_says_who_why_what_and_how():
         "ErrorsHigh: ErrorsHigh of refund-agent",
         "Take it: https://pager.example.com/ack/abc\n"
         "The link works once, until 03:30 (Europe/Madrid); it asks before anything happens.",
-        "Or in Slack, or by: agentpager ack INC-1 --person ana",
+        "Or in Slack, or by: agentpager ack INC-1 --as ana",
     ]
 
 
 def test_without_a_link_the_text_says_how_else():
-    assert told(link=None).text.endswith("Take it in Slack, or by: agentpager ack INC-1 --person ana")
+    assert told(link=None).text.endswith("Take it in Slack, or by: agentpager ack INC-1 --as ana")
+
+
+def test_the_command_it_names_is_one_that_there_is():
+    _, _, command = told().text.rpartition("agentpager ack ")
+    assert ack.make_context("ack", command.split()).params["person"] == "ana"
 
 
 @given(st.text(max_size=400))
