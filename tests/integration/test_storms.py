@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from core_world import BOOK, NOW, WORLD, alert, ended
@@ -276,3 +277,35 @@ async def test_resolved_incidents_of_one_card_are_no_thread_lines(town):
     await settled(town)
     assert all(incident.state is State.RESOLVED for incident in await town.store.recent(MANY))
     assert [page for page in town.slack.posts if page.kind is PageKind.RESOLVED] == []
+
+
+async def test_while_a_report_is_worked_in_messages_wait_for_the_rest_of_it(town, monkeypatch):
+    seconds = [1000.0]
+    monkeypatch.setattr("bot.outbox.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    town.outbox.hold()
+    await town.report(*storm(0, 4))
+    assert await town.outbox._round() == pytest.approx(1.5)
+    assert not town.outbox._tasks
+
+    seconds[0] += 1.5
+    await town.outbox._round()
+    assert {task.get_name() for task in town.outbox._tasks} == {"INC-1.1.page.ana"}, "pages wait no longer, cards do"
+    await asyncio.gather(*town.outbox._tasks)
+
+    town.outbox.release()
+    await town.outbox._round()
+    await asyncio.gather(*town.outbox._tasks)
+    assert [page.kind for page in town.slack.posts] == [PageKind.PAGE, PageKind.CARD]
+
+
+async def test_between_two_parts_of_a_report_those_who_were_told_nothing_are_told(town, monkeypatch):
+    seconds = [1000.0]
+    monkeypatch.setattr("bot.outbox.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    town.outbox.hold()
+    await town.report(*storm(0, 4))
+    run(town)
+    await town.outbox.let_pages_go()
+    assert town.slack.posts == [], "they have not waited for long enough"
+    seconds[0] += 1.5
+    await town.outbox.let_pages_go()
+    assert [page.channel for page in town.slack.posts] == [ANA]
