@@ -37,6 +37,13 @@ def test_a_step_waits_as_long_as_it_was_meant_to_whatever_the_clock_is_set_to(ju
     assert decision.why == "no ack in 5 min"
 
 
+def test_an_ack_of_what_is_hidden_holds_as_long_as_any_other():
+    """A clock set back by a day must not make it an ack of a day."""
+    taken = people.ack(opened().model_copy(update={"suppressed": HIDDEN}), "person:ana", NOW).incident
+    assert moved(taken, -DAY).next_at == after(hours=1) - DAY
+    assert bounded(taken, NOW - DAY, QUIET).next_at == after(hours=1) - DAY
+
+
 def test_an_ack_holds_as_long_as_it_was_meant_to():
     incident = moved(acked(), DAY)
     assert (incident.next_at, incident.ack_expires_at) == (after(days=1, hours=1), after(days=1, hours=1))
