@@ -90,7 +90,7 @@ class Watch:
             if doc is None:
                 continue
             incident = json.loads(doc)
-            if kind in {"page", "escalated", "news"} and (incident["state"] != "open" or incident.get("suppressed")):
+            if kind in {"page", "escalated"} and (incident["state"] != "open" or incident.get("suppressed")):
                 self._fail("S3", f"{page} was claimed while its incident is {_short(incident)}")
             if kind == "reminder" and not (incident["state"] == "acked" and incident["ack_asked"]):
                 self._fail("S3", f"{page} was claimed while its incident is {_short(incident)}")
