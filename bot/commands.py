@@ -150,6 +150,11 @@ class Desk:
             case Event.SNOOZED if incident.snoozed_until is not None:
                 until = _local(incident.snoozed_until, actor)
                 return f"{incident.id} is yours and quiet until {until}. It pages again then, or at once if it worsens."
+            case Event.DECLINED if not decision.wake and not decision.channels and incident.next_at is not None:
+                again = incident.next_at.strftime("%H:%M UTC")
+                return (
+                    f"{incident.id} is left to the others: everybody has been paged already, and is again at {again}."
+                )
             case Event.DECLINED | Event.ESCALATED:
                 return f"{incident.id}: {woken or 'nobody'} is being woken now."
             case Event.HANDED:

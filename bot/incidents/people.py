@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.complaints import did_you_mean
 from bot.errors import ConflictError, UsageError
 from bot.incidents.decision import Decision, Say, Told, World, ack_timeout
-from bot.incidents.escalation import climb, restart
+from bot.incidents.escalation import EVERYBODY, climb, restart
 from bot.incidents.model import Event, Incident, State, next_state
 from bot.oncall.model import Book
 from bot.oncall.owners import Reached
@@ -168,8 +168,23 @@ def decline(incident: Incident, actor: str, world: World, now: datetime) -> Deci
         raise ConflictError(
             f"{incident.id} is not yours to pass on: {short(incident.acked_by)} has it", incident.acked_by
         )
+    if incident.state is State.OPEN and actor.startswith("person:") and short(actor) in incident.declined:
+        raise ConflictError(f"{short(actor)} has passed {incident.id} on already; nobody else is woken for it again")
     passed = incident.model_copy(update={"declined": (*incident.declined, short(actor))})
+    if (
+        incident.state is State.OPEN
+        and incident.widened >= EVERYBODY
+        and not set(world.book.people) <= {*passed.declined}
+    ):
+        return _left_to_the_others(passed, actor, now)
     return climb(passed, Event.DECLINED, f"{short(actor)} can't take it", world, now, actor)
+
+
+def _left_to_the_others(passed: Incident, actor: str, now: datetime) -> Decision:
+    """Everybody has been paged, and some have not answered: they are not all paged again for each who cannot."""
+    update = {"state": next_state(passed.state, Event.DECLINED), "revision": passed.revision + 1}
+    why = f"{short(actor)} can't take it; everybody has been paged already"
+    return Decision(passed.model_copy(update=update), Event.DECLINED, why, actor, cancel=True)
 
 
 def release(incident: Incident, actor: str, world: World, now: datetime) -> Decision:

@@ -74,12 +74,40 @@ def test_a_step_that_all_have_declined_is_skipped_with_the_reason():
     assert decision.why == "ben can't take it; level 2 skipped (ben cannot take it; cat cannot take it)"
 
 
-def test_when_everybody_declines_somebody_is_woken_all_the_same():
+def test_when_everybody_declines_somebody_is_woken_or_still_to_answer():
     incident = opened()
     for actor in ("person:ana", "person:ben", "person:cat", "person:dan") * 5:
-        decision = people.decline(incident, actor, WORLD, NOW)
-        assert decision.wake
+        try:
+            decision = people.decline(incident, actor, WORLD, NOW)
+        except ConflictError:  # said before, in this round
+            continue
+        assert decision.wake or set(decision.incident.declined) < set(BOOK.people)
+        assert decision.incident.next_at is not None
         incident = decision.incident
+
+
+def test_passing_on_twice_wakes_one_level():
+    incident = people.decline(opened(), "person:ana", WORLD, NOW).incident
+    with pytest.raises(ConflictError, match=r"^ana has passed INC-1 on already; nobody else is woken for it again$"):
+        people.decline(incident, "person:ana", WORLD, NOW)
+    had = people.ack(incident, "person:ana", NOW).incident
+    assert people.decline(had, "person:ana", WORLD, NOW).wake, "after all it had been theirs"
+
+
+def test_once_everybody_is_paged_each_who_cannot_take_it_wakes_nobody_again_until_none_is_left():
+    incident = opened().model_copy(
+        update={"step": 2, "round": 5, "exhausted": True, "widened": 2, "next_at": after(minutes=15)}
+    )
+    for name in ("ana", "ben", "cat"):
+        decision = people.decline(incident, f"person:{name}", WORLD, after(minutes=1))
+        assert (decision.event, decision.wake, decision.channels) == (Event.DECLINED, (), ())
+        assert decision.incident.next_at == after(minutes=15)
+        incident = decision.incident
+    assert incident.declined == ("ana", "ben", "cat")
+    again = due(incident, WORLD, after(minutes=15))
+    assert again is not None
+    assert woken(again) == ["dan"], "who could not is left out of the next round, as ever"
+    assert people.decline(incident, "person:dan", WORLD, after(minutes=1)).wake
 
 
 def test_who_has_it_may_pass_it_on():
