@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,7 +54,7 @@ _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
 _TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it
-_BUILT_ONCE = ("slack", "store", "http", "heartbeat")  # sections of agentpager.yaml
+_BUILT_ONCE = ("slack", "store.url", "http", "heartbeat")  # parts of agentpager.yaml
 _HIDDEN_FOR = 60.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEEP_CLICKS = timedelta(days=7)
@@ -355,7 +356,7 @@ class Pager:
     async def _tell_of_restart(self, before: Config) -> None:
         """What is built once at start keeps its old settings until then, and somebody should know."""
         old, new = before.settings, self.config.settings
-        parts = [name for name in _BUILT_ONCE if getattr(old, name) != getattr(new, name)]
+        parts = [name for name in _BUILT_ONCE if attrgetter(name)(old) != attrgetter(name)(new)]
         if parts:
             log.warning("config.restart_needed", sections=parts)
             text = f"Changes under {', '.join(parts)} take effect when agentpager is restarted; the rest is running."
