@@ -24,8 +24,8 @@ def moved(incident: Incident, jump: timedelta) -> Incident:
 
 
 def _promised(incident: Incident) -> bool:
-    """Whether its next deadline is a time of day: the end of a snooze, or of what hides it. The ack of somebody who took
-    it while it was hidden is counted like any other."""
+    """Whether its next deadline is a time of day: the end of a snooze, or of what hides it. The ack of somebody who
+    took it while it was hidden is counted like any other."""
     counted = incident.state is State.ACKED and incident.next_at == incident.ack_expires_at
     return incident.snoozed_until is not None or (bool(incident.suppressed) and not counted)
 
