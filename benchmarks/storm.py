@@ -207,6 +207,8 @@ class Found:
     first_pages: dict[str, float]  # of each incident
     criticals: dict[str, float]
     owners: dict[str, float]
+    late: dict[str, float]
+    not_in_their_message: int
     lost: int
     twice: int
 
@@ -221,18 +223,22 @@ def count(place: Installation, began: float) -> Found:
             edited.setdefault((call["answer"]["channel"], call["answer"]["ts"]), []).append(float(call["at"]))
     severities = {row[0]: json.loads(row[1]) for row in place.rows("select id, doc from incidents")}
     first: dict[str, float] = {}
+    seen: dict[str, float] = {}
     people: dict[str, float] = {}
-    for (doc,) in place.rows("select doc from pages where kind = 'page' and state = 'sent'"):
+    for (doc,) in place.rows("select doc from pages where kind in ('page', 'card') and state = 'sent'"):
         page = json.loads(doc)
-        address = page["slack_channel"], page["ts"]
-        if address not in landed or page["incident"] in first:
+        address, incident = (page["slack_channel"], page["ts"]), page["incident"]
+        if address not in landed:
             continue
         # Shown by the post itself, or by the edit that it joined by: the last one before that was written down.
-        shown = [at for at in edited.get(address, []) if at <= _seconds(page["sent_at"])]
-        at = landed[address] if page["claimed_at"] or not shown else shown[-1]
-        first[page["incident"]] = at - began
-        people[page["person"]] = min(at - began, people.get(page["person"], at))
-    told = {one["fingerprint"] for key, doc in severities.items() if key in first for one in doc["alerts"]}
+        joined = [at for at in edited.get(address, []) if at <= _seconds(page["sent_at"])]
+        at = (landed[address] if page["claimed_at"] or not joined else joined[-1]) - began
+        seen[incident] = min(at, seen.get(incident, at))
+        if page["kind"] == "page":
+            first[incident] = min(at, first.get(incident, at))
+            people[page["person"]] = min(at, people.get(page["person"], at))
+    told = {one["fingerprint"] for key, doc in severities.items() if key in seen for one in doc["alerts"]}
+    late = {f"agent-{storm.late_agent(number)}" for number in storm.late_numbers()}
     ids = [call["args"]["metadata"] for call in place.posts()]
     pages = [json.loads(each) if isinstance(each, str) else each for each in ids]
     names = [each["event_payload"]["page_id"] for each in pages]
@@ -240,6 +246,8 @@ def count(place: Installation, began: float) -> Found:
         first,
         {key: first[key] for key, doc in severities.items() if doc["severity"] == "critical" and key in first},
         people,
+        {key: seen[key] for key, doc in severities.items() if doc["agent"] in late and key in seen},
+        len(severities) - len(first),
         len(storm.crossed) - len(told),
         len(names) - len(set(names)),
     )
@@ -351,8 +359,8 @@ def report(place: Installation, began: float, late_at: float | None, recovered: 
     posts = [call for call in place.posts() if call["at"] >= began]
     storm_posts = [call for call in posts if late_at is None or call["at"] < late_at]
     seen = storm.scraped_at.get(storm.alerts, began) - began
-    late = sorted(at for at in found.first_pages.values() if late_at is not None and at >= late_at - began)
-    early = sorted(at for at in found.first_pages.values() if late_at is None or at < late_at - began)
+    late = sorted(found.late.values())
+    early = sorted(at for key, at in found.first_pages.items() if key not in found.late)
     rows: list[tuple[str, str]] = [
         ("alerts, agents, owners, criticals", f"{storm.alerts}, {storm.agents}, {storm.owners}, {storm.critical}"),
         ("incidents", str(place.rows("select count(*) from incidents")[0][0])),
@@ -370,6 +378,7 @@ def report(place: Installation, began: float, late_at: float | None, recovered: 
         ("criticals: p50, last", _spread(found.criticals.values(), storm.critical)),
         ("cards: last", _cards(posts, began)),
         ("lost alerts", str(found.lost)),
+        ("incidents on the card only so far", str(found.not_in_their_message)),
         ("posted twice", str(found.twice)),
         ("rows still waiting", str(place.waiting())),
         ("pager + watcher: peak RSS, CPU", memory),

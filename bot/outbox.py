@@ -205,7 +205,9 @@ class Outbox:
     def _start_join(self, place: str, parcel: Parcel) -> float:
         """What belongs to a message that stands there already is shown by redrawing it."""
         assert parcel.into is not None
-        wait = self._pace.ready_at("chat.update", place, time.monotonic(), message=parcel.into) - time.monotonic()
+        # Somebody who has been woken already can wait for a count; the card shows it to everybody meanwhile.
+        patient, now = parcel.lead.kind is PageKind.PAGE, time.monotonic()
+        wait = self._pace.ready_at("chat.update", place, now, message=parcel.into, patient=patient) - now
         if parcel.into in self._busy or self._editing >= _EDITS_AT_ONCE:
             return _FIRST_SLEEP
         if wait <= 0:

@@ -14,6 +14,7 @@ EDIT = "chat.update"
 _MESSAGE_SECONDS = 1.0
 _EDITS_A_MINUTE = 50
 _KEPT_FOR_PEOPLE = 10
+_KEPT_FOR_OTHERS = 25
 _SAME_MESSAGE_SECONDS = 3.0
 _MINUTE = 60.0
 
@@ -27,10 +28,13 @@ class Pace:
         self._edited: dict[str, float] = {}
         self._closed: dict[tuple[str, str], float] = {}  # (method, channel) → not before
 
-    def ready_at(self, method: str, channel: str, now: float, *, message: str = "", human: bool = False) -> float:
+    def ready_at(
+        self, method: str, channel: str, now: float, *, message: str = "", human: bool = False, patient: bool = False
+    ) -> float:
         """The first instant at which this call may be made; `now` or earlier means at once.
 
-        `message` is the timestamp of the message to edit; `human` says that a person's click caused the edit.
+        `message` is the timestamp of the message to edit; `human` says that a person's click caused the edit, `patient`
+        that it can wait for the others of its minute.
         """
         self._forget(now)
         ready = max(now, self._closed.get((method, channel), 0.0), self._closed.get((method, ""), 0.0))
@@ -38,7 +42,7 @@ class Pace:
             last = self._posted.get(channel)
             return ready if last is None else max(ready, last + _MESSAGE_SECONDS)
         if method == EDIT:
-            ready = max(ready, self._budget_at(human))
+            ready = max(ready, self._budget_at(0 if human else _KEPT_FOR_OTHERS if patient else _KEPT_FOR_PEOPLE))
             last = self._edited.get(f"{channel}/{message}")
             if last is not None and not human:
                 ready = max(ready, last + _SAME_MESSAGE_SECONDS)
@@ -62,8 +66,8 @@ class Pace:
         if others or method != POST:
             self._closed[method, ""] = max(until, *others, self._closed.get((method, ""), 0.0))
 
-    def _budget_at(self, human: bool) -> float:
-        allowed = _EDITS_A_MINUTE if human else _EDITS_A_MINUTE - _KEPT_FOR_PEOPLE
+    def _budget_at(self, kept: int) -> float:
+        allowed = _EDITS_A_MINUTE - kept
         if len(self._edits) < allowed:
             return 0.0
         return self._edits[-allowed] + _MINUTE
