@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.incidents.decision import Decision, Say, World
-from bot.incidents.escalation import NOBODYS, restart, spoken
+from bot.incidents.escalation import NOBODYS, climb, restart, spoken
 from bot.incidents.matching import compiled
 from bot.incidents.model import (
     SEVERITY_RANK,
@@ -218,9 +218,11 @@ def _hidden_still(incident: Incident, world: World, now: datetime) -> Decision:
 
 
 def _changed(before: Incident, after: Incident, world: World, now: datetime) -> Decision | None:
-    worst, quiet = _worst(after), not before.severity.wakes
-    if _is_worse(before, after) and (before.state is State.ACKED or quiet):
-        return _announce(after, Event.WORSENED, f"{worst.name} raised it to {after.severity}", world, now)
+    if _is_worse(before, after):
+        why = f"{_worst(after).name} raised it to {after.severity}"
+        if after.exhausted and before.state is State.OPEN:  # its audience is wide by now: not back to one person
+            return replace(climb(after, Event.WORSENED, why, world, now), cancel=True)
+        return _announce(after, Event.WORSENED, why, world, now)
     decision = _shown(before, after, _news(before, after), now)
     return decision if decision is None else _told(before, decision, world, now)
 

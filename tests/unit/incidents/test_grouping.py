@@ -8,6 +8,7 @@ from core_world import AGENTS, BOOK, CHANNEL, GROUP, NOW, WORLD, after, alert, e
 from bot.agents.model import Agent
 from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, Say, World
+from bot.incidents.escalation import due
 from bot.incidents.model import AlertState, Event, Incident, Severity, State
 from bot.incidents.policy import IncidentRules
 
@@ -341,10 +342,22 @@ def test_an_acked_incident_that_another_alert_as_bad_joins_stays_acked():
     assert (decision.incident.state, decision.wake) == (State.ACKED, ())
 
 
-def test_an_open_incident_that_worsens_climbs_on_without_a_second_page():
-    decision = one(observe([warning(), alert("Down")], [opened(warning())], after(minutes=1)))
-    assert (decision.wake, decision.incident.severity) == ((), Severity.CRITICAL)
-    assert decision.incident.next_at == after(minutes=5)
+def test_an_open_incident_that_worsens_pages_anew_as_urgently_as_it_is_now():
+    """Whoever was told of a warning quietly, and the levels that are for critical only, have not heard of this."""
+    second = due(opened(warning()), WORLD, after(minutes=5))
+    assert second is not None
+    decision = one(observe([warning(), alert("Down")], [second.incident], after(minutes=6)))
+    assert (decision.event, decision.incident.severity) == (Event.WORSENED, Severity.CRITICAL)
+    assert (woken(decision), decision.cancel) == (["ana"], True)
+    assert decision.incident.next_at == after(minutes=11)
+    again = observe([warning(), alert("Down"), alert("Other")], [decision.incident], after(minutes=7))
+    assert [each.wake for each in again] == [()], "as bad as what they know: no second page"
+
+
+def test_an_incident_that_nobody_answered_and_that_worsens_asks_no_fewer_than_before():
+    alone = opened(warning()).model_copy(update={"step": 2, "round": 2, "exhausted": True, "widened": 1})
+    decision = one(observe([warning(), alert("Down")], [alone], after(minutes=1)))
+    assert (decision.event, woken(decision)) == (Event.WORSENED, ["dan", "ana", "ben", "cat"])
 
 
 def info(name: str = "Note"):
