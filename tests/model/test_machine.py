@@ -20,7 +20,7 @@ from model.slack import FAULTS, Mode
 from model.town import ALERTS, CONFIGS, PEOPLE, Town
 
 FUZZ = int(os.environ.get("FUZZ", "0"))
-WORLDS = 45  # in CI; each of up to STEPS steps
+WORLDS = 32  # in CI; each of up to STEPS steps
 STEPS = 40
 
 _TIME = ModelTime()
