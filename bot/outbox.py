@@ -447,8 +447,9 @@ class Outbox:
         return sum(lane.startswith(_EDIT_LANE) for lane in self._lanes)
 
     def _edit_wait(self, page: Page, channel: str, *, hurried: bool) -> float:
-        now = time.monotonic()
-        return self._pace.ready_at("chat.update", channel, now, message=message_of(page), human=hurried) - now
+        now, patient = time.monotonic(), page.lead is not None
+        message = message_of(page)
+        return self._pace.ready_at("chat.update", channel, now, message=message, human=hurried, patient=patient) - now
 
     async def _redraw(self, message: str, page: Page) -> None:
         lead = page if page.lead is None else await self._store.page(message)
