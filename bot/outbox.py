@@ -42,6 +42,7 @@ _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
 _SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 # While a report of thousands of alerts is being worked in, for so long messages wait for the rest of it.
 _HOLD_PAGES, _HOLD_OTHERS = 1.5, 8.0
+_STORM = 50  # messages that wait at the start
 _PAGES_GO = 3.0  # seconds that the report then waits for pages in its turn
 
 
@@ -115,6 +116,9 @@ class Outbox:
     async def run(self) -> None:
         for page in await self._store.storm_messages(self._clock.now() - merge.COOL_DOWN):
             self._remember(page, page.sent_at or page.due_at, merged=True)
+        if len((await self._store.live()).owed) > _STORM:
+            # Killed in a storm: pages go at once, cards wait for what the watcher is about to report again.
+            self._holding_since = time.monotonic() - _HOLD_PAGES
         while True:
             self._event.clear()
             try:
