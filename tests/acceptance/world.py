@@ -177,17 +177,21 @@ class World:
             ).replace("TARGETS\n", targets)
         )
 
-    async def start(self, *, deaf_log: bool = False) -> None:
-        """Starts the bot and waits until it is ready; `deaf_log` gives it a pipe that nobody reads any more."""
+    async def start(self, *, deaf_log: bool = False, env: dict[str, str] | None = None) -> None:
+        """Starts the bot and waits until it is ready; `deaf_log` gives it a pipe that nobody reads any more, `env` adds
+        to its environment."""
+        surroundings = os.environ | (env or {})
         command = (sys.executable, "-m", "bot", "serve", "--config", str(self.directory))
         if deaf_log:
             reader, writer = os.pipe()
             os.close(reader)
-            self.process = await asyncio.create_subprocess_exec(*command, stderr=writer, stdout=writer)
+            self.process = await asyncio.create_subprocess_exec(
+                *command, stderr=writer, stdout=writer, env=surroundings
+            )
             os.close(writer)
         else:
             with self._log.open("ab") as log:
-                self.process = await asyncio.create_subprocess_exec(*command, stderr=log, stdout=log)
+                self.process = await asyncio.create_subprocess_exec(*command, stderr=log, stdout=log, env=surroundings)
         await self.until(self.is_ready, "ready")
         await self.until(self._scraped, "first scrape")
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from world import ANA, BEN, World
 
@@ -61,12 +60,11 @@ class Life:
 
     async def _start(self, armed: dict[str, str]) -> None:
         paths = f"{ARMED}{os.pathsep}{ROOT}"
-        with patch.dict(os.environ, {**armed, "PYTHONPATH": paths} if armed else {}):
-            try:
-                await self.world.start()
-            except (AssertionError, OSError):
-                if self.alive:
-                    raise
+        try:
+            await self.world.start(env={**armed, "PYTHONPATH": paths})
+        except (AssertionError, OSError):
+            if self.alive:
+                raise
 
     @property
     def alive(self) -> bool:
