@@ -366,13 +366,8 @@ async def _tell_otherwise(tx: Transaction, incident_ids: Sequence[str], world: W
     return rows
 
 
-async def searched(store: Store, page: Page, error: RemoteError | None, now: datetime) -> Verdict:
-    """The channel's history did not show an unknown page, or could not be read."""
-    return await searched_together(store, [page], error, now)
-
-
 async def searched_together(store: Store, pages: Sequence[Page], error: RemoteError | None, now: datetime) -> Verdict:
-    """The same for the pages of one message."""
+    """The channel's history did not show the message of these pages, or could not be read."""
     results = [attempt.after_search(page, error, now) for page in pages]
     async with store.transaction() as tx:
         await tx.save_pages([after for after, _ in results])

@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from bot.incidents.matching import Index, compiled
+from bot.incidents.matching import Index
 from bot.incidents.model import Alert, Suppression, SuppressionKind, worst_first
 from bot.incidents.policy import InhibitRule
-from bot.labels import matches_all
 
 _REMEMBERED = 50_000  # alerts whose sides are kept; then the memory starts anew
 _Group = tuple[int, tuple[str, ...]]  # number of the rule, and the values of its equal labels
@@ -86,10 +85,6 @@ class Inhibition:
 @lru_cache(maxsize=8)
 def inhibition_of(rules: tuple[InhibitRule, ...]) -> Inhibition:
     return Inhibition(rules)
-
-
-def both_sides(rule: InhibitRule, alert: Alert) -> bool:
-    return all(matches_all(compiled(side), alert.labels) for side in (rule.source_matchers, rule.target_matchers))
 
 
 @dataclass

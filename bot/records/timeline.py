@@ -194,9 +194,7 @@ def story(incident: Incident, entries: Iterable[Entry], pages: Sequence[Page], b
         reopened=len(incident.reopened),
         sla=tuple(promised(incident, now)),
         alerts=tuple(_told(alert) for alert in incident.alerts),
-        notes=tuple(
-            Written(at=note.at, by=names.of(note.by), text=plain(note.text, lines=True)) for note in incident.notes
-        ),
+        notes=tuple(_written(note, names) for note in incident.notes),
         timeline=tuple(_moments(entries, {page.id: page for page in pages}, names)),
         pages=tuple(_delivery(page, names) for page in sorted(pages, key=lambda page: (page.due_at, page.id))),
     )
