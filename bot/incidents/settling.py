@@ -94,8 +94,12 @@ def clear(incident: Incident, now: datetime, why: str = "every alert has ended")
 def _described(incident: Incident, world: World, now: datetime) -> Incident:
     """Severity and title by what is not hidden. What people have been told of never becomes less severe."""
     alive = incident.going_on
-    shown = _visible(alive) or alive
+    visible = _visible(alive)
+    shown = visible or alive
     severities = [alert.severity for alert in shown] + ([incident.severity] if incident.announced else [])
+    if not visible and (incident.announced or incident.state is State.ACKED):
+        # What joins hidden is worse than what people know only once it shows: an ack is of what was known.
+        severities = [incident.severity]
     update: dict[str, object] = {
         "severity": max(severities, key=lambda severity: SEVERITY_RANK[severity]),
         "title": title_of(shown[0]),

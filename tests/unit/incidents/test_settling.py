@@ -165,6 +165,24 @@ def test_but_it_does_once_it_is_no_longer_hidden():
     assert decision.incident.severity is Severity.CRITICAL
 
 
+INFO = alert("Note", labels={"severity": "info"})
+
+
+@pytest.mark.parametrize(("known", "joins"), [(INFO, WARNING), (INFO, CRITICAL), (WARNING, CRITICAL)])
+@pytest.mark.parametrize("acked_while_hidden", [False, True])
+def test_an_ack_is_not_of_what_joined_while_all_was_hidden(known, joins, acked_while_hidden):
+    new = world(silence('agent="refund-agent"', max_severity=Severity.CRITICAL))
+    if acked_while_hidden:
+        incident = people.ack(opened(known, world=new), "person:ana", NOW).incident
+    else:
+        acked = people.ack(opened(known), "person:ana", NOW).incident
+        incident = resuppressed(acked, after(minutes=1), new).incident
+    joined = one(observe([known, joins], [incident], after(minutes=2), world=new)).incident
+    assert (joined.state, joined.severity) == (State.ACKED, known.severity)
+    shown = resuppressed(joined, after(minutes=3))
+    assert (shown.event, woken(shown)) == (Event.WORSENED, ["ana"])
+
+
 def test_a_critical_alert_that_is_not_hidden_ends_the_hiding_of_a_warning():
     new = world(silence(max_severity=Severity.WARNING))
     incident = opened(WARNING, world=new)
