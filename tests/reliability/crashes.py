@@ -63,6 +63,7 @@ class Life:
         try:
             await self.world.start(env={**armed, "PYTHONPATH": paths})
         except (AssertionError, OSError):
+            await asyncio.sleep(1)  # a kill is noticed by those who ask it before its end is
             if self.alive:
                 raise
 
