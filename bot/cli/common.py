@@ -31,6 +31,9 @@ config_option = click.option(
     help="The configuration file or its directory.",
 )
 output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+person_option = click.option(
+    "--as", "person", metavar="PERSON", help="Act for this person of oncall/; otherwise as the user of this machine."
+)
 
 
 def stop(message: str, code: int) -> NoReturn:

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from bot.cli.common import act, config_option, output_option
+from bot.cli.common import act, config_option, output_option, person_option
 
 
 @click.command("hand")
 @click.argument("incident")
 @click.argument("to")
-@click.option(
-    "--as", "person", metavar="PERSON", help="Act for this person of oncall/; otherwise as the user of this machine."
-)
+@person_option
 @config_option
 @output_option
 def command(incident: str, to: str, person: str | None, config_path: Path, output: str) -> None:

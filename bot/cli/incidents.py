@@ -9,11 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from bot.cli.common import act, call, config_option, output_option, print_table, show
-
-_as_person = click.option(
-    "--as", "person", metavar="PERSON", help="Act for this person of oncall/; otherwise as the user of this machine."
-)
+from bot.cli.common import act, call, config_option, output_option, person_option, print_table, show
 
 
 @click.group("incidents", invoke_without_command=True)
@@ -90,7 +86,7 @@ def export(incident: str, output: str, config_path: Path) -> None:
 @command.command("note")
 @click.argument("incident")
 @click.argument("text", nargs=-1, required=True)
-@_as_person
+@person_option
 @config_option
 @output_option
 def note(incident: str, text: tuple[str, ...], person: str | None, config_path: Path, output: str) -> None:
@@ -101,7 +97,7 @@ def note(incident: str, text: tuple[str, ...], person: str | None, config_path: 
 @command.command("mark")
 @click.argument("incident")
 @click.argument("verdict", type=click.Choice(["right", "noise"]))
-@_as_person
+@person_option
 @config_option
 @output_option
 def mark(incident: str, verdict: str, person: str | None, config_path: Path, output: str) -> None:

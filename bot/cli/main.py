@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-# name → (module, help line); the order is the one `--help` shows.
+# name → (module, or module:attribute; help line); the order is the one `--help` shows.
 COMMANDS = {
     "serve": ("bot.cli.serve", "Watch the agents, page their owners. Runs until stopped."),
     "demo": ("bot.cli.demo", "Six simulated agents, a local Slack-like workspace and the bot, in one command."),
@@ -17,14 +17,14 @@ COMMANDS = {
     "doctor": ("bot.cli.doctor", "Try tokens, scopes, targets and paths; name the way out of each failure."),
     "alerts": ("bot.cli.alerts", "List pending and firing alerts of a running server."),
     "incidents": ("bot.cli.incidents", "List incidents of a running server; show, export, note or mark one."),
-    "ack": ("bot.cli.ack", "Acknowledge an incident."),
-    "take": ("bot.cli.take", "Take an incident over from whoever has it."),
+    "ack": ("bot.cli.verbs:ack", "Acknowledge an incident."),
+    "take": ("bot.cli.verbs:take", "Take an incident over from whoever has it."),
     "snooze": ("bot.cli.snooze", "Have an incident and hear nothing of it until a time."),
     "hand": ("bot.cli.hand", "Give an incident to somebody, who is paged now."),
-    "escalate": ("bot.cli.escalate", "Page the next level now."),
-    "pass": ("bot.cli.pass_on", "Say that you cannot take an incident."),
-    "release": ("bot.cli.release", "Give an incident back: it pages again from its first level."),
-    "resolve": ("bot.cli.resolve", "Resolve an incident."),
+    "escalate": ("bot.cli.verbs:escalate", "Page the next level now."),
+    "pass": ("bot.cli.verbs:decline", "Say that you cannot take an incident."),
+    "release": ("bot.cli.verbs:release", "Give an incident back: it pages again from its first level."),
+    "resolve": ("bot.cli.verbs:resolve", "Resolve an incident."),
     "silence": ("bot.cli.silence", "Keep alerts from waking anybody: add, list, expire."),
     "oncall": ("bot.cli.oncall", "Who is on duty, now or at another time."),
     "explain": ("bot.cli.explain", "Who would be paged for an alert or agent, step by step, and why."),
@@ -45,7 +45,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

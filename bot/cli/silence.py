@@ -9,11 +9,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, instant, output_option, print_table, show
-
-_as_person = click.option(
-    "--as", "person", metavar="PERSON", help="Act for this person of oncall/; otherwise as the user of this machine."
-)
+from bot.cli.common import call, config_option, instant, output_option, person_option, print_table, show
 
 
 @click.group("silence")
@@ -34,7 +30,7 @@ def command() -> None:
 )
 @click.option("--until-resolved", is_flag=True, help="End it early, once nothing that matches fires any more.")
 @click.option("--preview", is_flag=True, help="Only show what it would hide.")
-@_as_person
+@person_option
 @config_option
 @output_option
 def add(
@@ -74,7 +70,7 @@ def listed(everything: bool, config_path: Path, output: str) -> None:
 
 @command.command("expire")
 @click.argument("silence")
-@_as_person
+@person_option
 @config_option
 @output_option
 def expire(silence: str, person: str | None, config_path: Path, output: str) -> None:

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from bot.cli.common import act, config_option, output_option
+from bot.cli.common import act, config_option, output_option, person_option
 
 
 @click.command("snooze")
 @click.argument("incident")
 @click.option("--until", metavar="TIME", help="09:00 is the next one, 2026-12-24T09:00 that day; UTC without --as.")
 @click.option("--for", "lasts", metavar="DURATION", help="How long, for example 2h.")
-@click.option(
-    "--as", "person", metavar="PERSON", help="Act for this person of oncall/; otherwise as the user of this machine."
-)
+@person_option
 @config_option
 @output_option
 def command(

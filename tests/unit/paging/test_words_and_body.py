@@ -8,7 +8,7 @@ from core_world import NOW, PEOPLE, after, alert, opened
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cli.ack import command as ack
+from bot.cli.verbs import ack
 from bot.errors import TemplateError
 from bot.incidents.model import Incident
 from bot.paging import body, words
