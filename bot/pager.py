@@ -23,11 +23,9 @@ from bot.config import Config, load
 from bot.courier import Courier
 from bot.errors import ConfigError, Finding, RemoteError
 from bot.incidents.decision import Decision, Say, World, book_of
-from bot.incidents.grouping import INTERNAL
 from bot.incidents.model import Alert, AlertState, Event, Incident, State
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
-from bot.labels import fingerprint
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
 from bot.oncall.owners import reach
@@ -75,7 +73,6 @@ class Pager:
         self._clock = clock
         self._seen: dict[str, tuple[object, float]] = {}
         self._unsaved: dict[str, dict[str, Any]] = {}
-        self._own_firing: dict[str, bool] = {}
         self._own_told: dict[str, tuple[OwnAlert, ...]] = {}
         self._aside: dict[str, float] = {}
         self._refused: tuple[Finding, ...] = ()
@@ -294,26 +291,8 @@ class Pager:
             self._watcher_missed = time.monotonic()
         missing = time.monotonic() - self._watcher_missed > WATCHER_GRACE
         why = self.watcher.last_error or "it does not answer"
-        await self.own_alert("WatcherDown", missing, "Nothing is being watched: the watcher is down", why)
-
-    async def own_alert(self, name: str, firing: bool, summary: str, description: str) -> None:
-        """Raises or ends an alert about agentpager itself, owned by the fallback."""
-        if self._own_firing.get(name) is firing:
-            return
-        labels = {"alertname": name, "severity": "critical", "owner": self.config.book.fallback}
-        now = self._clock.now()
-        alert = Alert(
-            fingerprint=fingerprint({"alertname": name}),  # the same whoever the fallback is when it ends
-            group=INTERNAL,
-            state=AlertState.FIRING if firing else AlertState.RESOLVED,
-            labels=labels,
-            annotations={"summary": summary, "description": description},
-            value=1.0,
-            starts_at=now,
-            ends_at=None if firing else now,
-        )
-        self.note(await pipeline.raise_own(self._store, [alert], self.world(), now))
-        self._own_firing[name] = firing
+        told = [OwnAlert("Nothing is being watched: the watcher is down", why)] if missing else []
+        await self.own_alerts("WatcherDown", told)
 
     async def own_alerts(
         self, name: str, told: Collection[OwnAlert], held: Callable[[Alert], bool] = nothing_held

@@ -48,20 +48,6 @@ async def observe(
     return decisions
 
 
-async def raise_own(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
-    """Alerts about agentpager itself; they take the same way as everybody's."""
-    async with store.transaction() as tx:
-        world = await _with_silences(tx, world, now)
-        number = _Numbers(await tx.last_number())
-        live = await tx.live_incidents()
-        kept = [alert for alert in _own(live) if alert.fingerprint not in {new.fingerprint for new in alerts}]
-        cleared = await _cleared(tx, alerts, live, world, now)
-        every = [*kept, *alerts]
-        decisions = grouping.observe(grouping.INTERNAL, every, live, world, now, number.next, cleared=cleared)
-        await _record(tx, decisions, world, now)
-    return decisions
-
-
 async def tell_own(
     store: Store,
     name: str,
@@ -70,11 +56,22 @@ async def tell_own(
     world: World,
     now: datetime,
 ) -> list[Decision]:
-    """All alerts of this name about agentpager's own on-call, as they are now: what is told no more has ended."""
+    """All alerts of this name about agentpager itself, as they are now: what is told no more has ended. They take the
+    same way as everybody's."""
     async with store.transaction() as tx:
-        known = _own(await tx.live_incidents())
+        live = await tx.live_incidents()
+        known = [alert for incident in live for alert in incident.going_on if alert.group == grouping.INTERNAL]
         alerts = own.reported(name, told, known, world.book.fallback, now, held)
-    return await raise_own(store, alerts, world, now) if alerts else []
+        if not alerts:
+            return []
+        world = await _with_silences(tx, world, now)
+        number = _Numbers(await tx.last_number())
+        cleared = await _cleared(tx, alerts, live, world, now)
+        mine = {alert.fingerprint for alert in alerts}
+        every = [*(alert for alert in known if alert.fingerprint not in mine), *alerts]
+        decisions = grouping.observe(grouping.INTERNAL, every, live, world, now, number.next, cleared=cleared)
+        await _record(tx, decisions, world, now)
+    return decisions
 
 
 async def forget_groups(store: Store, known: frozenset[str], world: World, now: datetime) -> list[Decision]:
@@ -430,10 +427,6 @@ class _Numbers:
     def next(self) -> int:
         self._last += 1
         return self._last
-
-
-def _own(incidents: Sequence[Incident]) -> list[Alert]:
-    return [alert for i in incidents for alert in i.going_on if alert.group == grouping.INTERNAL]
 
 
 async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Alerts of agentpager about its own on-call: what is wrong now, against what it has told before. Pure.
+"""Alerts of agentpager about itself: what is wrong now, against what it has told before. Pure.
 
 They take the same way as everybody's; only that nobody evaluates a rule for them. Several of one name are told apart by
 their labels, not by their severity or owner: those may change while the thing itself goes on.

@@ -12,6 +12,7 @@ from core_world import NOW, ended, opened
 from bot import pipeline
 from bot.config import load
 from bot.incidents.model import Alert, AlertState, State
+from bot.incidents.own import OwnAlert
 from bot.joint import Update
 from bot.labels import fingerprint
 from bot.pager import Pager
@@ -30,6 +31,7 @@ FILES = {
     ),
 }
 GROUP = "alerts/a.yaml;g"
+DOWN = OwnAlert("the watcher is down", "dead")
 
 
 class HandClock:
@@ -97,26 +99,26 @@ async def test_an_alert_of_a_rule_that_a_reload_has_just_taken_away_opens_nothin
 
 
 async def test_an_alert_about_the_pager_itself_ends_although_the_fallback_has_changed(pager):
-    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
+    await pager.own_alerts("WatcherDown", [DOWN])
     assert await unresolved(pager) == ["INC-1"]
     pager.config = config_of(oncall__all=FILES["oncall/all.yaml"].replace("person:ana'", "person:ben'"))
-    await pager.own_alert("WatcherDown", False, "the watcher is down", "")
+    await pager.own_alerts("WatcherDown", [])
     assert await unresolved(pager) == []
 
 
 async def test_own_alerts_wake_once_and_leave_each_other_alone(pager):
-    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
-    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
-    await pager.own_alert("OtherTrouble", True, "trouble", "")
-    await pager.own_alert("OtherTrouble", False, "trouble", "")
+    await pager.own_alerts("WatcherDown", [DOWN])
+    await pager.own_alerts("WatcherDown", [DOWN])
+    await pager.own_alerts("OtherTrouble", [OwnAlert("trouble", "")])
+    await pager.own_alerts("OtherTrouble", [])
     assert await unresolved(pager) == ["INC-1"]
     assert len([page for page in await pager.store.waiting(NOW) if page.kind == "page"]) == 1
 
 
 async def test_after_a_restart_what_the_pager_said_about_itself_ends(pager):
-    await pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
-    pager._own_firing.clear()
-    await pager.own_alert("WatcherDown", False, "", "")
+    await pager.own_alerts("WatcherDown", [DOWN])
+    pager._own_told.clear()
+    await pager.own_alerts("WatcherDown", [])
     assert await unresolved(pager) == []
 
 

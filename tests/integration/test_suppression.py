@@ -13,6 +13,7 @@ from bot import pipeline
 from bot.config import load
 from bot.incidents import people
 from bot.incidents.model import Alert, AlertState, Incident, Severity, State
+from bot.incidents.own import OwnAlert
 from bot.incidents.silences import Draft
 from bot.joint import Update
 from bot.labels import fingerprint
@@ -160,7 +161,7 @@ async def test_a_silence_hides_at_once_and_its_end_pages_at_once(town):
 async def test_a_report_of_others_and_an_alert_about_agentpager_leave_what_is_silenced_hidden(town):
     await town.silence(60, 'alertname="Errors"')
     await town.report(alert())
-    await town.pager.own_alert("WatcherDown", True, "the watcher is down", "dead")
+    await town.pager.own_alerts("WatcherDown", [OwnAlert("the watcher is down", "dead")])
     await town.report(alert(), alert("Slow", agent="other-agent"))
     assert (await town.incident()).suppressed != ()
     assert await town.pages(PageState.DUE, PageState.CANCELLED) == 0
