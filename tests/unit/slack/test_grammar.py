@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re  # noqa: TID251 - fixed patterns
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +83,10 @@ def test_an_unknown_word_gets_the_nearest_names(text, near):
 def test_anything_typed_is_a_verb_or_an_unknown_word(text):
     assert parse(text).verb in {*VERBS, ""}
     wish(parse(text))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_word_has_its_place_in_the_documentation(verb):
+    page = (Path(__file__).parents[3] / "docs" / "slack.md").read_text()
+    (table,) = re.findall(r"\| words \| answer \|\n(.*?)\n\n", page, flags=re.DOTALL)
+    assert re.search(rf"`(/agent )?{verb}\b", table)
