@@ -115,6 +115,12 @@ def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> 
     return sorted(set(findings))
 
 
+def examined(sources: Sources) -> tuple[Subject, list[Finding]]:
+    """Every entry with its place, and what `check` says of them: for questions that only their authors ask."""
+    subject, _, findings, _ = _examine(sources)
+    return subject, findings
+
+
 def _agents(subject: Subject) -> dict[str, Agent]:
     return {entry.id: agent for entry, agent in sound(subject.agents)}
 

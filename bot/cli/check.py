@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bot import config
 from bot.cli.common import instant, kept_copies
+from bot.cli.findings import as_json
 from bot.errors import Finding, UsageError
 from bot.oncall.feeds import Copy, is_feed
 from bot.sources import Sources, kind_of, read_loose, read_sources
@@ -73,19 +74,6 @@ def command(
     else:
         _print(shown, len([1 for kind in sources.files.values() for _ in kind]) + (sources.main is not None))
     context.exit(1 if shown else 0)
-
-
-def as_json(finding: Finding) -> dict[str, str | int]:
-    """The shape other tools rely on."""
-    return {
-        "file": finding.file,
-        "line": finding.line,
-        "column": finding.column,
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": finding.message,
-        "hint": finding.hint,
-    }
 
 
 def _fetched(sources: Sources) -> dict[str, Copy]:

@@ -24,7 +24,7 @@ def command(directory: Path) -> None:
         raise click.UsageError(f"nothing written: {listed} already there; choose an empty directory")
     for path, source in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(source.read_bytes())
+        path.write_bytes(_owned(source.read_bytes()) if path.parent.name == "runbooks" else source.read_bytes())
     click.echo(f"{len(wanted)} files written to {directory}. Next:")
     click.echo(f"  cd {directory}")
     click.echo("  agentpager check      # after every edit")
@@ -35,6 +35,11 @@ def _wanted(directory: Path) -> Iterator[tuple[Path, Traversable]]:
     yield from _files(folder("starter"), directory)
     yield from _files(folder("alerts"), directory / "alerts")
     yield from _files(folder("runbooks"), directory / "runbooks")
+
+
+def _owned(runbook: bytes) -> bytes:
+    """The shipped runbooks belong to nobody; here they belong to the team of the starter configuration."""
+    return runbook.replace(b"\napplies_to:", b'\nowner: "team:agents"\napplies_to:', 1)
 
 
 def _files(source: Traversable, target: Path) -> Iterator[tuple[Path, Traversable]]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "init": ("bot.cli.init", "Write a working configuration directory."),
     "check": ("bot.cli.check", "Report every mistake in a configuration."),
     "test": ("bot.cli.test", "Play unit tests of rules, in promtool's format."),
+    "runbook": ("bot.cli.runbook", "Write runbooks: new, preview, lint, and the schema for editors."),
     "doctor": ("bot.cli.doctor", "Try tokens, scopes, targets and paths; name the way out of each failure."),
     "alerts": ("bot.cli.alerts", "List pending and firing alerts of a running server."),
     "incidents": ("bot.cli.incidents", "List incidents of a running server; show, export, note or mark one."),

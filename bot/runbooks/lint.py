@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from bot.agents.model import Agent
-from bot.errors import QueryError, TemplateError
+from bot.errors import QueryError, Severity, TemplateError
 from bot.incidents.model import Alert, AlertState
 from bot.labels import parse_matchers
 from bot.promql.parse import parse as parse_query
@@ -43,6 +43,12 @@ class Problem(NamedTuple):
     code: str
     message: str
     hint: str = ""
+    severity: Severity = "error"
+
+
+def keys_of_kinds() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Kind of step → (keys it needs, keys it may have besides those of every step)."""
+    return dict(_KEYS)
 
 
 def problems(runbook: Runbook, file_stem: str | None = None, *, experimental: bool = False) -> list[Problem]:
@@ -78,12 +84,14 @@ def duplicates(runbooks: Iterable[tuple[str, Runbook]]) -> list[tuple[str, Probl
 
 
 def overdue(runbook: Runbook, today: date) -> Problem | None:
-    """A runbook nobody has looked at for longer than it says itself."""
+    """A runbook nobody has looked at for longer than it says itself; an error once that is twice as long."""
     if runbook.reviewed_on is None or today - runbook.reviewed_on <= runbook.review_every:
         return None
-    days = (today - runbook.reviewed_on - runbook.review_every).days
+    age = today - runbook.reviewed_on
+    days = (age - runbook.review_every).days
     text = f'runbook "{runbook.id}" was to be reviewed {days} days ago'
-    return Problem(("reviewed_on",), "review-overdue", text, "read it, correct it, set reviewed_on to today")
+    severity: Severity = "error" if age > 2 * runbook.review_every else "warning"
+    return Problem(("reviewed_on",), "review-overdue", text, "read it, correct it, set reviewed_on to today", severity)
 
 
 def sample_context(runbook: Runbook) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from bot.slack.text import code, link, moment, mrk, plain
 
 _SIGNS = {Verdict.FAIL: "❌", Verdict.ERROR: "⚠️", Verdict.NO_DATA: "⚪", Verdict.LATE: "⏳", Verdict.PASS: "✅"}
 _SHOWN_CHECKS = 3
+_SHOWN_LINKS = 10
+_SUMMARY, _IMPACT, _TEXT, _COMMAND = 800, 600, 1500, 900  # characters that the thread has room for
+_ROOMS = (2500, 1000, 400)  # where it has not: all texts no longer than this
 _KINDS = {"manual": "", "check": "check", "command": "command", "link": "link"}
 
 
@@ -77,13 +80,35 @@ def _result(check: CheckResult) -> str:
 
 def thread_parts(incident: Incident, rendered: Rendered, now: datetime) -> list[Block]:
     """The whole runbook, readable when the bot and so every button is down. Texts are shortened before steps go."""
-    rest = ", open the Runbook button for all of it"
-    for room in (2500, 1000, 400):
+    return _fitted(incident, rendered, now)[1]
+
+
+def _fitted(incident: Incident, rendered: Rendered, now: datetime) -> tuple[int, list[Block]]:
+    """How long a text may be so that nothing is left out, and the blocks then."""
+    for room in _ROOMS:
         parts = _parts(incident, rendered, now, room)
-        whole = fit(parts, rest)
-        if len(whole) == len(parts):
-            return whole
-    return whole
+        whole = fit(parts, ", open the Runbook button for all of it")
+        if whole == [part.block for part in parts]:
+            break
+    return room, whole
+
+
+def losses(incident: Incident, rendered: Rendered, now: datetime) -> list[tuple[str, str]]:
+    """(id of the step, what of it the thread does not show); without an id for the rest of the runbook."""
+    room, whole = _fitted(incident, rendered, now)
+    found = [("", "not all of its links are shown")] if len(rendered.links) > _SHOWN_LINKS else []
+    if len(mrk(rendered.summary, 9999, lines=True)) > min(room, _SUMMARY):
+        found.append(("", "the summary is cut"))
+    if len(mrk(rendered.impact, 9999)) > min(room, _IMPACT):
+        found.append(("", "the impact is cut"))
+    for step in rendered.steps:
+        if section(*_step(step, rendered, room)) not in whole:
+            found.append((step.id, "it is left out"))
+        elif len(code(step.command, 9999)) > min(room, _COMMAND):
+            found.append((step.id, "the command is cut, and cannot be copied"))
+        elif len(mrk(step.text, 9999, lines=True)) > min(room, _TEXT):
+            found.append((step.id, "the text is cut"))
+    return found
 
 
 def modal(incident: Incident, rendered: Rendered | None, now: datetime) -> Block:
@@ -118,15 +143,15 @@ def _view(reference: str, blocks: list[Block]) -> Block:
 def _parts(incident: Incident, rendered: Rendered, now: datetime, room: int) -> list[Part]:
     parts = [Part(100, header(f"📖 {plain(rendered.title or rendered.runbook or 'Runbook', 130)}"))]
     intro = [
-        mrk(rendered.summary, min(room, 800), lines=True),
-        f"*Impact:* {mrk(rendered.impact, min(room, 600))}" if rendered.impact else "",
+        mrk(rendered.summary, min(room, _SUMMARY), lines=True),
+        f"*Impact:* {mrk(rendered.impact, min(room, _IMPACT))}" if rendered.impact else "",
         f"*Not all of it could be rendered:* {mrk(rendered.problem, 500)}" if rendered.problem else "",
     ]
     if any(intro):
         parts.append(Part(90, section(*intro)))
     parts += [Part(80 - min(step.number, 60), section(*_step(step, rendered, room))) for step in rendered.steps]
     if rendered.links:
-        links = [f"• {link(entry.url, entry.title, 700)}" for entry in rendered.links[:10]]
+        links = [f"• {link(entry.url, entry.title, 700)}" for entry in rendered.links[:_SHOWN_LINKS]]
         parts.append(Part(15, section("*Links*", *links)))
     facts = [incident.id, f"checked {_when(rendered.rendered_at, now)}"]
     facts += [f"owner {mrk(rendered.owner, 80)}"] if rendered.owner else []
@@ -147,10 +172,10 @@ def _step(step: RenderedStep, rendered: Rendered, room: int) -> list[str]:
 def _body(step: RenderedStep, room: int) -> list[str]:
     lines: list[str] = []
     if step.text:
-        lines.append(mrk(step.text, min(room, 1500), lines=True))
+        lines.append(mrk(step.text, min(room, _TEXT), lines=True))
     if step.command:
         lines += [f"on {mrk(step.run_on, 100)}:"] if step.run_on else []
-        lines.append(f"```{code(step.command, min(room, 900))}```")
+        lines.append(f"```{code(step.command, min(room, _COMMAND))}```")
     if step.url:
         lines.append(link(step.url, step.title, 550))
     return lines
