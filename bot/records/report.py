@@ -21,7 +21,6 @@ from bot.records.timeline import plain
 
 By = Literal["agent", "rule", "person", "team"]
 BYS: tuple[By, ...] = ("agent", "rule", "person", "team")
-_OTHER_WAYS = ("email:", "webhook:")  # of a page that went to Slack as well
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,25 @@ def case(incident: Incident, pages: Iterable[Page], book: Book, now: datetime) -
     )
 
 
-def _woke(sent: Iterable[Page], book: Book) -> Iterable[Woke]:
-    """Messages, not rows: what was shown by another message, or went to a second channel, woke nobody again."""
+def _woke(sent: Sequence[Page], book: Book) -> Iterable[Woke]:
+    """Messages, not rows: what was shown by another message, or went by a further way too, woke nobody again. Whoever
+    was told by nothing but a second channel was woken by that."""
+    told = {_telling(page) for page in sent if page.by_slack}
     for page in sent:
-        if page.person and page.lead is None and not page.channel.startswith(_OTHER_WAYS) and page.sent_at is not None:
-            known = book.people.get(page.person)
-            local = page.sent_at.astimezone(ZoneInfo(known.timezone if known is not None else "UTC"))
-            yield Woke(page.person, is_night(local))
+        if not page.person or page.sent_at is None or page.lead not in {None, page.id}:
+            continue
+        if not page.by_slack:
+            if _telling(page) in told:
+                continue
+            told.add(_telling(page))
+        known = book.people.get(page.person)
+        local = page.sent_at.astimezone(ZoneInfo(known.timezone if known is not None else "UTC"))
+        yield Woke(page.person, is_night(local))
+
+
+def _telling(page: Page) -> tuple[str | None, ...]:
+    """One decision to tell one person, by however many ways."""
+    return page.person, *page.id.split(".")[:2]
 
 
 def report(cases: Sequence[Case], start: datetime, end: datetime, by: By | None = None) -> dict[str, Any]:

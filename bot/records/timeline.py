@@ -272,7 +272,7 @@ def _delivery(page: Page, names: Names) -> Delivery:
         attempts=page.attempt,
         due_at=page.due_at,
         sent_at=page.sent_at,
-        merged_into=page.lead,
+        merged_into=page.lead if page.lead != page.id else None,
         error=plain(page.error),
     )
 
@@ -328,7 +328,9 @@ def _attempt(entry: Entry, page: Page | None, names: Names, unknown: dict[str, s
 
 def _joined(page: Page | None) -> str:
     """Of a page that another one's message shows too: whose."""
-    return f"in one message with {page.lead.partition('.')[0]}" if page is not None and page.lead is not None else ""
+    if page is None or page.lead in {None, page.id}:
+        return ""
+    return f"in one message with {(page.lead or '').partition('.')[0]}"
 
 
 def _unknown(action: str) -> str:

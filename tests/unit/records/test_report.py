@@ -148,6 +148,20 @@ def test_a_merged_page_woke_somebody_for_its_incident_too():
     assert total(one(page(lead="INC-9.1.page.ana")))["woke"] == 1
 
 
+def test_a_message_about_several_incidents_counts_for_the_one_that_leads_it():
+    leading = total(one(page(lead="INC-1.1.page.ana")))
+    assert (leading["woke"], leading["pages"]) == (1, 1)
+    assert total(one(page(lead="INC-9.1.page.ana")))["pages"] == 0
+
+
+def test_who_was_told_by_mail_alone_was_woken_once():
+    mail = page(id="INC-1.1.page.ana.email", channel="email:ana@example.com")
+    sms = page(id="INC-1.1.page.ana.webhook.sms", channel="webhook:sms")
+    refused = page(state=PageState.FAILED, sent_at=None)
+    assert total(one(refused, mail, sms))["pages"] == 1
+    assert total(one(page(), mail, page(id="INC-1.2.page.ana.email", channel="email:ana@example.com")))["pages"] == 2
+
+
 @pytest.mark.parametrize(
     ("later", "escalated"),
     [({}, 0), ({"step": 1}, 1), ({"round": 1}, 1), ({"step": 1, "state": PageState.CANCELLED}, 0)],

@@ -160,6 +160,9 @@ def test_a_page_shown_by_another_message_says_so():
     merged = page(lead="INC-9.1.page.ana")
     (moment,) = moments([events.of_page(merged, Verdict.SENT, NOW)], [merged])
     assert (moment.text, moment.why) == ("page to Ana: sent", "in one message with INC-9")
+    leading = page(lead=page().id)
+    (moment,) = moments([events.of_page(leading, Verdict.SENT, NOW)], [leading])
+    assert moment.why == "", "of the others the message leads, not of itself"
 
 
 def test_a_page_that_takes_another_way_says_so():
