@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -69,12 +70,14 @@ class Webhooks:
 
     async def _connect(self, webhook: Webhook, url: URL) -> None:
         host, port = url.host or "", url.port or 443
+        tls = url.scheme == "https"
         resolver = GuardedResolver(self._threads, _denied_by(webhook))
         last: OSError = OSError(None, "the name has no address")
-        for found in await resolver.resolve(host, port, 0):  # type: ignore[arg-type]  # any family
+        for found in await resolver.resolve(host, port, socket.AF_UNSPEC):
             try:
-                tls = {"ssl": True, "server_hostname": host} if url.scheme == "https" else {}
-                _, writer = await asyncio.open_connection(found["host"], port, **tls)  # type: ignore[arg-type]
+                _, writer = await asyncio.open_connection(
+                    found["host"], port, ssl=tls or None, server_hostname=host if tls else None
+                )
             except OSError as error:
                 last = error
             else:

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -155,7 +156,7 @@ class _Play:
             self.course.ended_untaken.add(incident.id)
         deadline = incident.deadline
         if deadline is not None and (before is None or before.deadline != deadline):
-            self._later(deadline, lambda at, name=incident.id: self._come_due(name, at))  # type: ignore[misc]
+            self._later(deadline, partial(self._come_due, incident.id))
         for reached in decision.wake:
             self._page(reached.person, incident, now)
         if Say.REMINDER in decision.say and incident.acked_by is not None:
