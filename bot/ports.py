@@ -92,7 +92,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """One row of `/agent status`. `health` is ok, firing, acked, no_data, hidden or unknown."""
+    """One row of `/agent status`. `health` is ok, firing, acked, no_data or hidden."""
 
     agent: str
     title: str

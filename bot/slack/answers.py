@@ -18,8 +18,8 @@ from bot.slack.text import moment, mrk, plain, span
 Answer = dict[str, Any]
 
 _ROWS = 10
-_HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "hidden": "🔇", "unknown": "❔"}
-_BAD_FIRST = ["firing", "no_data", "acked", "hidden", "unknown", "ok"]
+_HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "hidden": "🔇"}
+_BAD_FIRST = ["firing", "no_data", "acked", "hidden", "ok"]
 _STATES = {State.OPEN: "🔴 open", State.ACKED: "🟨 acked", State.RESOLVED: "✅ resolved"}
 _EXAMPLES = {
     "ack": ["ack", "ack INC-7", "ack last", "ack refund-agent"],
@@ -54,7 +54,7 @@ def status(rows: Sequence[AgentStatus], wanted: str, book: Book) -> Answer:
     if not shown:
         near = nearest(wanted, [row.agent for row in rows])
         return say(f"No agent or owner is called {wanted}." + (f" Did you mean {', '.join(near)}?" if near else ""))
-    shown.sort(key=lambda row: (_BAD_FIRST.index(row.health) if row.health in _BAD_FIRST else 3, row.agent))
+    shown.sort(key=lambda row: (_BAD_FIRST.index(row.health), row.agent))
     bad = sum(row.health != "ok" for row in shown)
     title = f"{len(shown)} agent{'s' * (len(shown) != 1)}, " + (f"{bad} not well" if bad else "all well")
     lines = [_status_row(row, book) for row in shown[:_ROWS]]
@@ -69,7 +69,7 @@ def _status_row(row: AgentStatus, book: Book) -> str:
     names = [book.people[person].name if person in book.people else person for person in row.oncall]
     oncall = f" · on call {mrk(', '.join(names), 120)}" if names else ""
     incidents = f" · {mrk(', '.join(row.incidents), 120)}" if row.incidents else ""
-    sign = _HEALTH.get(row.health, "❔")
+    sign = _HEALTH[row.health]
     return f"{sign} *{mrk(row.title or row.agent, 80)}* {mrk(row.health, 20)} · {mrk(row.owner, 80)}{oncall}{incidents}"
 
 

@@ -27,7 +27,7 @@ from bot.ports import Commands
 from bot.records.timeline import promised
 from bot.settings import Http
 from bot.web import ack_links, calendars, records, silences
-from bot.web.request import BadRequestError, actor_of, body_of, guarded, json_of, refuse
+from bot.web.request import BadRequestError, actor_of, body_of, guarded, instant_of, json_of, refuse
 
 _MAX_FIELDS = 1000
 _PIECE = 1 << 20  # of a large answer, between looks at how far the client has read
@@ -257,13 +257,7 @@ class _Pager:
         return JSONResponse({"message": outcome.message, "incident": incident})
 
     async def oncall(self, request: Request) -> Response:
-        try:
-            text = request.query_params.get("at")
-            at = datetime.fromisoformat(text) if text else None
-        except ValueError:
-            return refuse(400, "bad_data", "at: write an instant such as 2026-12-24T18:00:00Z")
-        if at is not None and at.tzinfo is None:
-            return refuse(400, "bad_data", "at: add an offset, for example 2026-12-24T18:00:00Z")
+        at = instant_of(request, "at")
         try:
             return JSONResponse(self._backend.commands.oncall(at))
         except OverflowError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from bot.records.markdown import postmortem
 from bot.records.report import BYS, By
 from bot.records.tables import as_markdown
 from bot.settings import Http
-from bot.web.request import BadRequestError, guarded
+from bot.web.request import BadRequestError, guarded, instant_of
 
 _WEEK = timedelta(days=7)
 _MARKDOWN = "text/markdown; charset=utf-8"
@@ -57,8 +57,8 @@ class _Paths:
         return _text(postmortem(story))
 
     async def report(self, request: Request) -> Response:
-        end = _instant(request, "to") or self._backend.clock.now()
-        start = _instant(request, "from") or end - _WEEK
+        end = instant_of(request, "to") or self._backend.clock.now()
+        start = instant_of(request, "from") or end - _WEEK
         if end <= start:
             raise BadRequestError(400, "to: the end is not after the beginning")
         told = await self._backend.records.report(start, end, _by(request))
@@ -97,16 +97,3 @@ def _choice(request: Request, name: str, known: tuple[str, ...], default: str) -
     if given not in known:
         raise BadRequestError(400, f'{name}: "{given}" is none of {", ".join(known)}')
     return given
-
-
-def _instant(request: Request, name: str) -> datetime | None:
-    text = request.query_params.get(name)
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            raise BadRequestError(400, f"{name}: add an offset, for example 2026-12-24T18:00:00Z")
-        return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadRequestError(400, f"{name}: write an instant such as 2026-12-24T18:00:00Z") from None

@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,6 +108,20 @@ async def json_of(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequestError(400, "the body is not a JSON object")
     return body
+
+
+def instant_of(request: Request, name: str) -> datetime | None:
+    """A parameter of the URL; None when it is not given. Raises BadRequestError."""
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise BadRequestError(400, f"{name}: add an offset, for example 2026-12-24T18:00:00Z")
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadRequestError(400, f"{name}: write an instant such as 2026-12-24T18:00:00Z") from None
 
 
 def actor_of(body: dict[str, Any], book: Book) -> Actor:
