@@ -133,13 +133,14 @@ async def act_on_all(
     now: datetime,
     key: str | None,
 ) -> list[tuple[Incident, Decision]] | None:
-    """A person acts on everything open among these, in one transaction: each as it was, and what became of it. None
-    when this very click has been worked in before."""
+    """A person acts on everything open and not hidden among these, in one transaction: each as it was, and what became
+    of it. None when this very click has been worked in before."""
     async with store.transaction() as tx:
         if key is not None and not await tx.first_time(key, now):
             return None
         known = [incident for name in incident_ids if (incident := await tx.incident(name)) is not None]
-        changed = [(incident, decide(incident)) for incident in known if incident.state is State.OPEN]
+        shown = [incident for incident in known if incident.state is State.OPEN and not incident.suppressed]
+        changed = [(incident, decide(incident)) for incident in shown]
         await _record(tx, [decision for _, decision in changed], world, now)
     return changed
 

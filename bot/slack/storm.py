@@ -27,7 +27,7 @@ _NAMED = 3  # holders of acknowledged incidents
 def draw_storm(lead: Page, incidents: Sequence[Incident], book: Book, now: datetime) -> Message:
     """`{"text", "blocks", "metadata"}`; `incidents` are all that the message shows."""
     ordered = sorted(incidents, key=_worst_first)
-    open_ones = [incident for incident in ordered if incident.state is State.OPEN]
+    open_ones = [incident for incident in ordered if incident.state is State.OPEN and not incident.suppressed]
     payload = {"page_id": lead.id, "incident": "", "kind": lead.kind.value, "step": lead.step, "round": lead.round}
     blocks = _open(lead, ordered, open_ones, book, now) if open_ones else _calm(ordered, book, now)
     text = _text(lead, ordered, open_ones, book, now)
@@ -92,6 +92,7 @@ def _done(ordered: Sequence[Incident], book: Book) -> str:
     acked = [incident for incident in ordered if incident.state is State.ACKED]
     over = sum(incident.state is State.RESOLVED for incident in ordered)
     told = [f"🟨 {len(acked)} acknowledged{_by(acked, book)}"] if acked else []
+    told += [f"🔇 {len(hidden)} hidden: {_whys(hidden)}"] if (hidden := _hidden(ordered)) else []
     told += [f"✅ {over} resolved"] if over else []
     return " · ".join(told)
 
@@ -102,10 +103,21 @@ def _by(acked: Sequence[Incident], book: Book) -> str:
     return f" by {', '.join(names)}{_more(len(holders) - _NAMED)}"
 
 
+def _hidden(ordered: Sequence[Incident]) -> list[Incident]:
+    return [incident for incident in ordered if incident.state is State.OPEN and incident.suppressed]
+
+
+def _whys(hidden: Sequence[Incident]) -> str:
+    whys = Counter(one.why for incident in hidden for one in incident.suppressed)
+    return "; ".join(mrk(why, 150) for why, _ in whys.most_common(_NAMED)) + _more(len(whys) - _NAMED)
+
+
 def _calm(ordered: Sequence[Incident], book: Book, now: datetime) -> list[Block]:
     """Nobody is needed for any of them now."""
     acked = [incident for incident in ordered if incident.state is State.ACKED]
-    title = f"🟨 ACKED · all {len(ordered)} incidents" if acked else f"✅ RESOLVED · all {len(ordered)} incidents"
+    hidden = _hidden(ordered)
+    state = "🟨 ACKED" if acked else "🔇 HIDDEN" if hidden else "✅ RESOLVED"
+    title = f"{state}{' or hidden' if acked and hidden else ''} · all {len(ordered)} incidents"
     parts = [Part(100, header(title)), Part(95, section(_done(ordered, book)))]
     lines = [f"{_sign(one)} {one.id} {mrk(subject_of(one), 160)}" for one in acked[:WORST]]
     if lines:
@@ -145,7 +157,8 @@ def _text(lead: Page, ordered: Sequence[Incident], open_ones: Sequence[Incident]
     """The push message."""
     if not open_ones:
         acked = any(incident.state is State.ACKED for incident in ordered)
-        return f"{'🟨 Acknowledged' if acked else '✅ Resolved'}: all {len(ordered)} incidents."
+        state = "🟨 Acknowledged" if acked else "🔇 Hidden" if _hidden(ordered) else "✅ Resolved"
+        return f"{state}: all {len(ordered)} incidents."
     worst = open_ones[0]
     head = f"{_sign(worst)} {len(open_ones)} incidents ({_severities(open_ones)}), worst:"
     deadlines = [incident.next_at for incident in open_ones if incident.next_at is not None]

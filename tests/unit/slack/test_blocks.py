@@ -190,7 +190,8 @@ def test_message_is_as_committed(name):
 
 
 def test_every_committed_message_has_its_scene():
-    assert {path.stem for path in GOLDEN.glob("*.json")} == set(SCENES)
+    mine = {path.stem for path in GOLDEN.glob("*.json") if not path.stem.startswith("storm_")}  # those of test_storm.py
+    assert mine == set(SCENES)
 
 
 def test_every_kind_of_page_is_covered():

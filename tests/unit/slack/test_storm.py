@@ -12,7 +12,7 @@ from fake_slack import layout_problem
 from slack_world import ANA, BOOK, CHANNEL, NOW, incident, page
 
 from bot.demo.blockkit import problems
-from bot.incidents.model import Incident, Severity, State
+from bot.incidents.model import Incident, Severity, State, Suppression, SuppressionKind
 from bot.paging.model import PageKind
 from bot.slack.kit import TEXT_LIMIT
 from bot.slack.storm import ACK_ALL, WORST, draw_storm, plain_storm
@@ -68,6 +68,10 @@ SCENES = {
     "storm_all_taken": shown([acked(one) for one in several(12)]),
     "storm_over": shown([over(one) for one in several(12)]),
 }
+
+
+def test_every_committed_storm_has_its_scene():
+    assert {path.stem for path in GOLDEN.glob("storm_*.json")} == set(SCENES)
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -148,3 +152,27 @@ def test_ten_thousand_are_drawn_within_slacks_limits():
     message = shown(several(10_000), CARD)
     assert layout_problem(message) == ""
     assert CARD.channel == CHANNEL
+
+
+def hidden(one: Incident) -> Incident:
+    silence = Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced by ana: provider is down (SIL-1)")
+    return one.model_copy(update={"suppressed": (silence,), "next_at": NOW + timedelta(hours=2)})
+
+
+def test_what_is_hidden_is_counted_with_its_reason_and_asks_nobody_for_an_ack():
+    message = shown([hidden(one) for one in several(5)] + several(9)[5:])
+    assert message["blocks"][0]["text"]["text"] == "🔴 4 incidents at once · 1 critical, 3 warnings"
+    assert "🔇 5 hidden: silenced by ana: provider is down (SIL-1)" in text_of(message)
+    assert "INC-3" not in text_of(message)
+    assert ("Acknowledge all 4", ACK_ALL, LEAD.id) in buttons(message)
+    assert layout_problem(message) == ""
+
+
+def test_when_all_is_hidden_the_message_says_so_and_by_what():
+    message = shown([hidden(one) for one in several(4)])
+    assert message["text"] == "🔇 Hidden: all 4 incidents."
+    assert "🔇 HIDDEN · all 4 incidents" in text_of(message)
+    assert "provider is down" in text_of(message)
+    assert ACK_ALL not in text_of(message)
+    both = shown([hidden(one) for one in several(2)] + [acked(one) for one in several(4)[2:]])
+    assert "🟨 ACKED or hidden · all 4 incidents" in text_of(both)
