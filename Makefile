@@ -50,7 +50,7 @@ bench: $(BIN)/.dev
 bench-rules: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.rules
 
-# SIGKILL at every point of a page's life, and the fault table of docs/reliability.md; some 30 minutes on two cores.
+# SIGKILL at every point of a page's life, and the fault table of docs/reliability.md; some 20 minutes on two cores.
 # FUZZ=n lets the state machine try n times as much, with new seeds.
 reliability: $(BIN)/.dev
 	$(BIN)/python -m tests.reliability
