@@ -89,7 +89,7 @@ class State(StrEnum):
 
 class Event(StrEnum):
     FIRED = "fired"
-    WORSENED = "worsened"  # an alert joined or changed to a higher severity than anything acknowledged
+    WORSENED = "worsened"  # an alert joined or changed to a higher severity than people know of
     ESCALATED = "escalated"
     DECLINED = "declined"
     ACKED = "acked"

@@ -10,6 +10,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from bot import telemetry
+from bot.incidents.model import Event, State
+from bot.paging.attempt import Verdict
+from bot.paging.model import PageKind, PageState
 from bot.promql.parse import parse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics-reference.md").read_text()
@@ -36,6 +39,21 @@ def exposed(registry: CollectorRegistry) -> dict[str, tuple[str, set[str]]]:
 @pytest.mark.parametrize("heading", REGISTRIES)
 def test_every_metric_is_documented_with_its_type_and_labels_and_none_is_made_up(heading):
     assert documented(heading) == exposed(REGISTRIES[heading])
+
+
+VALUES = {
+    "agentpager_incidents": State,
+    "agentpager_pages": PageState,
+    "agentpager_decisions_total": Event,
+    "agentpager_page_attempts_total": Verdict,
+    "agentpager_page_delivery_seconds": PageKind,
+}
+
+
+@pytest.mark.parametrize("metric", VALUES)
+def test_every_value_of_a_label_is_documented_and_none_is_made_up(metric):
+    (meaning,) = re.findall(rf"^\| `{metric}` \|.*\|([^|]+)\|$", PAGE, flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", meaning)) == sorted(VALUES[metric])
 
 
 def test_the_example_rules_parse_and_read_metrics_that_are_there():
