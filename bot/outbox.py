@@ -327,6 +327,9 @@ class Outbox:
         fresh = [(page, await self._store.incident(page.incident or "")) for page in parcel.pages]
         told = [(page, incident) for page, incident in fresh if incident is not None and wanted(page, incident)]
         shown = await self._members(lead)
+        if lead.kind is PageKind.PAGE and merge.answered(lead, [incident for _, incident in shown]):
+            self._recent.pop((parcel.lead.channel, parcel.lead.kind), None)  # an edit would wake nobody
+            return
         incidents = {incident.id: incident for _, incident in (*shown, *told)}
         self._pace.sent("chat.update", lead.slack_channel, time.monotonic(), message=into)
         try:

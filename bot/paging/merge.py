@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.incidents.model import Incident
 from bot.paging.model import Page, PageKind, PageState
 
 MERGE_FROM = 3  # pages due for one place
@@ -73,6 +74,13 @@ def _joins(alike: Sequence[Page], recent: Recent, now: datetime) -> bool:
     if recent.merged:
         return now - recent.at < COOL_DOWN
     return len(alike) >= MERGE_FROM and now - recent.at < SAME_BURST
+
+
+def answered(lead: Page, shown: Sequence[Incident]) -> bool:
+    """Whether somebody has acted since the message went out: they have looked at it, and may not look again."""
+    sent = lead.sent_at or lead.due_at
+    acted = (at for one in shown for at in (one.acked_at, one.resolved_at if one.resolved_by else None) if at)
+    return any(at > sent for at in acted)
 
 
 def is_reply(page: Page) -> bool:

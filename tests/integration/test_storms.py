@@ -15,6 +15,7 @@ from integration.test_pipeline import ANA, BEN, NO_ANSWER, REFUSED, Town
 from bot import pipeline
 from bot.agents.model import Agent
 from bot.errors import RemoteError, UsageError
+from bot.incidents import people
 from bot.incidents.model import State
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Actor, Posted
@@ -105,6 +106,18 @@ async def test_latecomers_are_shown_by_an_edit_and_a_critical_one_by_a_message(t
 
     town.clock.advance(seconds=20)
     await town.report(*storm(0, MANY), *storm(20, 1), *storm(21, 1, "critical"))
+    await settled(town)
+    assert len(town.slack.to(ANA)) == 2
+
+
+async def test_who_has_answered_is_woken_anew_by_a_latecomer(town):
+    """An edit makes no sound, and who took the rest may have put the phone away."""
+    await stormed(town, *storm(0, MANY))
+    town.clock.advance(seconds=20)
+    at = town.clock.now()
+    await pipeline.act(town.store, "INC-3", lambda i: people.ack(i, "person:ana", at), town.world, at, "k")
+    town.clock.advance(seconds=20)
+    await town.report(*storm(0, MANY), *storm(20, 1))
     await settled(town)
     assert len(town.slack.to(ANA)) == 2
 
