@@ -116,9 +116,12 @@ def _shown_at(runbook: Runbook, step: Step) -> list[dict[str, Verdict]] | None:
         return None
     if not isinstance(template, Text) or not template.names <= {"checks"}:
         return None
-    if any(len(path) != 3 or path[2] not in {"ok", "failed", "verdict"} for path in template.paths):
+    whole = {
+        path for path in template.paths if not any(other[: len(path)] == path != other for other in template.paths)
+    }
+    if any(len(path) != 3 or path[2] not in {"ok", "failed", "verdict"} for path in whole):
         return None
-    ids = sorted({path[1] for path in template.paths})
+    ids = sorted({path[1] for path in whole})
     known = {other.id for other in runbook.steps if other.kind == "check"}
     if len(ids) > _MANY_CHECKS or not known.issuperset(ids):
         return None

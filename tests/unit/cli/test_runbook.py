@@ -1,0 +1,194 @@
+"""`agentpager runbook …` as an author types it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from config_files import EXAMPLE
+
+from bot.cli import check, runbook
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A copy of the sample configuration, as the current directory."""
+    shutil.copytree(EXAMPLE, tmp_path / "config")
+    monkeypatch.chdir(tmp_path / "config")
+    return tmp_path / "config"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(runbook.command, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def out(*arguments: str) -> str:
+    result = CliRunner().invoke(runbook.command, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.stdout
+
+
+VAGUE = (
+    "schema: runbook/v1\nid: vague\ntitle: Vague\nowner: team:payments\nreviewed_on: 2026-01-01\n"
+    "applies_to: ['alertname=\"Elsewhere\"']\nsteps:\n  - {id: a, kind: manual, title: A, text: Check the dashboard}\n"
+)
+
+
+def test_lint_of_a_sound_configuration_says_nothing(here):
+    assert run("lint") == (0, "")
+    assert run("lint", "-o", "json") == (0, "[]\n")
+
+
+def test_lint_tells_mistakes_and_what_is_lacking_and_exits_1(here):
+    (here / "runbooks" / "vague.yaml").write_text(VAGUE)
+    code, output = run("lint", "--today", "2026-03-01")
+    assert code == 1
+    assert output == (
+        'runbooks/vague.yaml:8:37 vague-step step "a" does not say what to look at and what is good (give a url, a'
+        " number to compare with, or make it a check with query and expect)\n"
+    )
+    code, output = run("lint", "runbooks/vague.yaml", "--today", "2026-08-01", "-o", "json")
+    assert code == 1
+    assert [(one["code"], one["severity"]) for one in json.loads(output)] == [
+        ("review-overdue", "error"),
+        ("vague-step", "warning"),
+    ]
+    assert list(json.loads(output)[0]) == ["file", "line", "column", "code", "severity", "message", "hint"]
+
+
+def test_lint_of_one_file_judges_it_beside_its_configuration(here):
+    (here / "runbooks" / "vague.yaml").write_text(VAGUE.replace("team:payments", "team:paymnts"))
+    assert run("lint", "runbooks/refund-tool-errors.yaml") == (0, "")
+    _, output = run("lint", "runbooks/vague.yaml", "--today", "2026-01-02")
+    assert [line.split()[1] for line in output.splitlines()] == ["unknown-owner", "vague-step"]
+
+
+def test_lint_of_a_file_alone_believes_its_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vague.yaml").write_text(VAGUE)
+    _, output = run("lint", "vague.yaml", "--today", "2026-01-02")
+    assert [line.split()[1] for line in output.splitlines()] == ["vague-step"]
+    (tmp_path / "other.yaml").write_text("groups: []\n")
+    _, output = run("lint", ".", "--today", "2026-01-02")
+    assert [line.split()[0] for line in output.splitlines()] == ["vague.yaml:8:37"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["lint", "gone.yaml"], 'there is no "gone.yaml"'),
+        (["lint"], "no configuration"),
+        (["lint", "."], "holds no runbooks"),
+        (["lint", "--today", "tomorrow"], "2026-12-24"),
+        (["preview", "broken.yaml"], "broken.yaml:1:4"),
+        (["preview", "good.yaml", "--incident", "gone.json"], "gone.json"),
+        (["preview", "good.yaml", "--incident", "broken.yaml"], "no JSON"),
+        (["preview", "good.yaml", "--label", "x"], "tool=search"),
+        (["preview", "good.yaml", "--time", "x"], "RFC 3339"),
+        (["preview", "good.yaml", "--from-file", "broken.yaml"], "broken.yaml"),
+        (["new", "a b"], "cannot be the id"),
+        (["new", "../x"], "cannot be the id"),
+        (["new", "x"], "--owner team:payments"),
+    ],
+)
+def test_what_cannot_be_used_exits_2_and_names_the_way_out(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "preview":
+        (tmp_path / "good.yaml").write_text(VAGUE)
+        (tmp_path / "broken.yaml").write_text("{} {")
+    code, output = run(*arguments)
+    assert code == 2
+    assert words in output
+    assert not (tmp_path / "runbooks").exists()
+
+
+def test_lint_for_github_annotates_lines_and_escapes(here):
+    (here / "runbooks" / "vague.yaml").write_text(VAGUE.replace("id: a,", 'id: a, when: "100%",'))
+    _, output = run("lint", "--today", "2026-01-02", "-o", "github")
+    lines = output.splitlines()
+    assert lines[0].startswith("::error file=runbooks/vague.yaml,line=8,col=")
+    assert "%25" not in lines[0] or "100%25" in lines[0]
+    assert lines[-1].startswith("::warning file=runbooks/vague.yaml,line=8,col=")
+    assert ",title=vague-step::step" in lines[-1]
+
+
+def test_lint_for_code_scanning_is_sarif(here):
+    (here / "runbooks" / "vague.yaml").write_text(VAGUE)
+    report = json.loads(run("lint", "--today", "2026-08-01", "-o", "sarif")[1])
+    assert report["version"] == "2.1.0"
+    (part,) = report["runs"]
+    assert [rule["id"] for rule in part["tool"]["driver"]["rules"]] == ["review-overdue", "vague-step"]
+    assert [(one["ruleId"], one["level"]) for one in part["results"]] == [
+        ("review-overdue", "error"),
+        ("vague-step", "warning"),
+    ]
+    place = part["results"][0]["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "runbooks/vague.yaml"}, "region": {"startLine": 5, "startColumn": 1}}
+
+
+def test_a_new_runbook_passes_check_and_lint(here):
+    code, output = run("new", "refund-cost", "--alert", "RefundCostHigh", "--agent", "refund-agent")
+    assert code == 0
+    assert "agentpager runbook preview runbooks/refund-cost.yaml" in output
+    text = (here / "runbooks" / "refund-cost.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=schema/runbook.v1.json\n")
+    assert '\nowner: "team:payments"\napplies_to: [\'alertname="RefundCostHigh", agent="refund-agent"\']\n' in text
+    assert json.loads((here / "runbooks" / "schema" / "runbook.v1.json").read_text())["title"]
+    assert run("lint") == (0, "")
+    assert run("lint", "runbooks/refund-cost.yaml") == (0, "")
+    assert CliRunner().invoke(check.command, []).output == ""
+    assert run("preview", "runbooks/refund-cost.yaml")[0] == 0
+
+
+def test_a_runbook_that_is_there_is_not_written_over_without_force(here):
+    target = here / "runbooks" / "refund-tool-errors.yaml"
+    before = target.read_text()
+    code, output = run("new", "refund-tool-errors")
+    assert (code, target.read_text()) == (2, before)
+    assert "--force" in output
+    assert run("new", "refund-tool-errors", "--force")[0] == 0
+    assert target.read_text() != before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--owner", "team:paymnts"], 'did you mean "team:payments"?'),
+        (["--agent", "refund-agnt"], 'did you mean "refund-agent"?'),
+    ],
+)
+def test_names_that_are_not_there_are_refused(here, arguments, words):
+    code, output = run("new", "fresh", *arguments)
+    assert code == 2
+    assert words in output
+    assert not (here / "runbooks" / "fresh.yaml").exists()
+
+
+def test_an_alert_that_no_rule_has_is_remarked_on(here):
+    code, output = run("new", "fresh", "--alert", "RefundCostHig")
+    assert code == 0
+    assert 'did you mean "RefundCostHigh"?' in output
+
+
+def test_preview_on_samples_of_a_file(here):
+    (here / "m.txt").write_text('agent_tool_calls_total{agent="refund-agent"} 1\n')
+    text = out("preview", "runbooks/refund-tool-errors.yaml", "--label", "tool=crm", "--from-file", "m.txt")
+    assert "1. Failing calls of crm (check)\n   ∅ no data (want < 5 %)\n" in text
+
+
+def test_preview_as_block_kit_and_as_html(here):
+    message = json.loads(out("preview", "runbooks/refund-tool-errors.yaml", "--as", "slack"))
+    assert message["blocks"][0]["text"]["text"] == "📖 A tool of the refund agent fails"
+    page = json.loads(out("preview", "runbooks/refund-tool-errors.yaml", "--as", "slack", "--message", "page"))
+    assert "Acknowledge" in json.dumps(page)
+    html = out("preview", "runbooks/refund-tool-errors.yaml", "--as", "html")
+    assert html.startswith("<!doctype html>")
+    assert "Rotate the token" in html
+
+
+def test_the_schema_is_printed():
+    assert json.loads(out("schema"))["$schema"] == "http://json-schema.org/draft-07/schema#"
