@@ -47,7 +47,7 @@ _BUTTONS = {
 _SLOW = (
     "Not recorded yet: agentpager is slow just now. It goes on trying and tells you here; if it does not, try again."
 )
-_BROKEN = "Not recorded: something failed inside agentpager. Try again, or run `agentpager {verb} {reference}`."
+_COMMANDS = CHANGES - {"silence", "unsilence", "note", "mark"}  # those that are commands of the same name
 
 
 class SlackApp:
@@ -179,7 +179,8 @@ class SlackApp:
         else:
             await ack()
             self._tell_later(url, answers.say(_SLOW))
-            self._spawn(self._tell_when_done(task, url, f"{reference}: recorded."))
+            what = "All of them" if verb == "ack_all" else reference
+            self._spawn(self._tell_when_done(task, url, f"{what}: recorded."))
 
     async def _change(self, verb: str, actor: Actor, reference: str | None, key: str | None) -> str:
         """Carries out one change; returns what the person must be told, empty when the message itself shows it."""
@@ -189,7 +190,7 @@ class SlackApp:
             return str(error)
         except Exception:  # a click must get an honest answer, whatever failed
             logger.exception("slack: %s of %s by %s failed", verb, reference, actor.id)
-            return _BROKEN.format(verb=verb, reference=reference or "INC-…")
+            return _broken(verb, reference)
         return "" if outcome.changed else outcome.message
 
     async def _carry_out(
@@ -329,8 +330,9 @@ class SlackApp:
             return answers.say(str(error))
         except Exception:  # a command must get an honest answer, whatever failed
             logger.exception("slack: /agent %s by %s failed", request.verb, actor.id)
-            text = _BROKEN if request.verb in CHANGES else "That failed inside agentpager. Try again."
-            return answers.say(text.format(verb=request.verb, reference=reference or "INC-…"))
+            if request.verb in CHANGES:
+                return answers.say(_broken(request.verb, reference))
+            return answers.say("That failed inside agentpager. Try again.")
 
     async def _silence(self, request: Request, actor: Actor) -> str:
         if request.verb == "unsilence":
@@ -469,6 +471,11 @@ async def whoami(web: AsyncWebClient) -> Home:
         enterprise=str(data.get("enterprise_id") or ""),
         scopes=tuple(scopes),
     )
+
+
+def _broken(verb: str, reference: str | None) -> str:
+    otherwise = f", or run `agentpager {verb} {reference or 'INC-…'}`" if verb in _COMMANDS else ""
+    return f"Not recorded: something failed inside agentpager. Try again{otherwise}."
 
 
 def _require_secrets(settings: Slack) -> None:

@@ -113,6 +113,15 @@ async def test_one_button_takes_all_that_a_message_shows_and_those_beside_the_li
     ]
 
 
+async def test_a_fault_of_ours_names_no_command_for_what_there_is_none(world):
+    client = messenger(world.slack, world.commands)
+    posted = await client.post_storm(page(PageKind.CARD), [incident(id=f"INC-{number}") for number in (7, 8, 9)])
+    await client.close()
+    world.commands.error = RuntimeError("database is locked")
+    await world.slack.click(ANA.slack, ACK_ALL, CHANNEL, posted.ts, action_ts="1.1")
+    assert (await world.told())["text"] == "Not recorded: something failed inside agentpager. Try again."
+
+
 async def test_a_reply_to_a_message_about_several_is_asked_which_one(world, monkeypatch):
     async def several(channel, ts):
         raise UsageError("that message is about 3 incidents; name one, for example INC-7")
@@ -161,6 +170,7 @@ async def test_a_fault_of_ours_is_admitted(world):
     told = await world.told()
     assert told["text"].startswith("Not recorded: something failed inside agentpager.")
     assert "locked" not in told["text"]
+    assert "agentpager ack INC-7" in told["text"]
 
 
 @pytest.mark.parametrize(
