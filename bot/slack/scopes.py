@@ -26,7 +26,7 @@ REQUIRED = {
     "commands": f"the {COMMAND} command",
     "chat:write": "posting pages and editing them",
     "chat:write.public": "posting to public channels without being invited first",
-    "im:write": "opening the direct message that wakes a person",
+    "im:write": "finding the direct message of a person, where a page is looked for that got no answer",
     "app_mentions:read": "hearing @agentpager in threads",
     "users:read": "checking that the people of your oncall files exist and are active",
     "users:read.email": "checking that each of them has the e-mail address you wrote down",
