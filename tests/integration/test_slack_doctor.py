@@ -100,7 +100,7 @@ def _without(slack, scope):
 
 
 BREAKS = [
-    (lambda slack: _without(slack, "im:write"), "scope im:write", "fail", "no opening the direct message", 1),
+    (lambda slack: _without(slack, "im:write"), "scope im:write", "fail", "no finding the direct message", 1),
     (lambda slack: _without(slack, "im:history"), "scope im:history", "warning", "may show twice", 0),
     (lambda slack: slack.missing.add("#agent-pages"), "channel #agent-pages", "fail", "channel_not_found", 1),
     (
