@@ -122,8 +122,13 @@ def one_line(value: str, limit: int = LINE_LIMIT) -> str:
 
 def _alert_line(alert: Alert) -> str:
     summary = alert.annotations.get("summary") or alert.name
+    return one_line(f"{alert.name}: {summary}" if summary != alert.name else summary) + state_note(alert)
+
+
+def state_note(alert: Alert) -> str:
+    """What else is to be known of an alert that goes on: no data, or what hides it."""
     silent = " (no data any more)" if alert.state is AlertState.NO_DATA else ""
-    return one_line(f"{alert.name}: {summary}" if summary != alert.name else summary) + silent
+    return silent + (f" (hidden: {one_line(alert.suppressed[0].why)})" if alert.suppressed else "")
 
 
 def _runbook(rendered: Rendered | None) -> tuple[str, ...]:

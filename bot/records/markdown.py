@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from bot.incidents.model import State
 from bot.paging.model import PageKind, PageState
-from bot.records.timeline import Moment, Story, promise_words, span
+from bot.records.timeline import Moment, Story, Told, promise_words, span
 
 _ESCAPED = frozenset("\\`*_{}[]()#!~^$")  # emphasis, code, links, images, headings, formulas
 _REPLACED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "|": "&#124;"}
@@ -58,11 +58,9 @@ def _sections(story: Story) -> Iterator[str]:
     yield from ["", "## Timeline (UTC)", ""]
     yield from table(["time", "what", "who", "why"], [_line(moment) for moment in story.timeline])
     yield from ["", "## Alerts", ""]
-    alerts = [
-        (a.name, a.severity, a.state.value, f"{a.starts_at:%Y-%m-%d %H:%M:%S}", _end(a.ends_at), _labels(a.labels))
-        for a in story.alerts
-    ]
-    yield from table(["alert", "severity", "state", "from", "until", "labels"], alerts)
+    yield from table(
+        ["alert", "severity", "state", "from", "until", "labels"], [_alert_row(alert) for alert in story.alerts]
+    )
     yield from ["", "## Who was paged", ""]
     yield from table(["person or channel", "through", "sent", "after", "attempts"], list(_paged(story)))
     yield from ["", "## Numbers", ""]
@@ -100,6 +98,12 @@ def _line(moment: Moment) -> tuple[str, str, str, str]:
     woken = f"wakes {', '.join(moment.woken)}" if moment.woken else ""
     why = "; ".join(part for part in (moment.why, woken, moment.through) if part)
     return f"{moment.at:%Y-%m-%d %H:%M:%S}", moment.text, moment.who, why
+
+
+def _alert_row(alert: Told) -> tuple[str, ...]:
+    hidden = f", hidden: {'; '.join(alert.suppressed)}" if alert.suppressed else ""
+    begun = f"{alert.starts_at:%Y-%m-%d %H:%M:%S}"
+    return alert.name, alert.severity, f"{alert.state.value}{hidden}", begun, _end(alert.ends_at), _labels(alert.labels)
 
 
 def _end(at: object) -> str:

@@ -19,11 +19,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bot.errors import ConflictError, UsageError
-from bot.incidents.model import AlertState, Incident, State
+from bot.incidents.model import Alert, Incident, State
 from bot.oncall.model import Person
 from bot.paging import acklink
 from bot.paging.model import Page
-from bot.paging.words import one_line
+from bot.paging.words import one_line, state_note
 from bot.ports import Actor, Clock, Commands
 
 _LISTED = 5
@@ -177,9 +177,7 @@ def _body(link: _Link, said: str, may_act: bool) -> str:
     }
     rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
     alerts = incident.going_on
-    listed = "".join(
-        f"<li>{_text(_line(alert.name, alert.annotations, alert.state))}</li>" for alert in alerts[:_LISTED]
-    )
+    listed = "".join(f"<li>{html.escape(_line(alert))}</li>" for alert in alerts[:_LISTED])
     more = f"<li>and {len(alerts) - _LISTED} more</li>" if len(alerts) > _LISTED else ""
     form = '<form method="post"><button type="submit">I have it</button></form>' if may_act else ""
     note = f"You act as {link.person.name}. The button stops the escalation." if may_act else ""
@@ -195,10 +193,9 @@ def _body(link: _Link, said: str, may_act: bool) -> str:
     )
 
 
-def _line(name: str, annotations: dict[str, str], state: AlertState) -> str:
-    summary = annotations.get("summary", "")
-    silent = " (no data any more)" if state is AlertState.NO_DATA else ""
-    return (f"{name}: {summary}" if summary else name) + silent
+def _line(alert: Alert) -> str:
+    summary = alert.annotations.get("summary", "")
+    return one_line(f"{alert.name}: {summary}" if summary else alert.name) + state_note(alert)
 
 
 def _invalid() -> Response:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.cli.verbs import ack
 from bot.errors import TemplateError
-from bot.incidents.model import Incident
+from bot.incidents.model import Incident, Suppression, SuppressionKind
 from bot.paging import body, words
 from bot.paging.model import Page, PageKind
 from bot.settings import Webhook
@@ -56,6 +56,18 @@ def test_without_a_link_the_text_says_how_else():
 def test_the_command_it_names_is_one_that_there_is():
     _, _, command = told().text.rpartition("agentpager ack ")
     assert ack.make_context("ack", command.split()).params["person"] == "ana"
+
+
+def test_an_alert_that_is_hidden_says_so_and_why():
+    silence = Suppression(
+        kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced by ana until 09:00 UTC: deploy (SIL-1)"
+    )
+    incident = opened(alert("Down"), alert("Slow"))
+    shown, hidden = incident.alerts
+    both = incident.model_copy(update={"alerts": (shown, hidden.model_copy(update={"suppressed": (silence,)}))})
+    lines = told(both).paragraphs[1]
+    assert [("hidden" in line) for line in lines] == [False, True]
+    assert lines[1].endswith(f"Slow of refund-agent (hidden: {why})")
 
 
 @given(st.text(max_size=400))

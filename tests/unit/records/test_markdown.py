@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.audit.model import Entry
 from bot.incidents import people
+from bot.incidents.model import Suppression, SuppressionKind
 from bot.incidents.promises import timed
 from bot.paging.model import Page, PageKind, PageState
 from bot.records.markdown import postmortem, table, text
@@ -85,6 +86,14 @@ def test_a_cell_stays_a_cell(cells):
     *_, row = table(["a", "b"], [cells])
     assert "\n" not in row
     assert row.count("|") == 3
+
+
+def test_an_alert_that_is_hidden_is_shown_with_the_reason():
+    silence = Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced by ana: deploy")
+    incident = opened()
+    hidden = tuple(one.model_copy(update={"suppressed": (silence,)}) for one in incident.alerts)
+    page = exported(incident=incident.model_copy(update={"alerts": hidden}))
+    assert "| ErrorsHigh | critical | firing, hidden: silenced by ana: deploy |" in page
 
 
 def test_labels_cannot_break_out_of_their_table():
