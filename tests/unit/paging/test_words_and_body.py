@@ -59,9 +59,8 @@ def test_the_command_it_names_is_one_that_there_is():
 
 
 def test_an_alert_that_is_hidden_says_so_and_why():
-    silence = Suppression(
-        kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced by ana until 09:00 UTC: deploy (SIL-1)"
-    )
+    why = "silenced by ana until 09:00 UTC: deploy (SIL-1)"
+    silence = Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why=why)
     incident = opened(alert("Down"), alert("Slow"))
     shown, hidden = incident.alerts
     both = incident.model_copy(update={"alerts": (shown, hidden.model_copy(update={"suppressed": (silence,)}))})
