@@ -3,5 +3,5 @@
     metrics → promql → rules ══alerts══► incidents → oncall → runbooks → paging → slack
 
 `pipeline.py` is the same way as code; `ports.py` lists what it asks of the world. Folders named after an idea are
-pure; folders named after something outside (metrics, slack, store, web, demo) do the input and output.
+pure; folders named after something outside (metrics, slack, channels, store, web, demo) do the input and output.
 """

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from bot.oncall.windows import Window
+
+NIGHT = (Window(hours="22:00-07:00"),)
+
 
 def is_night(local: datetime) -> bool:
     """Of a time on the person's own wall clock."""

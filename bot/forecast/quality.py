@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from bot.forecast.nights import NIGHT
 from bot.forecast.spans import Span, Spans, common, length, rest, union
 from bot.oncall.almanac import NOTHING
 from bot.oncall.duty import shifts
 from bot.oncall.model import BLANK, Book, Schedule
 from bot.oncall.windows import Window, spans
 
-NIGHT = (Window(hours="22:00-07:00"),)
 WEEKEND = (Window(days=("Sat", "Sun")),)
 
 
