@@ -274,7 +274,7 @@ class Store(Protocol):
 
 
 class Watcher(Protocol):
-    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`, QueryError
-    when it answers that the question is bad."""
+    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`,
+    QueryError when it answers that the question is bad."""
 
     async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
