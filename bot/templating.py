@@ -89,6 +89,11 @@ class _AnyRecord(_Record):
     pass
 
 
+def copied(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates are to see, copied once: for many templates on the same context. Not to be changed afterwards."""
+    return context if isinstance(context, _Record) else _Record("", context)
+
+
 class _Missing(jinja2.ChainableUndefined):
     """What is not there shows as `⟨missing agent.repo⟩` and is false; the page goes out all the same."""
 
@@ -112,16 +117,16 @@ class Text:
 
     def check(self, context: Mapping[str, Any]) -> str:
         """Raises TemplateError for what the sample context does not have, in any branch, and for too long a text."""
-        record = _Record("", context)
+        record = copied(context)
         for path in self.paths:
             _require(record, path)
-        text, over = self._run(context)
+        text, over = self._run(record)
         if over:
             raise TemplateError(f"renders to more than {MAX_OUTPUT} characters")
         return text
 
     def _run(self, context: Mapping[str, Any]) -> tuple[str, bool]:
-        record = _Record("", context)
+        record = copied(context)
         parts: list[str] = []
         size = 0
         try:
@@ -267,7 +272,7 @@ def _path(node: nodes.Node) -> tuple[str, ...]:
                 return ()
 
 
-def _require(record: _Record, path: tuple[str, ...]) -> None:
+def _require(record: dict[str, Any], path: tuple[str, ...]) -> None:
     value: Any = record
     for depth, name in enumerate(path):
         if isinstance(value, _AnyRecord):
@@ -281,6 +286,8 @@ def _require(record: _Record, path: tuple[str, ...]) -> None:
 
 def _copied(path: str, value: Any) -> Any:
     match value:
+        case _Record():
+            return value
         case AnyKey():
             return _AnyRecord(path, value)
         case Mapping():

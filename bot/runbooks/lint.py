@@ -15,7 +15,7 @@ from bot.promql.parse import parse as parse_query
 from bot.runbooks.checks import parse_expect
 from bot.runbooks.model import Runbook, Step
 from bot.runbooks.render import condition, context_of
-from bot.templating import AnyKey, Target, parse
+from bot.templating import AnyKey, Target, copied, parse
 
 Path = tuple[str | int, ...]
 
@@ -112,7 +112,7 @@ def sample_context(runbook: Runbook) -> dict[str, Any]:
         shown["annotations"] = AnyKey()
     result = {"ok": True, "failed": False, "verdict": "pass", "value": 1.0, "text": "1"}
     context["checks"] = {step.id: result for step in runbook.steps if step.kind == "check"}
-    return context
+    return copied(context)
 
 
 def _matchers(runbook: Runbook) -> Iterator[Problem]:

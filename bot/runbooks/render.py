@@ -18,7 +18,7 @@ from bot.labels import Labels, matches_all, parse_matchers
 from bot.runbooks.checks import Outcome, Query, TimeLeft, parse_expect, run_check, wanted
 from bot.runbooks.model import Runbook, Step
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
-from bot.templating import Target, parse
+from bot.templating import Target, copied, parse
 
 _MAX_TITLE = 200
 
@@ -64,9 +64,10 @@ def render_incident(
 
 def render(runbook: Runbook, context: Mapping[str, Any], query: Query, now: datetime, left: TimeLeft) -> Rendered:
     """Checks first, then every text, which may speak of their results."""
-    work = _Work(runbook, dict(context))
+    work = _Work(runbook, copied(context))
     outcomes = _run_checks(work, query, left)
-    work.context["checks"] = {step.id: _seen(outcomes.get(step.id)) for step in runbook.steps if step.kind == "check"}
+    checks = {step.id: _seen(outcomes.get(step.id)) for step in runbook.steps if step.kind == "check"}
+    work.context = copied({**context, "checks": checks})
     steps = tuple(
         work.step(number, step, outcomes.get(step.id))
         for number, step in enumerate(runbook.steps, 1)

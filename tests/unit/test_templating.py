@@ -1,7 +1,7 @@
 import pytest
 
 from bot.errors import TemplateError
-from bot.templating import AnyKey, parse
+from bot.templating import AnyKey, copied, parse
 
 CONTEXT = {
     "agent": {"id": "refund-agent", "title": "Refund agent"},
@@ -229,3 +229,15 @@ def test_rendering_twice_gives_the_same_and_leaves_the_context_alone():
 )
 def test_values_cannot_break_out_of_where_they_land(into, text):
     assert parse("run {{ label }} {{ 5 }}", into).render({"label": "a'; rm -rf / \"b\\"}) == text
+
+
+def test_a_context_copied_once_serves_many_templates():
+    source = {"alert": {"labels": AnyKey(), "name": "Down"}, "checks": {}}
+    once = copied(source)
+    source["alert"]["name"] = "Up"
+    again = copied({**once, "checks": {"up": {"ok": True}}})
+    assert copied(once) is once
+    assert parse("{{ alert.name }} {{ alert.labels.any }}").check(again) == "Down ⟨missing alert.labels.any⟩"
+    assert parse("{{ checks.up.ok }}").render(again) == "True"
+    with pytest.raises(TemplateError, match="not known"):
+        parse("{{ checks.up.ok }}").check(once)
