@@ -108,6 +108,8 @@ def call(
 async def _request(
     method: str, url: str, token: str, body: dict[str, Any] | None, query: dict[str, str]
 ) -> tuple[int, str]:
+    import os
+
     import aiohttp
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -118,7 +120,9 @@ async def _request(
         ):
             return answer.status, await answer.text()
     except (aiohttp.ClientError, TimeoutError) as error:
-        why = str(error) or type(error).__name__
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        number = cause.errno if isinstance(cause, OSError) else None
+        why = os.strerror(number) if number is not None and number > 0 else str(error) or type(error).__name__
         stop(
             f"no running server answers at {url.partition('/api')[0]} ({why}); start it with: agentpager serve",
             UNREACHABLE,

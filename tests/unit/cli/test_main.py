@@ -48,6 +48,7 @@ def test_a_server_that_is_not_there_is_unreachable(tmp_path):
     result = CliRunner().invoke(cli, ["incidents", "--config", str(config)])
     assert result.exit_code == 3
     assert "agentpager serve" in result.output
+    assert "(Connection refused)" in result.output, "the system's words, not the library's"
 
 
 def test_oncall_answers_from_the_files_alone(tmp_path):
