@@ -72,7 +72,7 @@ class Desk:
             self._changed(decision.incident)
             self._count(decision, before)
         if not taken:
-            return Outcome(None, False, "none of them is open any more: each is taken, or over")
+            return Outcome(None, False, "none of them waits for anybody: each is taken, hidden or over")
         return Outcome(taken[0][1].incident, True, f"{len(taken)} of {len(names)} incidents are yours now.")
 
     async def decline(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:

@@ -160,7 +160,7 @@ async def test_all_are_taken_by_one_click_once(town):
     again = await town.desk.ack_all(ana(), "INC-1.1.page.ana", event_key="click")
     assert (again.changed, again.message) == (False, "that click has been recorded already")
     other = await town.desk.ack_all(ana(), "INC-1.1.page.ana", event_key="another")
-    assert (other.changed, other.message) == (False, "none of them is open any more: each is taken, or over")
+    assert (other.changed, other.message) == (False, "none of them waits for anybody: each is taken, hidden or over")
 
 
 async def test_acks_redraw_the_message_from_all_of_its_incidents(town):
