@@ -52,7 +52,11 @@ async def test_a_page_is_posted_to_the_person_and_needs_no_second_call(slack, cl
     for _ in range(3):
         posted = await client.post(now_page(), incident(), None, None)
     assert posted.channel == "D02ABCDEF"
-    assert [call["args"]["channel"] for call in slack.calls("chat.postMessage")] == [ANA.slack, "D02ABCDEF", "D02ABCDEF"]
+    assert [call["args"]["channel"] for call in slack.calls("chat.postMessage")] == [
+        ANA.slack,
+        "D02ABCDEF",
+        "D02ABCDEF",
+    ]
     assert slack.calls("conversations.open") == []
 
 
