@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,8 @@ from bot import pipeline
 from bot.agents.model import Agent
 from bot.errors import RemoteError, UsageError
 from bot.incidents import people
-from bot.incidents.model import State
+from bot.incidents.model import Severity, State
+from bot.incidents.silences import Draft
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Actor, Posted
 
@@ -161,6 +163,19 @@ async def test_all_are_taken_by_one_click_once(town):
     assert (again.changed, again.message) == (False, "that click has been recorded already")
     other = await town.desk.ack_all(ana(), "INC-1.1.page.ana", event_key="another")
     assert (other.changed, other.message) == (False, "none of them waits for anybody: each is taken, hidden or over")
+
+
+async def test_what_is_hidden_is_not_taken_with_the_rest(town):
+    await stormed(town, *storm(0, MANY))
+    agent = (await town.store.incident("INC-2")).agent
+    draft = Draft(
+        (f'agent="{agent}"',), town.clock.now() + timedelta(hours=1), "deploy", max_severity=Severity.CRITICAL
+    )
+    await pipeline.silence(town.store, draft, "person:ben", town.world, town.clock.now())
+    await town.desk.ack_all(ana(), "INC-1.1.page.ana", event_key="click")
+    waiting = [one for one in await town.store.unresolved() if one.state is State.OPEN]
+    assert waiting, "whoever ends the silence is to be told, and not who took the others"
+    assert all(one.agent == agent and one.suppressed for one in waiting)
 
 
 async def test_acks_redraw_the_message_from_all_of_its_incidents(town):
