@@ -128,7 +128,8 @@ class Outbox:
                 log.exception("outbox.failed")
                 pause = 1.0
             try:
-                await asyncio.wait_for(self._event.wait(), pause)
+                async with asyncio.timeout(pause):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._event.wait()
             except TimeoutError:
                 continue
 

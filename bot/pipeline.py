@@ -15,7 +15,7 @@ from bot.audit.model import Entry
 from bot.errors import RemoteError, UsageError
 from bot.incidents import deadlines, escalation, grouping, own, silences, suppression
 from bot.incidents.decision import Decision, World, book_of
-from bot.incidents.model import Alert, Event, Incident, State
+from bot.incidents.model import INTERNAL, Alert, Event, Incident, State
 from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
@@ -60,7 +60,7 @@ async def tell_own(
     same way as everybody's."""
     async with store.transaction() as tx:
         live = await tx.live_incidents()
-        known = [alert for incident in live for alert in incident.going_on if alert.group == grouping.INTERNAL]
+        known = [alert for incident in live for alert in incident.going_on if alert.group == INTERNAL]
         alerts = own.reported(name, told, known, world.book.fallback, now, held)
         if not alerts:
             return []
@@ -69,7 +69,7 @@ async def tell_own(
         cleared = await _cleared(tx, alerts, live, world, now)
         mine = {alert.fingerprint for alert in alerts}
         every = [*(alert for alert in known if alert.fingerprint not in mine), *alerts]
-        decisions = grouping.observe(grouping.INTERNAL, every, live, world, now, number.next, cleared=cleared)
+        decisions = grouping.observe(INTERNAL, every, live, world, now, number.next, cleared=cleared)
         await _record(tx, decisions, world, now)
     return decisions
 

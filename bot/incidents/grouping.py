@@ -15,14 +15,13 @@ from bot.incidents import settling
 from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due, still_firing
 from bot.incidents.inhibition import inhibition_of
-from bot.incidents.model import Alert, AlertState, Incident, Severity, State, title_of
+from bot.incidents.model import INTERNAL, Alert, AlertState, Incident, Severity, State, title_of
 from bot.incidents.policy import IncidentRules
 from bot.incidents.settling import grouping_of, settle
 from bot.incidents.suppression import suppressions
 from bot.labels import fingerprint
 from bot.oncall.owners import Owner, owner_of, policy_of
 
-INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
 UNOWNED = "AlertUnowned"
 KEPT_ENDED = 50  # ended alerts that an incident remembers: labels that change all day must not make it grow
 EVERY_LABEL = "..."

@@ -10,6 +10,8 @@ from bot.errors import ConflictError
 from bot.oncall.model import Policy
 from bot.schema import Model, Positive
 
+INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
+
 
 class Severity(StrEnum):
     CRITICAL = "critical"

@@ -10,8 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.incidents.grouping import INTERNAL
-from bot.incidents.model import Alert, AlertState, Severity
+from bot.incidents.model import INTERNAL, Alert, AlertState, Severity
 from bot.labels import fingerprint
 
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from bot.errors import ConflictError, UsageError
 from bot.incidents.matching import index_of
-from bot.incidents.model import SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
+from bot.incidents.model import INTERNAL, SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
 from bot.labels import Matcher, matches_all, parse_matchers
 from bot.schema import Model
 
@@ -99,7 +99,10 @@ def matches(matchers: Sequence[Matcher], alert: Alert) -> bool:
 
 
 def hides(silence: Silence, matchers: Sequence[Matcher], alert: Alert) -> bool:
-    """Whether it would hide the alert while it is active."""
+    """Whether it would hide the alert while it is active. Alerts about agentpager itself have to be named: who silences
+    all warnings of a team does not mean that nobody shall know when nothing is watched any more."""
+    if alert.group == INTERNAL and all(one.name != "alertname" or one.matches_value("") for one in matchers):
+        return False
     return SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[silence.max_severity] and matches(matchers, alert)
 
 

@@ -9,7 +9,7 @@ from core_world import NOW, after, alert, ended, opened
 
 from bot.errors import ConflictError, UsageError
 from bot.incidents import silences
-from bot.incidents.model import Severity, SuppressionKind
+from bot.incidents.model import INTERNAL, Severity, SuppressionKind
 from bot.incidents.silences import Draft, Silences
 
 
@@ -33,6 +33,16 @@ def test_a_silence_hides_what_all_its_matchers_match_and_says_who_why_and_until_
     assert why.why == "silenced by ana until 2026-11-04 04:00 UTC: bank migration (SIL-3)"
     other = alert("ToolDown", labels={"severity": "warning"})
     assert Silences([silence], NOW).hiding(other) == []
+
+
+@pytest.mark.parametrize(
+    ("matcher", "hidden"),
+    [('severity="warning"', False), ('alertname!="Other"', False), ('alertname=~".*"', False)]
+    + [('alertname="WatcherDown"', True), ('alertname=~"Watcher.*"', True)],
+)
+def test_alerts_about_agentpager_itself_have_to_be_named(matcher, hidden):
+    own = alert("WatcherDown", group=INTERNAL, labels={"severity": "warning"})
+    assert bool(Silences([made('severity="warning"', matcher)], NOW).hiding(own)) is hidden
 
 
 @pytest.mark.parametrize(("at", "hides"), [(-1, False), (0, True), (7199, True), (7200, False)])
