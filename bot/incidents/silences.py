@@ -77,6 +77,7 @@ class Silences:
         active = [silence for silence in silences if silence.active(at)]
         self._matchers = index_of(tuple(silence.matchers for silence in active))
         self._reasons = [(SEVERITY_RANK[silence.max_severity], suppression(silence)) for silence in active]
+        self._names = [_names_alerts(compiled(silence.matchers)) for silence in active]
 
     def __bool__(self) -> bool:
         return bool(self._reasons)
@@ -85,8 +86,9 @@ class Silences:
         """Every silence that hides this alert, as a reason for people."""
         if not self._reasons:
             return []
-        rank = SEVERITY_RANK[alert.severity]
-        found = (self._reasons[number] for number in self._matchers.matching(alert.labels))
+        rank, own = SEVERITY_RANK[alert.severity], alert.group == INTERNAL
+        numbers = self._matchers.matching(alert.labels)
+        found = (self._reasons[number] for number in numbers if not own or self._names[number])
         return [reason for highest, reason in found if rank <= highest]
 
 
@@ -99,11 +101,16 @@ def matches(matchers: Sequence[Matcher], alert: Alert) -> bool:
 
 
 def hides(silence: Silence, matchers: Sequence[Matcher], alert: Alert) -> bool:
-    """Whether it would hide the alert while it is active. Alerts about agentpager itself have to be named: who silences
-    all warnings of a team does not mean that nobody shall know when nothing is watched any more."""
-    if alert.group == INTERNAL and all(one.name != "alertname" or one.matches_value("") for one in matchers):
+    """Whether it would hide the alert while it is active."""
+    if alert.group == INTERNAL and not _names_alerts(matchers):
         return False
     return SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[silence.max_severity] and matches(matchers, alert)
+
+
+def _names_alerts(matchers: Sequence[Matcher]) -> bool:
+    """Alerts about agentpager itself have to be named: who silences all warnings of a team does not mean that nobody
+    shall know when nothing is watched any more."""
+    return any(one.name == "alertname" and not one.matches_value("") for one in matchers)
 
 
 @lru_cache(maxsize=1024)
