@@ -98,7 +98,7 @@ def test_many_join_a_message_about_one_only_if_they_are_of_the_same_burst(second
 
 def test_a_page_whose_edit_is_held_up_for_long_goes_out_as_a_message():
     recent = Recent("INC-9.1.page", NOW - timedelta(minutes=4), merged=True)
-    late = page(1).model_copy(update={"due_at": NOW - timedelta(minutes=2, seconds=1)})
+    late = page(1).model_copy(update={"due_at": NOW - timedelta(minutes=5, seconds=1)})
     assert parcel([late], nothing_critical, recent, NOW) == Parcel((late,))
 
 
