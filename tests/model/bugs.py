@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -98,14 +99,21 @@ def ack_not_rechecked_at_claim() -> Iterator[None]:
     names = [name for name in ("claim", "claim_together", "claim_several") if hasattr(bot.pipeline, name)]
     real = {name: getattr(bot.pipeline, name) for name in names}
 
+    claiming: ContextVar[bool] = ContextVar("claiming", default=False)
+    careful = attempt.wanted
+
     def blindly(work: Callable[..., Any]) -> Callable[..., Any]:
         async def run(*args: Any, **more: Any) -> Any:
-            with patch.object(attempt, "wanted", lambda page, incident: True):
+            token = claiming.set(True)  # claims run side by side: what they forget must not leave this task
+            try:
                 return await work(*args, **more)
+            finally:
+                claiming.reset(token)
 
         return run
 
     patches = [patch.object(bot.pipeline, name, blindly(work)) for name, work in real.items()]
+    patches.append(patch.object(attempt, "wanted", lambda page, one: claiming.get() or careful(page, one)))
     for one in patches:
         one.start()
     try:
