@@ -8,8 +8,6 @@ land: its id goes with it, so that a repeat can be known for one.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -24,7 +22,7 @@ from bot.paging.merge import MERGE_FROM, MOST
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Channels, Clock, Posted
 from bot.renderings import Renderings
-from bot.runbooks.rendered import Rendered
+from bot.sender import Sender
 from bot.store.database import Database
 
 log = structlog.get_logger()
@@ -32,7 +30,6 @@ log = structlog.get_logger()
 _AT_ONCE = 8  # requests in flight
 _LONGEST_SLEEP = 5.0
 _FIRST_SLEEP = 0.05
-_SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 _NOWHERE = Posted("", "")
 _NOT_READ_BACK = RemoteError("what was sent there cannot be read back", permanent=True)
 _TRIES_UNKNOWN = 2
@@ -41,7 +38,7 @@ _REST = timedelta(seconds=10)
 Place = tuple[str, str | None]  # channel and person
 
 
-class Courier:
+class Courier(Sender):
     """`world` and `facts` look up the configuration as it is when they are called."""
 
     def __init__(
@@ -53,41 +50,18 @@ class Courier:
         world: Callable[[], World],
         facts: Callable[[Incident], dict[str, object]],
     ) -> None:
+        super().__init__("courier", renderings, facts)
         self._store = store
         self._channels = channels
-        self._renderings = renderings
         self._clock = clock
         self._world = world
-        self._facts = facts
-        self._event = asyncio.Event()
         self._busy: dict[str, Place] = {}  # page → where it goes
         self._rests: dict[Place, datetime] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         self._event.set()
 
-    async def run(self) -> None:
-        while True:
-            self._event.clear()
-            try:
-                pause = await self._round()
-            except Exception:
-                telemetry.loop_errors.labels("courier").inc()
-                log.exception("courier.failed")
-                pause = 1.0
-            # Not asyncio.wait_for: when the event comes with a cancellation it forgets that it was cancelled.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._event.wait()
-
-    async def stop(self, seconds: float = 10.0) -> None:
-        """Lets what is in flight finish."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-
     async def _round(self) -> float:
-        """Starts everything that may start now; returns the seconds until something else may."""
         now = self._clock.now()
         mine = [page for page in await self._store.on_their_way() if not page.by_slack and page.id not in self._busy]
         if interrupted := [page for page in mine if page.state is PageState.SENDING]:
@@ -106,21 +80,8 @@ class Courier:
         unknown = [page for page in pages if page.state is PageState.UNKNOWN]
         together = unknown or together_of(pages)
         work = self._settle(unknown) if unknown else self._deliver(place, together)
-        task = asyncio.create_task(work, name=together[0].id)
         self._busy |= dict.fromkeys((page.id for page in together), place)
-        self._tasks.add(task)
-
-        def finished(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()):
-                telemetry.loop_errors.labels("delivery").inc()
-                log.error("delivery.failed", page=task.get_name(), error=repr(error))
-                asyncio.get_running_loop().call_later(_SET_ASIDE, self._free, together)
-            else:
-                self._free(together)
-            self._event.set()
-
-        task.add_done_callback(finished)
+        self._begin(together[0].id, work, lambda: self._free(together))
 
     def _free(self, pages: Sequence[Page]) -> None:
         for page in pages:
@@ -149,14 +110,6 @@ class Courier:
             return (await pipeline.claim_together(self._store, [[page.id for page in pages]], now))[0]
         claimed = await pipeline.claim(self._store, pages[0].id, now)
         return [claimed] if claimed is not None else []
-
-    async def _rendered(self, incident: Incident) -> Rendered | None:
-        try:
-            return await self._renderings.for_page(incident, self._facts(incident))
-        except Exception:
-            telemetry.loop_errors.labels("rendering").inc()
-            log.exception("rendering.failed", incident=incident.id)
-            return None  # the page goes out plain
 
     async def _sent(self, claimed: Sequence[tuple[Page, Incident | None]]) -> None:
         now = self._clock.now()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -27,7 +28,7 @@ from bot.paging.merge import Parcel, Recent
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock, Messenger, Posted
 from bot.renderings import Renderings
-from bot.runbooks.rendered import Rendered
+from bot.sender import Sender
 from bot.slack.pace import Pace
 from bot.store.database import Database
 
@@ -39,14 +40,13 @@ _LONGEST_SLEEP = 5.0
 _FIRST_SLEEP = 0.05
 _EDIT_LANE = "edit "
 _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
-_SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 # While a report of thousands of alerts is being worked in, for so long messages wait for the rest of it.
 _HOLD_PAGES, _HOLD_OTHERS = 1.5, 8.0
 _STORM = 50  # messages that wait at the start
 _PAGES_GO = 3.0  # seconds that the report then waits for pages in its turn
 
 
-class Outbox:
+class Outbox(Sender):
     """`world` and `facts` look up the configuration as it is when they are called."""
 
     def __init__(
@@ -58,20 +58,17 @@ class Outbox:
         world: Callable[[], World],
         facts: Callable[[Incident], dict[str, object]],
     ) -> None:
+        super().__init__("outbox", renderings, facts)
         self._store = store
         self._messenger = messenger
-        self._renderings = renderings
         self._clock = clock
         self._world = world
-        self._facts = facts
         self._pace = Pace()
         self._budget = Budget()
         self._claims = Batched(self._claim)
         self._landings = Batched(self._land)
-        self._event = asyncio.Event()
         self._busy: set[str] = set()
         self._lanes: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._hurried: set[str] = set()
         self._edit_failures: dict[str, int] = {}
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
@@ -119,27 +116,9 @@ class Outbox:
         if len((await self._store.live()).owed) > _STORM:
             # Killed in a storm: pages go at once, cards wait for what the watcher is about to report again.
             self._holding_since = time.monotonic() - _HOLD_PAGES
-        while True:
-            self._event.clear()
-            try:
-                pause = await self._round()
-            except Exception:
-                telemetry.loop_errors.labels("outbox").inc()
-                log.exception("outbox.failed")
-                pause = 1.0
-            try:
-                async with asyncio.timeout(pause):  # wait_for of Python 3.11 may swallow a cancellation
-                    await self._event.wait()
-            except TimeoutError:
-                continue
-
-    async def stop(self, seconds: float = 10.0) -> None:
-        """Lets what is in flight finish."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+        await super().run()
 
     async def _round(self) -> float:
-        """Starts everything that may start now; returns the seconds until something else may."""
         await self._recover()
         pauses = [await self._start_sends(), await self._start_edits()]
         return max(min([pause for pause in pauses if pause > 0], default=_LONGEST_SLEEP), _FIRST_SLEEP)
@@ -257,24 +236,11 @@ class Outbox:
             return False, None
         return True, Posted(card.slack_channel, card.ts)
 
-    def _spawn(self, name: str, lane: str, work: object) -> None:
+    def _spawn(self, name: str, lane: str, work: Coroutine[Any, Any, None]) -> None:
         self._busy.add(name)
         self._lanes.add(lane)
-        task: asyncio.Task[None] = asyncio.create_task(work, name=name)  # type: ignore[arg-type]
-        self._tasks.add(task)
-
-        def finished(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            self._lanes.discard(lane)
-            if not task.cancelled() and (error := task.exception()):
-                telemetry.loop_errors.labels("delivery").inc()
-                log.error("delivery.failed", page=name, error=repr(error))
-                asyncio.get_running_loop().call_later(_SET_ASIDE, self._busy.discard, name)
-            else:
-                self._busy.discard(name)
-            self._event.set()
-
-        task.add_done_callback(finished)
+        task = self._begin(name, work, lambda: self._busy.discard(name))
+        task.add_done_callback(lambda _: self._lanes.discard(lane))
 
     async def _deliver(self, page: Page, thread: Posted | None) -> None:
         rendered = None
@@ -358,14 +324,6 @@ class Outbox:
     def _remember(self, page: Page, at: datetime, *, merged: bool) -> None:
         if merge.mergeable(page):
             self._recent[page.channel, page.kind] = Recent(page.id, at, merged)
-
-    async def _rendered(self, incident: Incident) -> Rendered | None:
-        try:
-            return await self._renderings.for_page(incident, self._facts(incident))
-        except Exception:
-            telemetry.loop_errors.labels("rendering").inc()
-            log.exception("rendering.failed", incident=incident.id)
-            return None  # the page goes out plain
 
     async def _sent(self, page: Page, posted: Posted, incident: Incident | None) -> None:
         await self._landed([(page, incident.revision if incident else 0)], posted)

@@ -385,13 +385,8 @@ async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> N
             await tx.append_audit([events.of_page(after, Verdict.UNKNOWN, now)])
 
 
-async def shown(store: Store, page: Page, revision: int) -> None:
-    """The message in Slack shows this revision now."""
-    await shown_together(store, [(page.id, revision)])
-
-
 async def shown_together(store: Store, shown: Sequence[tuple[str, int]]) -> None:
-    """The same for the pages of one message, by their ids."""
+    """The message in Slack shows these pages now, each at this revision; by their ids."""
     async with store.transaction() as tx:
         revisions = dict(shown)
         rows = [(page, revisions[page.id]) for page in await tx.pages(list(revisions))]

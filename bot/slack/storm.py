@@ -30,7 +30,7 @@ def draw_storm(lead: Page, incidents: Sequence[Incident], book: Book, now: datet
     open_ones = [incident for incident in ordered if incident.state is State.OPEN and not incident.suppressed]
     payload = {"page_id": lead.id, "incident": "", "kind": lead.kind.value, "step": lead.step, "round": lead.round}
     blocks = _open(lead, ordered, open_ones, book, now) if open_ones else _calm(ordered, book, now)
-    text = _text(lead, ordered, open_ones, book, now)
+    text = _text(lead, ordered, open_ones, book)
     return {"text": text, "blocks": blocks, "metadata": {"event_type": EVENT_TYPE, "event_payload": payload}}
 
 
@@ -153,7 +153,7 @@ def _hint(first: Incident) -> str:
     return f"To take one: its Ack button, or `/agent ack {first.id}`. `/agent incidents` lists all of them."
 
 
-def _text(lead: Page, ordered: Sequence[Incident], open_ones: Sequence[Incident], book: Book, now: datetime) -> str:
+def _text(lead: Page, ordered: Sequence[Incident], open_ones: Sequence[Incident], book: Book) -> str:
     """The push message."""
     if not open_ones:
         acked = any(incident.state is State.ACKED for incident in ordered)
