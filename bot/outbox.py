@@ -40,6 +40,11 @@ _LONGEST_SLEEP = 5.0
 _FIRST_SLEEP = 0.05
 _EDIT_LANE = "edit "
 _EDITS_AT_ONCE = 8  # of them: the rest is always left to pages
+# Somebody deleted the message: no edit will ever reach it. Any other refusal (a channel archived, the bot taken out of
+# it) may be mended, so the edit is tried again, ever more rarely.
+_MESSAGE_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_EDIT_AGAIN, _EDIT_AGAIN_CAP = 30.0, 600.0
+_EDIT_TRIES = 150  # about a day
 # While a report of thousands of alerts is being worked in, for so long messages wait for the rest of it.
 _HOLD_PAGES, _HOLD_OTHERS = 1.5, 8.0
 _STORM = 50  # messages that wait at the start
@@ -71,6 +76,7 @@ class Outbox(Sender):
         self._lanes: set[str] = set()
         self._hurried: set[str] = set()
         self._edit_failures: dict[str, int] = {}
+        self._edit_refused: dict[str, tuple[int, float]] = {}  # at which revision; not before when
         self.refused_since: float | None = None  # the whole client is refused: a token is wrong
         self._health = Health()
         self._holding_since: float | None = None
@@ -303,7 +309,7 @@ class Outbox(Sender):
             await self._messenger.update_storm(lead, list(incidents.values()))
         except RemoteError as error:
             self._edit_failed(lead, error)
-            if error.permanent and error.code not in CLIENT_REFUSALS:  # somebody deleted it: they get a message anew
+            if error.permanent and error.code not in CLIENT_REFUSALS:  # deleted, say: they get a message anew
                 self._recent.pop((parcel.lead.channel, parcel.lead.kind), None)
             return
         telemetry.edits.labels("shown").inc()
@@ -395,6 +401,7 @@ class Outbox(Sender):
         live = await self._store.live()
         owed = {message: list(live.stale.of(message)) for message in live.stale.places()}
         self._edit_failures = {name: count for name, count in self._edit_failures.items() if name in owed}
+        self._edit_refused = {name: refused for name, refused in self._edit_refused.items() if name in owed}
         hurried = {name for name, pages in owed.items() if any(page.incident in self._hurried for page in pages)}
         for name in sorted(owed, key=lambda name: (name not in hurried, self._edit_failures.get(name, 0))):
             if name in self._busy or len(self._tasks) >= self._at_once or self._editing >= _EDITS_AT_ONCE:
@@ -413,9 +420,17 @@ class Outbox(Sender):
         return sum(lane.startswith(_EDIT_LANE) for lane in self._lanes)
 
     def _edit_wait(self, page: Page, channel: str, *, hurried: bool) -> float:
-        now, patient = time.monotonic(), page.lead is not None
-        message = message_of(page)
-        return self._pace.ready_at("chat.update", channel, now, message=message, human=hurried, patient=patient) - now
+        now, message = time.monotonic(), message_of(page)
+        revision, not_before = self._edit_refused.get(message, (-1, 0.0))
+        if revision < self._revision(page):  # something new to show is tried at once
+            not_before = 0.0
+        patient = page.lead is not None or not_before > 0
+        ready = self._pace.ready_at("chat.update", channel, now, message=message, human=hurried, patient=patient)
+        return max(ready, not_before) - now
+
+    def _revision(self, page: Page) -> int:
+        incident = self._known(page)
+        return incident.revision if incident else 0
 
     async def _redraw(self, message: str, page: Page) -> None:
         lead = page if page.lead is None else await self._store.page(message)
@@ -431,18 +446,22 @@ class Outbox(Sender):
                 await self._messenger.update(lead, incident, await self._store.rendering(incident.id))
         except RemoteError as error:
             self._edit_failed(lead, error)
-            if not error.permanent or error.code in CLIENT_REFUSALS:
+            if error.code not in _MESSAGE_GONE and self._edit_failures.get(message, 0) < _EDIT_TRIES:
                 return
         else:
             telemetry.edits.labels("shown").inc()
+            self._edit_refused.pop(message, None)
         await pipeline.shown_together(self._store, [(one.id, incident.revision) for one, incident in shown])
 
     def _edit_failed(self, lead: Page, error: RemoteError) -> None:
         self._heard_from(error)
         telemetry.edits.labels("failed").inc()
         log.warning("edit.failed", page=lead.id, error=str(error), code=error.code)
-        if not error.permanent or error.code in CLIENT_REFUSALS:
-            self._edit_failures[lead.id] = self._edit_failures.get(lead.id, 0) + 1
+        failures = self._edit_failures[lead.id] = self._edit_failures.get(lead.id, 0) + 1
+        if error.permanent and error.code not in CLIENT_REFUSALS:
+            again = min(_EDIT_AGAIN * 2 ** min(failures - 1, 10), _EDIT_AGAIN_CAP)
+            self._edit_refused[lead.id] = (self._revision(lead), time.monotonic() + again)
+        else:
             wait = error.retry_after_seconds or 5.0
             self._pace.told_to_wait("chat.update", lead.slack_channel or lead.channel, wait, time.monotonic())
 

@@ -543,15 +543,28 @@ async def test_two_closed_incidents_of_one_agent_that_both_go_on_become_one(stil
     assert {held.name for held in unresolved[0].going_on} == {"ErrorsHigh", "Other"}
 
 
-async def test_an_edit_refused_for_good_is_not_tried_for_ever_and_keeps_nobody_waiting(town):
+async def test_a_message_that_was_deleted_is_not_edited_again_and_keeps_nobody_waiting(town):
     await town.report(alert())
     await town.until_state("INC-1.1.runbook", PageState.SENT)
-    town.slack.edit_failures[FIRST] = RemoteError("no", code="is_inactive", permanent=True)
+    town.slack.edit_failures[FIRST] = RemoteError("no", code="message_not_found", permanent=True)
     await town.act("ack", "ben")
     await town.until(lambda: {(FIRST, 2), ("INC-1.1.card", 2)} <= set(town.slack.edits), "both edits")
     await asyncio.sleep(0.5)
     assert town.slack.edits.count((FIRST, 2)) == 1
     assert await town.store.outdated() == []
+
+
+async def test_an_edit_that_slack_refuses_waits_and_what_is_new_is_tried_at_once(town):
+    await town.report(alert())
+    await town.until_state("INC-1.1.runbook", PageState.SENT)
+    town.slack.edit_failures[FIRST] = RemoteError("no", code="channel_not_found", permanent=True)
+    await town.act("ack", "ben")
+    await town.until(lambda: {(FIRST, 2), ("INC-1.1.card", 2)} <= set(town.slack.edits), "both edits")
+    await asyncio.sleep(0.5)
+    assert town.slack.edits.count((FIRST, 2)) == 1
+    assert [page.id for page, _ in await town.store.outdated()] == [FIRST]
+    await town.act("release", "ben")
+    await town.until(lambda: (FIRST, 3) in town.slack.edits, "the newer edit")
 
 
 async def test_every_change_has_one_audit_row_and_the_chain_is_whole(town):

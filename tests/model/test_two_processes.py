@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from model.invariants import Watch
-from model.loop import ModelTime
-from model.town import Town
-
-
-@pytest.fixture
-def town():
-    time = ModelTime()
-    time.install()
-    town = Town(time)
-    yield town
-    town.close()
-    time.remove()
 
 
 def test_a_process_that_was_replaced_ends_and_has_changed_nothing(town):
