@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot import pipeline, telemetry
+from bot import delivery, telemetry
 from bot.errors import RemoteError
 from bot.incidents.decision import World
 from bot.incidents.model import Incident
@@ -65,7 +65,7 @@ class Courier(Sender):
         now = self._clock.now()
         mine = [page for page in await self._store.on_their_way() if not page.by_slack and page.id not in self._busy]
         if interrupted := [page for page in mine if page.state is PageState.SENDING]:
-            await pipeline.recover(self._store, interrupted, now)
+            await delivery.recover(self._store, interrupted, now)
             return _FIRST_SLEEP
         self._rests = {place: until for place, until in self._rests.items() if until > now}
         due = [page for page in mine if page.due_at <= now]
@@ -107,14 +107,14 @@ class Courier(Sender):
     async def _claim(self, pages: Sequence[Page]) -> Sequence[tuple[Page, Incident | None]]:
         now = self._clock.now()
         if len(pages) > 1:
-            return (await pipeline.claim_together(self._store, [[page.id for page in pages]], now))[0]
-        claimed = await pipeline.claim(self._store, pages[0].id, now)
+            return (await delivery.claim_together(self._store, [[page.id for page in pages]], now))[0]
+        claimed = await delivery.claim(self._store, pages[0].id, now)
         return [claimed] if claimed is not None else []
 
     async def _sent(self, claimed: Sequence[tuple[Page, Incident | None]]) -> None:
         now = self._clock.now()
         shown = [(page, incident.revision if incident else 0) for page, incident in claimed]
-        await pipeline.sent_together(self._store, [(shown, _NOWHERE)], now)
+        await delivery.sent_together(self._store, [(shown, _NOWHERE)], now)
         telemetry.attempts.labels(Verdict.SENT).inc()
         for page, _ in claimed:
             telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
@@ -123,13 +123,13 @@ class Courier(Sender):
         log.info("page.sent", page=lead.id, **about, shows=shows)
 
     async def _failed(self, pages: Sequence[Page], error: RemoteError) -> None:
-        verdict = await pipeline.failed_together(self._store, pages, error, self._world(), self._clock.now())
+        verdict = await delivery.failed_together(self._store, pages, error, self._world(), self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.not_sent", page=pages[0].id, verdict=verdict.value, error=str(error), code=error.code)
 
     async def _settle(self, pages: Sequence[Page]) -> None:
         """The request can no longer land, and nobody can say whether it did."""
-        verdict = await pipeline.searched_together(self._store, pages, _NOT_READ_BACK, self._clock.now())
+        verdict = await delivery.searched_together(self._store, pages, _NOT_READ_BACK, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.settled", page=pages[0].id, verdict=verdict.value)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from bot import pipeline, telemetry
+from bot import delivery, telemetry
 from bot.batched import Batched
 from bot.errors import RemoteError
 from bot.incidents.decision import World
@@ -134,7 +134,7 @@ class Outbox(Sender):
         interrupted = [page for page in await self._store.interrupted() if page.by_slack]
         stranded = [page for page in interrupted if not {page.id, message_of(page)} & self._busy]
         if stranded:
-            await pipeline.recover(self._store, stranded, self._clock.now())
+            await delivery.recover(self._store, stranded, self._clock.now())
 
     async def _start_sends(self) -> float:
         """Starts what each place may have now, the most urgent first."""
@@ -252,7 +252,7 @@ class Outbox(Sender):
         rendered = None
         if page.incident is not None and (seen := await self._store.incident(page.incident)) is not None:
             rendered = await self._rendered(seen)
-        claimed = await pipeline.claim(self._store, page.id, self._clock.now())
+        claimed = await delivery.claim(self._store, page.id, self._clock.now())
         if claimed is None:
             return
         page, incident = claimed
@@ -265,10 +265,10 @@ class Outbox(Sender):
         await self._sent(page, posted, incident)
 
     async def _claim(self, messages: Sequence[Sequence[str]]) -> Sequence[list[tuple[Page, Incident]]]:
-        return await pipeline.claim_together(self._store, messages, self._clock.now())
+        return await delivery.claim_together(self._store, messages, self._clock.now())
 
     async def _land(self, messages: Sequence[tuple[Sequence[tuple[Page, int]], Posted]]) -> Sequence[None]:
-        await pipeline.sent_together(self._store, messages, self._clock.now())
+        await delivery.sent_together(self._store, messages, self._clock.now())
         return [None] * len(messages)
 
     async def _deliver_merged(self, parcel: Parcel) -> None:
@@ -314,10 +314,10 @@ class Outbox(Sender):
             return
         telemetry.edits.labels("shown").inc()
         now = self._clock.now()
-        await pipeline.joined(self._store, lead, [(page, incident.revision) for page, incident in told], now)
+        await delivery.joined(self._store, lead, [(page, incident.revision) for page, incident in told], now)
         behind = [(page.id, incident.revision) for page, incident in shown if page.shown_revision < incident.revision]
         if behind:
-            await pipeline.shown_together(self._store, behind)
+            await delivery.shown_together(self._store, behind)
         self._remember(lead, lead.sent_at or now, merged=True)
         telemetry.merged.labels(lead.kind).inc(len(told))
 
@@ -367,7 +367,7 @@ class Outbox(Sender):
         lead = pages[0]
         if error.retry_after_seconds is not None:
             self._pace.told_to_wait("chat.postMessage", lead.channel, error.retry_after_seconds, time.monotonic())
-        verdict = await pipeline.failed_together(self._store, pages, error, self._world(), self._clock.now())
+        verdict = await delivery.failed_together(self._store, pages, error, self._world(), self._clock.now())
         if verdict is Verdict.CLIENT_REFUSED:
             self.refused_since = self.refused_since or time.monotonic()
         if verdict is Verdict.REFUSED and lead.channel == self._world().channel:
@@ -389,7 +389,7 @@ class Outbox(Sender):
         except RemoteError as raised:
             error = raised
             self._heard_from(error)
-        verdict = await pipeline.searched_together(self._store, unknown, error, self._clock.now())
+        verdict = await delivery.searched_together(self._store, unknown, error, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.settled", page=page.id, verdict=verdict.value, error=str(error or ""))
 
@@ -451,7 +451,7 @@ class Outbox(Sender):
         else:
             telemetry.edits.labels("shown").inc()
             self._edit_refused.pop(message, None)
-        await pipeline.shown_together(self._store, [(one.id, incident.revision) for one, incident in shown])
+        await delivery.shown_together(self._store, [(one.id, incident.revision) for one, incident in shown])
 
     def _edit_failed(self, lead: Page, error: RemoteError) -> None:
         self._heard_from(error)

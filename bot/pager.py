@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import structlog
 
-from bot import judge, pipeline, telemetry
+from bot import delivery, judge, pipeline, telemetry
 from bot.books import Books
 from bot.config import Config, load
 from bot.courier import Courier
@@ -279,7 +279,7 @@ class Pager:
         ids = list(dict.fromkeys(page.incident for page in fresh if page.incident))
         for start in range(0, len(ids), _TOLD_AT_ONCE):
             part = ids[start : start + _TOLD_AT_ONCE]
-            rows = await pipeline.tell_otherwise(self._store, part, world, now)
+            rows = await delivery.tell_otherwise(self._store, part, world, now)
             self._told_otherwise |= {page.id for page in fresh if page.incident in part}
             for row in rows:
                 log.warning("page.otherwise", page=row.id, person=row.person, channel=row.channel, why=row.reason)

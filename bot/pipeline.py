@@ -1,7 +1,8 @@
 """The product on one page: observe → decide → record → deliver.
 
 Every step reads what it needs, lets a pure function decide, and writes the incident, its pages and its audit rows in
-one transaction. Nothing leaves the process here: the outbox delivers what is written, and reports back.
+one transaction. Nothing leaves the process here: the outbox delivers what is written, and reports back through
+`delivery.py`.
 """
 
 from __future__ import annotations
@@ -12,22 +13,19 @@ from datetime import datetime, timedelta
 
 from bot.audit import events
 from bot.audit.model import Entry
-from bot.errors import RemoteError, UsageError
-from bot.incidents import deadlines, escalation, grouping, own, silences, suppression
+from bot.errors import UsageError
+from bot.incidents import deadlines, grouping, own, silences, suppression
 from bot.incidents.decision import Decision, World, book_of
-from bot.incidents.model import INTERNAL, Alert, Event, Incident, State
+from bot.incidents.model import INTERNAL, Alert, Incident, State
 from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
 from bot.paging import attempt, merge, notify, plan
 from bot.paging import deadlines as page_deadlines
-from bot.paging.attempt import Verdict
 from bot.paging.model import Page, PageKind, PageState
-from bot.ports import Posted, Store, Transaction
+from bot.ports import Store, Transaction
 from bot.runbooks.rendered import Rendered
-
-_NOT_CLAIMED = {PageState.DUE, PageState.CANCELLED}
 
 
 async def observe(
@@ -44,7 +42,7 @@ async def observe(
         )
         if update.state is not None:
             await tx.save_rule_state(update.group, update.evaluated_at, update.state)
-        await _record(tx, decisions, world, now)
+        await record(tx, decisions, world, now)
     return decisions
 
 
@@ -70,7 +68,7 @@ async def tell_own(
         mine = {alert.fingerprint for alert in alerts}
         every = [*(alert for alert in known if alert.fingerprint not in mine), *alerts]
         decisions = grouping.observe(INTERNAL, every, live, world, now, number.next, cleared=cleared)
-        await _record(tx, decisions, world, now)
+        await record(tx, decisions, world, now)
     return decisions
 
 
@@ -79,7 +77,7 @@ async def forget_groups(store: Store, known: frozenset[str], world: World, now: 
     async with store.transaction() as tx:
         world = await _with_silences(tx, world, now)
         decisions = grouping.drop_groups(await tx.live_incidents(), known, world, now)
-        await _record(tx, decisions, world, now)
+        await record(tx, decisions, world, now)
     return decisions
 
 
@@ -89,7 +87,7 @@ async def resuppress(store: Store, world: World, now: datetime) -> tuple[list[De
     async with store.transaction() as tx:
         world = await _with_silences(tx, world, now)
         decisions = grouping.resuppress(await tx.live_incidents(), world, now)
-        await _record(tx, decisions, world, now)
+        await record(tx, decisions, world, now)
     return decisions, suppression.next_change(world, now)
 
 
@@ -105,7 +103,7 @@ async def escalate(store: Store, incident_id: str, world: World, now: datetime) 
         world = await _with_silences(tx, world, now)
         other = await tx.unresolved_with(incident.key) if incident.state is State.RESOLVED else None
         decisions = grouping.come_due(incident, other, world, now)
-        await _record(tx, decisions, world, now)
+        await record(tx, decisions, world, now)
     return decisions
 
 
@@ -120,7 +118,7 @@ async def act(
         if incident is None:
             raise UsageError(f"there is no incident {incident_id}")
         decision = decide(incident)
-        await _record(tx, [decision], world, now)
+        await record(tx, [decision], world, now)
         await tx.add_pages(plan.owed_runbook(decision, await tx.pages_of(incident.id), now))
     return decision
 
@@ -141,7 +139,7 @@ async def act_on_all(
         known = [incident for name in incident_ids if (incident := await tx.incident(name)) is not None]
         shown = [incident for incident in known if incident.state is State.OPEN and not incident.suppressed]
         changed = [(incident, decide(incident)) for incident in shown]
-        await _record(tx, [decision for _, decision in changed], world, now)
+        await record(tx, [decision for _, decision in changed], world, now)
     return changed
 
 
@@ -185,7 +183,7 @@ async def _silenced(
     await tx.append_audit([entry])
     world = await _with_silences(tx, world, now)
     decisions = grouping.resuppress(await tx.live_incidents(), world, now)
-    await _record(tx, decisions, world, now)
+    await record(tx, decisions, world, now)
     return decisions
 
 
@@ -236,164 +234,6 @@ async def announce(store: Store, page: Page, now: datetime) -> None:
             await tx.append_audit([entry])
 
 
-async def claim(store: Store, page_id: str, now: datetime) -> tuple[Page, Incident | None] | None:
-    """Takes a due page for sending. Whether it is still wanted is asked in the same transaction, so that nothing is
-    claimed after an ack. None when there is nothing to send."""
-    async with store.transaction() as tx:
-        page = await tx.page(page_id)
-        if page is None or page.state is not PageState.DUE:
-            return None
-        incident = await tx.incident(page.incident) if page.incident else None
-        if not attempt.wanted(page, incident):
-            await tx.save_page(page.model_copy(update={"state": PageState.CANCELLED}))
-            return None
-        claimed = await tx.claim(page, now)
-        return (claimed, incident) if claimed else None
-
-
-async def claim_together(
-    store: Store, messages: Sequence[Sequence[str]], now: datetime
-) -> list[list[tuple[Page, Incident]]]:
-    """Takes the due pages of each message; the first that is still wanted leads it. Replies in the threads of cards
-    that become one are taken back: the one card has no room for a thread of each."""
-    async with store.transaction() as tx:
-        return [await _claim(tx, page_ids, now) for page_ids in messages]
-
-
-async def _claim(tx: Transaction, page_ids: Sequence[str], now: datetime) -> list[tuple[Page, Incident]]:
-    known = {page.id: page for page in await tx.owed(page_ids)}
-    due = [known[name] for name in page_ids if name in known and known[name].state is PageState.DUE]
-    asked = [(page, await tx.incident(page.incident or "")) for page in due]
-    wanted = [(page, incident) for page, incident in asked if incident and attempt.wanted(page, incident)]
-    kept = {page.id for page, _ in wanted}
-    lead = wanted[0][0].id if len(wanted) > 1 else None
-    taken = [(attempt.taken(page, now, lead), incident) for page, incident in wanted]
-    replies = await _replies(tx, [page for page, _ in wanted]) if lead else []
-    cancelled = [attempt.cancelled(page, "no longer wanted") for page in due if page.id not in kept]
-    cancelled += [attempt.cancelled(page, "its card is shared by several incidents") for page in replies]
-    await tx.save_pages([*(page for page, _ in taken), *cancelled])
-    return taken
-
-
-async def _replies(tx: Transaction, cards: Sequence[Page]) -> list[Page]:
-    if cards[0].kind is not PageKind.CARD:
-        return []
-    mine = {card.incident for card in cards}
-    waiting = await tx.owed_at(cards[0].channel)
-    return [page for page in waiting if merge.is_reply(page) and page.incident in mine]
-
-
-async def sent(store: Store, page: Page, posted: Posted, revision: int, now: datetime) -> None:
-    """Slack has it, at this address, showing this revision."""
-    await sent_together(store, [([(page, revision)], posted)], now)
-
-
-async def sent_together(
-    store: Store, messages: Sequence[tuple[Sequence[tuple[Page, int]], Posted]], now: datetime
-) -> None:
-    """Each message shows these pages, each at this revision of its incident."""
-    done = [
-        attempt.landed(page, posted.channel, posted.ts, revision, now)
-        for shown, posted in messages
-        for page, revision in shown
-    ]
-    async with store.transaction() as tx:
-        await tx.save_pages(done)
-        await tx.append_audit([events.of_page(page, Verdict.SENT, now) for page in done])
-
-
-async def joined(store: Store, lead: Page, shown: Sequence[tuple[Page, int]], now: datetime) -> None:
-    """The message of `lead` has been redrawn and shows these pages too. One that was taken back meanwhile has been
-    seen all the same, and is kept up to date like the others."""
-    async with store.transaction() as tx:
-        leader = await tx.page(lead.id)
-        if leader is None or leader.ts is None or leader.slack_channel is None:
-            return
-        revisions = {page.id: revision for page, revision in shown}
-        rows = await tx.pages(list(revisions))
-        fresh = [(page, revisions[page.id]) for page in rows if page.state in _NOT_CLAIMED]
-        done = [
-            attempt.landed(page.model_copy(update={"lead": lead.id}), leader.slack_channel, leader.ts, revision, now)
-            for page, revision in fresh
-        ]
-        grown = [leader.model_copy(update={"lead": leader.id})] if leader.lead is None else []
-        await tx.save_pages([*done, *grown])
-        await tx.append_audit([events.of_page(page, Verdict.SENT, now) for page in done])
-
-
-async def failed(store: Store, page: Page, error: RemoteError, world: World, now: datetime) -> Verdict:
-    """An attempt did not succeed. A message refused for good goes another way at once: the next person, another
-    channel."""
-    return await failed_together(store, [page], error, world, now)
-
-
-async def failed_together(
-    store: Store, pages: Sequence[Page], error: RemoteError, world: World, now: datetime
-) -> Verdict:
-    """The same for the pages of one message."""
-    results = [attempt.after_failure(page, error, now) for page in pages]
-    async with store.transaction() as tx:
-        await tx.save_pages([after for after, _ in results])
-        await tx.append_audit([events.of_page(after, verdict, now) for after, verdict in results])
-        for after, verdict in results:
-            if verdict is Verdict.REFUSED:
-                if after.kind is PageKind.PAGE and after.incident is not None:
-                    await _tell_otherwise(tx, [after.incident], world, now)
-                await _another_way(tx, after, world, now)
-    return results[0][1]
-
-
-async def tell_otherwise(store: Store, incident_ids: Sequence[str], world: World, now: datetime) -> list[Page]:
-    """Slack fails, or has not confirmed pages for too long: whom they were for is told another way at once."""
-    async with store.transaction() as tx:
-        return await _tell_otherwise(tx, incident_ids, world, now)
-
-
-async def _tell_otherwise(tx: Transaction, incident_ids: Sequence[str], world: World, now: datetime) -> list[Page]:
-    """Many incidents in one transaction: Slack fails for all of them at the same time."""
-    pages = await tx.pages_of_each(incident_ids)
-    rows: list[Page] = []
-    for incident_id, before in pages.items():
-        incident = await tx.incident(incident_id)
-        if incident is not None:
-            rows += notify.second_channels(before, incident, book_of(incident, world), world.second_channel_after, now)
-    known = {page.id for before in pages.values() for page in before}
-    await tx.save_pages([row for row in rows if row.id in known])
-    await tx.add_pages([row for row in rows if row.id not in known])
-    await tx.append_audit([events.of_second_channel(row, now) for row in rows])
-    return rows
-
-
-async def searched_together(store: Store, pages: Sequence[Page], error: RemoteError | None, now: datetime) -> Verdict:
-    """The channel's history did not show the message of these pages, or could not be read."""
-    results = [attempt.after_search(page, error, now) for page in pages]
-    async with store.transaction() as tx:
-        await tx.save_pages([after for after, _ in results])
-        await tx.append_audit([events.of_page(after, verdict, now) for after, verdict in results])
-    return results[0][1]
-
-
-async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> None:
-    """After a crash, or when an outcome could not be recorded: what was being sent has an unknown outcome."""
-    async with store.transaction() as tx:
-        for page in interrupted:
-            current = await tx.page(page.id)
-            if current is None or current.state is not PageState.SENDING:
-                continue
-            after = attempt.after_crash(current)
-            await tx.save_page(after)
-            await tx.append_audit([events.of_page(after, Verdict.UNKNOWN, now)])
-
-
-async def shown_together(store: Store, shown: Sequence[tuple[str, int]]) -> None:
-    """The message in Slack shows these pages now, each at this revision; by their ids."""
-    async with store.transaction() as tx:
-        revisions = dict(shown)
-        rows = [(page, revisions[page.id]) for page in await tx.pages(list(revisions))]
-        newer = [(page, revision) for page, revision in rows if page.shown_revision < revision]
-        await tx.save_pages([page.model_copy(update={"shown_revision": revision}) for page, revision in newer])
-
-
 async def rendered(store: Store, incident_id: str, result: Rendered, redraw: bool) -> None:
     """Keeps the rendered runbook; `redraw` asks for an edit of the messages that went out without it."""
     async with store.transaction() as tx:
@@ -425,7 +265,7 @@ class _Numbers:
         return self._last
 
 
-async def _record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
+async def record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
     """Many decisions are written as one: a storm opens thousands of incidents in one transaction."""
     if world.book_doc and any(decision.incident.opened_at == now for decision in decisions):
         await tx.save_snapshot(world.book_id, world.book_doc)
@@ -466,20 +306,3 @@ def _taken_back(pages: Sequence[Page], incident: Incident, new: Sequence[Page]) 
         if page.state is PageState.DUE
         and (not attempt.wanted(page, incident) or plan.repeated(page, new) or notify.given_up(page, incident))
     ]
-
-
-async def _another_way(tx: Transaction, page: Page, world: World, now: datetime) -> None:
-    incident = await tx.incident(page.incident) if page.incident else None
-    if page.kind is PageKind.PAGE and incident is not None and incident.state is State.OPEN:
-        others = [other for other in await tx.pages_of(incident.id) if plan.same_decision(other, page)]
-        reachable = [other for other in others if other.state is not PageState.FAILED]
-        if reachable or (max(incident.step, 0), incident.round) != (page.step, page.round):
-            return
-        if not incident.exhausted:
-            other_side = "Slack" if page.by_slack else page.channel
-            why = f"{other_side} refused to reach {page.person or 'anybody'}: {page.error}"
-            await _record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
-        elif plan.may_reroute(page, world.channel):  # nobody is left above the fallback: everybody in the channel
-            await tx.add_pages([plan.rerouted(page, world.channel, now)])
-    elif page.kind is not PageKind.PAGE and plan.may_reroute(page, world.channel):
-        await tx.add_pages([plan.rerouted(page, world.channel, now)])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from core_world import AGENTS, BOOK, GROUP, NOW, WORLD, alert, ended
 
-from bot import pipeline, telemetry
+from bot import delivery, pipeline, telemetry
 from bot.audit.model import Entry
 from bot.bookkeeping import Bookkeeper
 from bot.errors import RemoteError, UsageError
@@ -121,9 +121,9 @@ async def test_the_story_is_told_from_what_was_written(house):
     async with house.store.transaction() as tx:
         (page,) = [one for one in await tx.pages_of("INC-1") if one.kind is PageKind.PAGE]
     house.at(seconds=1)
-    claimed, _ = await pipeline.claim(house.store, page.id, house.clock.now())
-    await pipeline.failed(house.store, claimed, LOST, house.world, house.at(seconds=2))
-    await pipeline.sent(house.store, claimed, Posted("D1", "1.0"), 1, house.at(seconds=22))
+    claimed, _ = await delivery.claim(house.store, page.id, house.clock.now())
+    await delivery.failed(house.store, claimed, LOST, house.world, house.at(seconds=2))
+    await delivery.sent(house.store, claimed, Posted("D1", "1.0"), 1, house.at(seconds=22))
     house.at(minutes=3)
     await house.ack("ana")
     now = house.at(minutes=4)

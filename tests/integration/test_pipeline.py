@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from core_world import BOOK, GROUP, NOW, WORLD, alert, ended
 
-from bot import pipeline
+from bot import delivery, pipeline
 from bot.commands import Desk
 from bot.errors import ConflictError, RemoteError
 from bot.incidents.decision import World
@@ -241,25 +241,25 @@ async def test_an_ack_between_due_and_claim_cancels(still):
     await still.report(alert())
     await still.act("ack", "ben")
     assert (await still.page(FIRST)).state is PageState.CANCELLED
-    assert await pipeline.claim(still.store, FIRST, NOW) is None
+    assert await delivery.claim(still.store, FIRST, NOW) is None
 
 
 async def test_a_page_due_again_after_the_ack_is_not_claimed(still):
     """It was on its way when the ack came, failed, and is due again now: the claim asks once more."""
     await still.report(alert())
-    claimed = await pipeline.claim(still.store, FIRST, NOW)
+    claimed = await delivery.claim(still.store, FIRST, NOW)
     assert claimed is not None
     await still.act("ack", "ben")
-    await pipeline.failed(still.store, claimed[0], RemoteError("cannot connect"), WORLD, NOW)
+    await delivery.failed(still.store, claimed[0], RemoteError("cannot connect"), WORLD, NOW)
     assert (await still.page(FIRST)).state is PageState.DUE
-    assert await pipeline.claim(still.store, FIRST, NOW) is None
+    assert await delivery.claim(still.store, FIRST, NOW) is None
     assert (await still.page(FIRST)).state is PageState.CANCELLED
 
 
 async def test_a_claimed_page_is_not_claimed_again(still):
     await still.report(alert())
-    assert await pipeline.claim(still.store, FIRST, NOW) is not None
-    assert await pipeline.claim(still.store, FIRST, NOW) is None
+    assert await delivery.claim(still.store, FIRST, NOW) is not None
+    assert await delivery.claim(still.store, FIRST, NOW) is None
 
 
 async def test_an_ack_while_a_page_is_on_its_way_is_shown_on_it_afterwards(town):
@@ -343,21 +343,21 @@ async def test_one_of_two_people_who_can_be_reached_is_enough(still):
     await still.report(alert())
     still.clock.advance(minutes=5)
     await still.tick()
-    claimed = await pipeline.claim(still.store, "INC-1.2.page.ben", still.clock.now())
-    await pipeline.failed(still.store, claimed[0], REFUSED, WORLD, still.clock.now())
+    claimed = await delivery.claim(still.store, "INC-1.2.page.ben", still.clock.now())
+    await delivery.failed(still.store, claimed[0], REFUSED, WORLD, still.clock.now())
     assert (await still.store.incident("INC-1")).step == 1
 
 
 async def test_a_page_of_an_earlier_night_does_not_count_as_reaching_somebody(still):
     """Ana was reached, acked, and the ack ran out; now her account is gone."""
     await still.report(alert())
-    claimed = await pipeline.claim(still.store, FIRST, NOW)
-    await pipeline.sent(still.store, claimed[0], Posted("D", "1.0"), 1, NOW)
+    claimed = await delivery.claim(still.store, FIRST, NOW)
+    await delivery.sent(still.store, claimed[0], Posted("D", "1.0"), 1, NOW)
     await still.act("ack", "ana")
     await still.act("release", "ana")
     second = "INC-1.3.page.ana"
-    claimed = await pipeline.claim(still.store, second, NOW)
-    await pipeline.failed(still.store, claimed[0], REFUSED, WORLD, NOW)
+    claimed = await delivery.claim(still.store, second, NOW)
+    await delivery.failed(still.store, claimed[0], REFUSED, WORLD, NOW)
     assert (await still.store.incident("INC-1")).step == 1
 
 
@@ -392,9 +392,9 @@ async def test_a_default_channel_that_refuses_is_tried_once(town):
 
 async def test_a_wrong_token_keeps_every_page_due(still):
     await still.report(alert())
-    claimed = await pipeline.claim(still.store, FIRST, NOW)
+    claimed = await delivery.claim(still.store, FIRST, NOW)
     error = RemoteError("invalid_auth", code="invalid_auth", permanent=True)
-    assert await pipeline.failed(still.store, claimed[0], error, WORLD, NOW) is Verdict.CLIENT_REFUSED
+    assert await delivery.failed(still.store, claimed[0], error, WORLD, NOW) is Verdict.CLIENT_REFUSED
     assert (await still.page(FIRST)).state is PageState.DUE
     assert (await still.store.incident("INC-1")).step == 0
 
@@ -427,7 +427,7 @@ async def test_killed_while_sending(tmp_path, landed):
 
 async def test_an_outcome_that_could_not_be_written_down_is_settled_without_a_restart(town, monkeypatch):
     """The disk was full, or locked for too long, at the moment of the answer."""
-    honest = pipeline.sent_together
+    honest = delivery.sent_together
     broken = iter([True])
 
     async def sent(store, messages, now):
@@ -435,7 +435,7 @@ async def test_an_outcome_that_could_not_be_written_down_is_settled_without_a_re
             raise OSError("disk is full")
         await honest(store, messages, now)
 
-    monkeypatch.setattr(pipeline, "sent_together", sent)
+    monkeypatch.setattr(delivery, "sent_together", sent)
     await town.report(alert())
     await town.until(lambda: town.slack.to(ANA), "page")
     await asyncio.sleep(5.5)  # the page is set aside for five seconds
@@ -487,7 +487,7 @@ async def test_of_fifty_acks_at_once_exactly_one_wins(still):
 async def test_acks_and_claims_at_once_leave_nothing_claimed_after_the_ack(still):
     await still.report(alert())
     results = await asyncio.gather(
-        pipeline.claim(still.store, FIRST, NOW), still.act("ack", "ben"), pipeline.claim(still.store, FIRST, NOW)
+        delivery.claim(still.store, FIRST, NOW), still.act("ack", "ben"), delivery.claim(still.store, FIRST, NOW)
     )
     states = {(await still.page(FIRST)).state}
     assert states <= {PageState.SENDING, PageState.CANCELLED}

@@ -14,7 +14,7 @@ from core_world import GROUP, NOW, WORLD, alert
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import pipeline
+from bot import delivery, pipeline
 from bot.commands import Desk
 from bot.errors import ConflictError, RemoteError
 from bot.incidents.model import Incident, State
@@ -77,7 +77,7 @@ class Town:
 
     async def claim_all(self) -> None:
         for page in await self.store.waiting(self.clock.now()):
-            await pipeline.claim(self.store, page.id, self.clock.now())
+            await delivery.claim(self.store, page.id, self.clock.now())
 
 
 def played(story: Callable[[Town], Awaitable[None]]) -> None:

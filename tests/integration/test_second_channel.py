@@ -16,7 +16,7 @@ import uvicorn
 from core_world import BOOK, GROUP, NOW, WORLD, alert
 from starlette.applications import Starlette
 
-from bot import pipeline
+from bot import delivery, pipeline
 from bot.channels.switch import SecondChannels
 from bot.commands import Desk
 from bot.courier import Courier
@@ -117,15 +117,15 @@ class Town:
         self.courier.wake()
 
     async def slack_says(self, error: RemoteError | None, page_id: str = SLACK) -> None:
-        claimed = await pipeline.claim(self.store, page_id, self.clock.now())
+        claimed = await delivery.claim(self.store, page_id, self.clock.now())
         assert claimed is not None
         if error is None:
-            await pipeline.sent(self.store, claimed[0], Posted("D1", "1.0"), 1, self.clock.now())
+            await delivery.sent(self.store, claimed[0], Posted("D1", "1.0"), 1, self.clock.now())
         else:
-            await pipeline.failed(self.store, claimed[0], error, self.world, self.clock.now())
+            await delivery.failed(self.store, claimed[0], error, self.world, self.clock.now())
 
     async def look(self) -> list[str]:
-        rows = await pipeline.tell_otherwise(self.store, ["INC-1"], self.world, self.clock.now())
+        rows = await delivery.tell_otherwise(self.store, ["INC-1"], self.world, self.clock.now())
         self.courier.wake()
         return [row.id for row in rows]
 
@@ -264,7 +264,7 @@ async def test_what_was_being_sent_at_a_crash_is_sent_again_once_it_can_no_longe
     town.clock.advance(minutes=3)
     town.task.cancel()
     await asyncio.sleep(0)
-    claimed = await pipeline.claim(town.store, MAIL, town.clock.now())
+    claimed = await delivery.claim(town.store, MAIL, town.clock.now())
     assert claimed is not None
     town.task = asyncio.create_task(town.courier.run())
     await town.until(PageState.UNKNOWN)

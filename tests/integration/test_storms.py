@@ -13,7 +13,7 @@ import pytest
 from core_world import BOOK, NOW, WORLD, alert, ended
 from integration.test_pipeline import ANA, BEN, NO_ANSWER, REFUSED, Town
 
-from bot import pipeline
+from bot import delivery, pipeline
 from bot.agents.model import Agent
 from bot.errors import RemoteError, UsageError
 from bot.incidents import people
@@ -294,9 +294,9 @@ async def test_one_transaction_claims_for_several_places(town):
     await town.report(*storm(0, 4))
     rows = await pages(town)
     cards = await pages(town, PageKind.CARD)
-    taken = await pipeline.claim_together(town.store, [[p.id for p in rows], [c.id for c in cards]], NOW)
+    taken = await delivery.claim_together(town.store, [[p.id for p in rows], [c.id for c in cards]], NOW)
     assert [len(one) for one in taken] == [4, 4]
-    assert await pipeline.claim_together(town.store, [[p.id for p in rows]], NOW) == [[]]
+    assert await delivery.claim_together(town.store, [[p.id for p in rows]], NOW) == [[]]
 
 
 async def test_resolved_incidents_of_one_card_are_no_thread_lines(town):
