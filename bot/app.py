@@ -39,6 +39,7 @@ from bot.settings import Http
 from bot.silencing import SilenceDesk
 from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
+from bot.slack.reception import Desks
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
 from bot.store.lease import RENEWED_EVERY
@@ -132,7 +133,7 @@ class Service:
             self._desk.incident,
             self._pager.wake,
         )
-        self._slack = SlackApp(config.settings.slack, self._desk, self._silencing, clock)
+        self._slack = SlackApp(config.settings.slack, Desks(self._desk, self._silencing), clock)
         self._messenger = messenger
         self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings

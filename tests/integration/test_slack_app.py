@@ -33,6 +33,7 @@ from bot.paging.model import PageKind
 from bot.ports import AgentStatus
 from bot.slack.app import SlackApp
 from bot.slack.guard import Guard
+from bot.slack.reception import Desks
 from bot.slack.storm import ACK_ALL
 
 
@@ -59,7 +60,7 @@ async def serving(mode, **options):
         client = messenger(slack, commands)
         card = await client.post(page(PageKind.CARD), incident(), rendered(), None)
         await client.close()
-        app = SlackApp(settings(slack, mode), commands, silencing, WallClock(), **options)
+        app = SlackApp(settings(slack, mode), Desks(commands, silencing), WallClock(), **options)
         if mode == "http":
             port = await stack.enter_async_context(_listening(app.asgi))
             slack.events_url = f"http://127.0.0.1:{port}/slack/events"
@@ -442,7 +443,7 @@ async def test_a_client_of_the_sdk_that_has_stopped_listening_is_thrown_away(mon
 async def test_the_app_starts_before_slack_does_and_serves_when_it_comes():
     async with FakeSlack() as slack:
         slack.mode("error_500", method="auth.test", count=1)
-        app = SlackApp(settings(slack), FakeCommands(), FakeSilencing(), WallClock())
+        app = SlackApp(settings(slack), Desks(FakeCommands(), FakeSilencing()), WallClock())
         started = time.monotonic()
         await app.start()
         assert time.monotonic() - started < 1.0
@@ -561,7 +562,7 @@ async def test_the_memory_of_signatures_is_bounded():
 def test_without_its_secrets_the_app_refuses_to_be_made(mode, empty):
     nowhere = type("Nowhere", (), {"api_url": "http://127.0.0.1:1/api/"})
     with pytest.raises(ConfigError, match=f"slack.{empty} is needed"):
-        SlackApp(settings(nowhere, mode, **{empty: ""}), FakeCommands(), FakeSilencing(), WallClock())
+        SlackApp(settings(nowhere, mode, **{empty: ""}), Desks(FakeCommands(), FakeSilencing()), WallClock())
 
 
 async def test_no_secret_and_no_body_reaches_the_log(caplog):

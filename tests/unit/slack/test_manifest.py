@@ -91,11 +91,10 @@ def test_every_scope_a_method_needs_is_declared_and_every_declared_one_is_needed
 
 
 def test_every_event_and_command_the_app_listens_to_is_in_the_manifest():
-    text = (ROOT / "bot" / "slack" / "app.py").read_text()
-    tree = ast.parse(text)
     heard = {
         (node.func.attr, node.args[0].value)
-        for node in ast.walk(tree)
+        for path in (ROOT / "bot" / "slack").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"event", "command"}

@@ -1,0 +1,157 @@
+"""What people write: `/agent …`, `@bot …` in threads, and direct messages. One grammar, the same answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Any
+
+from slack_bolt.app.async_app import AsyncApp
+
+from bot.errors import AgentpagerError, UsageError
+from bot.ports import Actor
+from bot.slack import answers, silence_words
+from bot.slack.authorize import NotAllowedError
+from bot.slack.changes import broken, carry_out
+from bot.slack.grammar import CHANGES, Request, parse, wish
+from bot.slack.reception import SLOW, Reception
+
+logger = logging.getLogger(__name__)
+
+_EVENTS_REMEMBERED = 5_000
+
+
+class Words:
+    def __init__(self, reception: Reception) -> None:
+        self._at = reception
+        self._events: OrderedDict[str, None] = OrderedDict()
+
+    def register(self, bolt: AsyncApp) -> None:
+        bolt.command("/agent")(self._on_command)
+        bolt.event("app_mention")(self._on_words)
+        bolt.event("message")(self._on_message)
+
+    async def _on_command(self, ack: Any, body: dict[str, Any]) -> None:
+        try:
+            actor = self._at.authorize(body)
+        except NotAllowedError as refusal:
+            await ack(**answers.say(str(refusal)))
+            return
+        request = parse(str(body.get("text") or ""))
+        key = f"command|{body.get('trigger_id', '')}"
+        task = self._at.spawn(self._answer(request, actor, wish(request)[0], key))
+        if await self._at.done_in_time(task):
+            await ack(**task.result(), response_type="in_channel" if request.here else "ephemeral")
+        else:
+            await ack(SLOW if request.verb in CHANGES else "Still looking…")
+            self._at.spawn(self._tell_answer(task, body.get("response_url"), request.here))
+
+    async def _on_message(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        """Only what a person has just written to us directly: our own pages and every edit come here as well."""
+        plain = event.get("channel_type") == "im" and not any(event.get(key) for key in ("subtype", "bot_id", "hidden"))
+        if plain and str(event.get("text") or "").strip():
+            await self._on_words(body, event)
+
+    async def _on_words(self, body: dict[str, Any], event: dict[str, Any]) -> None:
+        event_id = str(body.get("event_id") or "")
+        if event_id in self._events:
+            return
+        channel, thread = str(event.get("channel") or ""), str(event.get("thread_ts") or "")
+        alone = event.get("channel_type") == "im"
+        try:
+            actor = self._at.authorize(body)
+        except NotAllowedError as refusal:
+            if str(refusal):
+                self._at.spawn(self._at.whisper(channel, thread, event, answers.say(str(refusal))))
+            return
+        request = parse(_without_mention(str(event.get("text") or ""), self._at.home.bot_user if self._at.home else ""))
+        task = self._at.spawn(self._answer_in_thread(request, actor, channel, thread, f"event|{event_id}", alone))
+        if await self._at.done_in_time(task):
+            self._remember(event_id)
+            self._at.spawn(self._at.whisper(channel, thread, event, task.result(), here=request.here))
+        else:
+            self._at.spawn(self._whisper_when_done(task, channel, thread, event, request))
+
+    async def _answer_in_thread(
+        self, request: Request, actor: Actor, channel: str, thread: str, key: str, alone: bool
+    ) -> answers.Answer:
+        reference = wish(request)[0]
+        if reference is None and thread and request.verb in CHANGES:
+            try:
+                reference = await self._at.desks.commands.incident_of_message(channel, thread)
+            except AgentpagerError as error:
+                return answers.say(str(error))
+        return await self._answer(request, actor, reference, key, in_full=alone)
+
+    async def _answer(
+        self, request: Request, actor: Actor, reference: str | None, key: str, *, in_full: bool = False
+    ) -> answers.Answer:
+        try:
+            if request.verb in {"silence", "unsilence"}:
+                return answers.say(await self._silence(request, actor))
+            if request.verb in CHANGES:
+                outcome = await carry_out(
+                    self._at.desks.commands, request.verb, actor, reference, key, wish(request)[1]
+                )
+                return answers.say(outcome.message)
+            return await self._look_up(request, in_full)
+        except AgentpagerError as error:
+            return answers.say(str(error))
+        except Exception:  # a command must get an honest answer, whatever failed
+            logger.exception("slack: /agent %s by %s failed", request.verb, actor.id)
+            if request.verb in CHANGES:
+                return answers.say(broken(request.verb, reference))
+            return answers.say("That failed inside agentpager. Try again.")
+
+    async def _silence(self, request: Request, actor: Actor) -> str:
+        if request.verb == "unsilence":
+            if not request.argument:
+                raise UsageError("name the silence: unsilence SIL-3; `silences` lists them")
+            ended = await self._at.desks.silencing.expire(actor, request.argument)
+            return f"{ended.id} has ended; what it hid and still fires wakes its owner."
+        wish = silence_words.parse(request.raw)
+        incident = await self._at.desks.commands.incident(wish.incident) if wish.incident else None
+        made, hidden = await self._at.desks.silencing.add(actor, wish.draft(incident, self._at.clock.now()))
+        return silence_words.made(made, hidden)
+
+    async def _look_up(self, request: Request, in_full: bool) -> answers.Answer:
+        book, now = self._at.book, self._at.clock.now()
+        match request.verb:
+            case "status":
+                return answers.status(await self._at.desks.commands.status(), request.argument, book)
+            case "incidents" if request.argument in {"", "open"}:
+                return answers.incidents(await self._at.desks.commands.incidents(), "open", book, now)
+            case "incidents":
+                rows = await self._at.desks.commands.incidents(only_open=False, limit=200)
+                return answers.incidents(answers.last_day(rows, now), "24h", book, now)
+            case "silences":
+                return answers.silences(await self._at.desks.silencing.silences(), book, now)
+            case "oncall":
+                return answers.oncall(self._at.desks.commands.oncall(), request.argument, book, now)
+            case "help":
+                return answers.help_on(request.argument)
+            case _:
+                return answers.unknown(request, in_full=in_full)
+
+    async def _tell_answer(self, task: asyncio.Task[answers.Answer], url: str | None, here: bool) -> None:
+        await self._at.tell(url, await task, here=here)
+
+    async def _whisper_when_done(
+        self, task: asyncio.Task[answers.Answer], channel: str, thread: str, event: dict[str, Any], request: Request
+    ) -> None:
+        if request.verb in CHANGES:
+            await self._at.whisper(channel, thread, event, answers.say(SLOW))
+        await self._at.whisper(channel, thread, event, await task, here=request.here)
+
+    def _remember(self, event_id: str) -> None:
+        self._events[event_id] = None
+        while len(self._events) > _EVENTS_REMEMBERED:
+            self._events.popitem(last=False)
+
+
+def _without_mention(text: str, bot_user: str) -> str:
+    """`<@U0BOT> ack` → `ack`; also where the name stands later in the line. Somebody else's mention stays: it may be
+    the one to hand an incident to."""
+    ours = (f"<@{bot_user}>", f"<@{bot_user}|")
+    return " ".join(word for word in text.split() if not word.startswith(ours))
