@@ -34,7 +34,6 @@ from bot.store.database import Database
 
 log = structlog.get_logger()
 
-_THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED, PageKind.NEWS}
 _AT_ONCE = 16  # requests in flight
 _LONGEST_SLEEP = 5.0
 _FIRST_SLEEP = 0.05
@@ -233,7 +232,7 @@ class Outbox(Sender):
 
     async def _thread_for(self, page: Page) -> tuple[bool, Posted | None]:
         """Thread replies wait for the card; without a card they stand in the channel."""
-        if page.kind not in _THREADED or page.incident is None:
+        if page.kind not in merge.REPLIES or page.incident is None:
             return True, None
         card = await self._store.card_of(page.incident)
         if card is None:

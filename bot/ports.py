@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from bot.actions.model import Run
 from bot.audit.model import Entry
 from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
+from bot.oncall.changes import RotaChange
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
 from bot.records.digest import Digest
@@ -256,6 +258,20 @@ class Transaction(Protocol):
     async def last_silence(self) -> int: ...
 
     async def save_silence(self, silence: Silence) -> None: ...
+
+    async def run(self, run_id: str) -> Run | None: ...
+
+    async def runs_of(self, incident_id: str) -> list[Run]:
+        """The first asked for first."""
+
+    async def save_run(self, run: Run) -> None: ...
+
+    async def rota_changes(self, after: datetime) -> list[RotaChange]:
+        """Those that end after this instant, the first made first."""
+
+    async def last_rota_change(self) -> int: ...
+
+    async def save_rota_change(self, change: RotaChange) -> None: ...
 
     async def save_snapshot(self, snapshot_id: str, doc: str) -> None: ...
 

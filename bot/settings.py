@@ -196,7 +196,38 @@ class Notify(Model):
     ack_link_lifetime: Positive = timedelta(minutes=30)
 
 
+class Allowed(Model):
+    """Requests that runbooks may make: `*` in `path` stands for one part between slashes."""
+
+    path: str = Field(pattern=r"^/", examples=["/agents/*/pause"])
+    methods: Annotated[tuple[Literal["GET", "POST", "PUT", "PATCH", "DELETE"], ...], Field(min_length=1)] = ("POST",)
+
+
+class ActionWebhook(Model):
+    """A service that the actions of runbooks may ask, and for what. A request carries `bearer_token` or `headers`, and
+    is signed with `secret` as Standard Webhooks says. `allow_private` lets it be one of the own network."""
+
+    url: Annotated[SecretStr, AfterValidator(_is_address)]
+    allow: Annotated[tuple[Allowed, ...], Field(min_length=1)]
+    bearer_token: SecretStr | None = None
+    bearer_token_file: str | None = None
+    headers: dict[HeaderName, SecretStr] = {}
+    secret: Annotated[SecretStr, AfterValidator(_is_webhook_secret)] | None = None
+    secret_file: str | None = None
+    allow_private: bool = False
+    timeout: Positive = timedelta(seconds=10)
+
+
+class Actions(Model):
+    """What runbooks may do by themselves, once people have agreed."""
+
+    webhooks: dict[WebhookName, ActionWebhook] = {}
+
+
 class Slack(Model):
+    """`sockets` are the connections of Socket Mode that are held at a time; `charts` puts a picture of the alert's
+    expression into the thread, where the extra `charts` is installed."""
+
     mode: Literal["socket", "http"] = "socket"
     bot_token: SecretStr = SecretStr("")
     bot_token_file: str | None = None
@@ -205,6 +236,8 @@ class Slack(Model):
     signing_secret: SecretStr = SecretStr("")
     signing_secret_file: str | None = None
     channel: Channel = "#agent-pages"
+    sockets: int = Field(2, ge=1, le=4)
+    charts: bool = True
     api_url: Annotated[Url, Field(pattern="/$", examples=["https://slack.com/api/"])] = "https://slack.com/api/"
 
 
@@ -234,13 +267,23 @@ class Heartbeat(Model):
 
 
 class Digest(Model):
-    """What is told without being asked: each hand-over of a schedule in its team's channel, the week in ours."""
+    """What is told without being asked: each hand-over of a schedule in its team's channel, the day and the week in
+    ours."""
 
     handover: bool = False
+    daily: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["09:00"])
     weekly: str | None = Field(
         None, pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$", examples=["Mon 09:00"]
     )
     timezone: Zone = "UTC"
+
+
+class Shifts(Model):
+    """A direct message to who is on call soon, `ahead` of the shift, and when it begins. User groups in Slack are kept
+    in step with schedules that name one."""
+
+    messages: bool = False
+    ahead: Positive = timedelta(hours=24)
 
 
 class Settings(Model):
@@ -252,8 +295,10 @@ class Settings(Model):
     oncall: Oncall = Oncall()
     incidents: Incidents = Incidents()
     notify: Notify = Notify()
+    actions: Actions = Actions()
     slack: Slack = Slack()
     store: Store = Store()
     http: Http = Http()
     heartbeat: Heartbeat | None = None
     digest: Digest = Digest()
+    shifts: Shifts = Shifts()

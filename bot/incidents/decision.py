@@ -72,9 +72,17 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Task:
+    """Something to mend that cannot be mended now, posted to a channel where its owners read it."""
+
+    channel: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """`channels` are paged as the people of `wake` are. `cancel` takes back every page of this incident that is
-    not yet claimed. `tell` are quiet messages to single people."""
+    not yet claimed. `tell` are quiet messages to single people, `tasks` to the owners of what is to be mended."""
 
     incident: Incident
     event: Event | None
@@ -85,6 +93,7 @@ class Decision:
     cancel: bool = False
     channels: tuple[str, ...] = ()
     tell: tuple[Told, ...] = ()
+    tasks: tuple[Task, ...] = ()
 
 
 def ack_timeout(incident: Incident) -> timedelta:

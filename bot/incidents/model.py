@@ -110,6 +110,8 @@ class Event(StrEnum):
     HANDED = "handed"  # given to another person, who is paged for it
     NOTED = "noted"  # a note was added
     MARKED = "marked"  # somebody said whether it was right to wake them
+    STEPPED = "stepped"  # something became of a step of its runbook
+    REPORTED = "reported"  # somebody said that its runbook is wrong or lacks something
 
 
 # Every legal move is here; a pair that is missing is a mistake of the caller.
@@ -128,6 +130,8 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.HANDED: State.OPEN,
         Event.NOTED: State.OPEN,
         Event.MARKED: State.OPEN,
+        Event.STEPPED: State.OPEN,
+        Event.REPORTED: State.OPEN,
     },
     State.ACKED: {
         Event.FIRED: State.ACKED,
@@ -148,12 +152,16 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.HANDED: State.OPEN,
         Event.NOTED: State.ACKED,
         Event.MARKED: State.ACKED,
+        Event.STEPPED: State.ACKED,
+        Event.REPORTED: State.ACKED,
     },
     State.RESOLVED: {
         Event.STILL_FIRING: State.OPEN,
         Event.REOPENED: State.OPEN,
         Event.NOTED: State.RESOLVED,
         Event.MARKED: State.RESOLVED,
+        Event.STEPPED: State.RESOLVED,
+        Event.REPORTED: State.RESOLVED,
     },
 }
 
@@ -181,6 +189,31 @@ class Note(Model):
     text: str
 
 
+class StepMark(Model):
+    """What became of one step of the runbook, shared by everybody on the incident. `by` is an actor as in `acked_by`,
+    or `agentpager` for what the webhook of an action answered. `text` says what was chosen, waited for or answered.
+
+    `asked`: an action waits for approval; `running`: it has been approved and is on its way.
+    """
+
+    step: str
+    state: Literal["done", "skipped", "failed", "asked", "running", "undone"]
+    at: datetime
+    by: str
+    text: str = ""
+
+
+class RunbookFault(Model):
+    """Somebody said that a step is wrong, or that one is missing; `step` is empty for the runbook as a whole."""
+
+    at: datetime
+    by: str
+    runbook: str
+    step: str = ""
+    kind: Literal["wrong", "missing"]
+    text: str
+
+
 class Incident(Model):
     """What one person handles. A change is `model_copy(update=...)` with `revision` one higher.
 
@@ -199,7 +232,10 @@ class Incident(Model):
     `mark` answers "was it right to wake you?".
     `hidden_since` and `hidden_for` say how long all of it was suppressed. `answered_after` is how long it waited for
     its first ack, that time left out, and `answered_by` whose that was. `promised` is what is promised for incidents
-    of severity `promised_for`, and `breached` what was not kept. `promises.timed` keeps these.
+    of severity `promised_for`, and `breached` what was not kept. `promises.timed` keeps these. `progress` is the last
+    mark of each step of the runbook, in the order of the marks; `readers` are those who opened the runbook, and
+    `faults` what they said is wrong with it. `exercise` is a test or drill: it wakes as any other does, is shown as
+    what it is, and counts in no report.
     """
 
     id: str
@@ -251,6 +287,10 @@ class Incident(Model):
     promised: Promise = Promise()
     promised_for: Severity | None = None
     breached: tuple[Literal["ack", "resolve"], ...] = ()
+    progress: tuple[StepMark, ...] = ()
+    readers: tuple[str, ...] = ()
+    faults: tuple[RunbookFault, ...] = ()
+    exercise: Literal["", "test", "drill"] = ""
     alerts: tuple[Alert, ...] = ()
 
     @property

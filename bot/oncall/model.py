@@ -46,6 +46,10 @@ Handoff = Annotated[str, Field(pattern=HANDOFF, examples=["Mon 09:00"])]
 Turn = Annotated[InstanceOf[Every], BeforeValidator(turns.read_every), PlainSerializer(str, return_type=str)]
 
 
+Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", examples=["sre"])]
+UserGroup = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,}$", examples=["S0615G0KT"])]
+
+
 class NotificationRule(Model):
     """One way to tell a person, and how long after the page begins."""
 
@@ -55,7 +59,8 @@ class NotificationRule(Model):
 
 class Person(Model):
     """`notification_rules` say by urgency how they are told; what is not written there is filled in when the files are
-    read, see paging/notify.py. `contacts` are further addresses, for webhooks."""
+    read, see paging/notify.py. `contacts` are further addresses, for webhooks. `roles` are what runbooks may ask for
+    when an action needs approval."""
 
     id: str = ""
     name: str
@@ -65,6 +70,7 @@ class Person(Model):
     contacts: dict[ContactName, str] = {}
     timezone: Zone = "UTC"
     notification_rules: dict[Urgency, Annotated[tuple[NotificationRule, ...], Field(min_length=1)]] = {}
+    roles: tuple[Role, ...] = ()
 
 
 class Team(Model):
@@ -139,11 +145,14 @@ class Swap(Model):
 
 
 class Schedule(Model):
+    """`usergroup` is the user group in Slack that is to hold whoever is on duty."""
+
     id: str = ""
     timezone: Zone = "UTC"
     layers: tuple[Layer, ...] = Field(min_length=1)
     swaps: tuple[Swap, ...] = ()
     overrides: tuple[Override, ...] = ()
+    usergroup: UserGroup | None = None
 
 
 class Condition(Model):

@@ -63,7 +63,7 @@ def wanted(page: Page, incident: Incident | None) -> bool:
         return incident.state is State.ACKED and incident.ack_asked
     if page.kind is PageKind.RESOLVED:
         return incident.state is State.RESOLVED
-    if page.kind in {PageKind.RUNBOOK, PageKind.NEWS}:
+    if page.kind in {PageKind.RUNBOOK, PageKind.NEWS, PageKind.CHART, PageKind.APPROVAL}:
         return incident.state is not State.RESOLVED
     return True
 
@@ -87,7 +87,8 @@ def cancelled(page: Page, why: str) -> Page:
 def priority(page: Page, incident: Incident | None) -> tuple[int, int, int, datetime]:
     """Pages before cards before everything else; an incident's first page before those that repeat one, critical
     before warning, then the longest due."""
-    order = {PageKind.PAGE: 0, PageKind.REMINDER: 1, PageKind.CARD: 1, PageKind.NOTICE: 2, PageKind.ESCALATED: 2}
+    order = {PageKind.PAGE: 0, PageKind.REMINDER: 1, PageKind.CARD: 1, PageKind.APPROVAL: 1}
+    order |= {PageKind.NOTICE: 2, PageKind.ESCALATED: 2, PageKind.CHART: 4}
     critical = incident is not None and incident.severity is Severity.CRITICAL
     repeats = page.kind is PageKind.PAGE and (page.step > 0 or page.round > 0)
     return order.get(page.kind, 3), int(repeats), 0 if critical else 1, page.due_at

@@ -19,7 +19,7 @@ MOST = 500  # in one message; the rest joins by an edit
 COOL_DOWN = timedelta(minutes=5)  # what is not critical joins the last storm message for so long
 SAME_BURST = timedelta(seconds=30)  # many that fall due so soon after a message belong to it
 _EDIT_PATIENCE = timedelta(minutes=5)  # after this a page whose edit is held up goes out as a message
-REPLIES = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.NEWS, PageKind.RESOLVED}
+REPLIES = {PageKind.RUNBOOK, PageKind.CHART, PageKind.ESCALATED, PageKind.NEWS, PageKind.RESOLVED}
 _MERGED = {PageKind.PAGE, PageKind.CARD}
 
 

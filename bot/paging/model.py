@@ -25,7 +25,13 @@ class PageKind(StrEnum):
     REMINDER = "reminder"  # asks the person who acked whether they still have it
     RESOLVED = "resolved"  # quiet thread line
     NEWS = "news"  # quiet thread line: alerts that joined later
-    NOTICE = "notice"  # about agentpager itself: bad configuration, dead watcher
+    CHART = "chart"  # second reply in the card's thread: the rule's expression as a picture
+    NOTICE = "notice"  # about agentpager itself, or a quiet word to one person
+    TASK = "task"  # something to mend, for the owner's channel: a noisy rule, a wrong step of a runbook
+    APPROVAL = "approval"  # direct message that asks one person to approve an action
+    SHIFT = "shift"  # direct message to who is on call soon, or from now on
+    HANDOVER = "handover"  # what a shift leaves to the next, in its team's channel
+    DIGEST = "digest"  # the week, or the day
 
 
 class Page(Model):

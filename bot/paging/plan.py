@@ -61,6 +61,10 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
         if told.person in book.people:
             quiet = page(PageKind.NOTICE, address(told.person), decision.why, told.person)
             pages.append(quiet.model_copy(update={"text": told.text}))
+    for number, task in enumerate(decision.tasks):
+        filed = page(PageKind.TASK, task.channel, decision.why)
+        page_id = f"{filed.id}.{round(now.timestamp() * 1000)}.{number}"  # what is filed need not change the incident
+        pages.append(filed.model_copy(update={"id": page_id, "text": task.text}))
     return pages
 
 

@@ -43,6 +43,8 @@ _WORDS = {
     "incident.handed": "handed over",
     "incident.noted": "note",
     "incident.marked": "marked",
+    "incident.stepped": "runbook step",
+    "incident.reported": "the runbook is wrong or lacks something",
     "sla.breached": "promise not kept",
 }
 _KINDS = {
@@ -54,6 +56,12 @@ _KINDS = {
     PageKind.RESOLVED: "closing line",
     PageKind.NEWS: "line about more alerts",
     PageKind.NOTICE: "notice",
+    PageKind.CHART: "chart",
+    PageKind.TASK: "task",
+    PageKind.APPROVAL: "question for approval",
+    PageKind.SHIFT: "word about the shift",
+    PageKind.HANDOVER: "hand-over",
+    PageKind.DIGEST: "digest",
 }
 _OUTCOMES = {
     Verdict.SENT: "sent",

@@ -27,6 +27,10 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "check": (("query", "expect"), ("query", "expect", "unit", "on_fail", "text", "timeout")),
     "command": (("text", "run_on"), ("text", "run_on", "verify")),
     "link": (("url",), ("url", "text", "verify")),
+    "decision": (("ask", "choose"), ("ask", "choose", "text")),
+    "action": (("call",), ("call", "approve", "undo", "text", "verify", "timeout")),
+    "escalate": (("to",), ("to", "after", "text")),
+    "handoff": (("ask",), ("ask", "text")),
 }
 _COMMON = {"id", "kind", "title", "when"}
 _HINTS = {
@@ -35,6 +39,10 @@ _HINTS = {
     "query": "give the PromQL to ask",
     "expect": "say what is good, for example < 5",
     "url": "give the address",
+    "ask": "write the question, or what has to be said",
+    "choose": "give the ways on: {label, goto, when}",
+    "call": "give {webhook, path, body} of a webhook that agentpager.yaml declares under actions",
+    "to": "say whom, for example level:2",
 }
 
 

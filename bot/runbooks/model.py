@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,11 +11,49 @@ from bot.schema import Duration, Model
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$")]
 Unit = Literal["s", "ms", "ratio", "percent", "usd", "bytes", "count"]
-StepKind = Literal["manual", "check", "command", "link"]
+StepKind = Literal["manual", "check", "command", "link", "decision", "action", "escalate", "handoff"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Choice(Model):
+    """One way on from a decision: shown as likely while `when` holds."""
+
+    label: str = Field(min_length=1)
+    goto: str
+    when: str = ""
+
+
+class Call(Model):
+    """A request to a webhook that the configuration declares under `actions`. Texts in `body` are templates."""
+
+    webhook: str
+    path: str = Field(pattern=r"^/")
+    method: Method = "POST"
+    body: dict[str, Any] = {}
+
+
+class Undo(Model):
+    """What takes an action back, by the same webhook."""
+
+    path: str = Field(pattern=r"^/")
+    method: Method = "POST"
+    body: dict[str, Any] = {}
+
+
+class Approve(Model):
+    """`by`: `oncall` (who is paged for the incident, or has it), `owner`, `person:x`, `team:x`, `role:x`. `min` of them
+    have to agree within `ttl`; `self` says whether the one who asks may be one of them."""
+
+    by: tuple[str, ...] = ("oncall",)
+    min: int = Field(1, ge=1, le=5)
+    self: bool = True
+    ttl: Annotated[Duration, Field(gt=timedelta())] = timedelta(minutes=15)
 
 
 class Step(Model):
-    """`text` is the command of a command step; `on_fail` the step to go to, `verify` the check to look at again."""
+    """`text` is the command of a command step; `on_fail` the step to go to, `verify` the check to look at again.
+    `ask` is the question of a decision, or what a hand-off has to say. An escalation goes `to` a level
+    (`level:2`), a person or a team, when nothing has helped `after` so long."""
 
     id: Id
     kind: StepKind
@@ -30,6 +68,13 @@ class Step(Model):
     run_on: str = ""
     url: str = ""
     timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)
+    ask: str | tuple[str, ...] = ""
+    choose: tuple[Choice, ...] = ()
+    call: Call | None = None
+    approve: Approve | None = None
+    undo: Undo | None = None
+    to: str = ""
+    after: Annotated[Duration, Field(gt=timedelta())] | None = None
 
 
 class Link(Model):

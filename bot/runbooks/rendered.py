@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+from bot.runbooks.model import Approve, StepKind
 from bot.schema import Model
 
 
@@ -26,21 +27,60 @@ class CheckResult(Model):
     error: str = ""
 
 
+class RenderedChoice(Model):
+    """One way on from a decision. `goto` is the id of a step; `likely` says that its condition holds now."""
+
+    label: str
+    goto: str
+    likely: bool = False
+
+
+class RenderedCall(Model):
+    """A request to a declared webhook, as it will be made: `body` is JSON text, empty for none."""
+
+    webhook: str
+    method: str
+    path: str
+    body: str = ""
+
+
 class RenderedStep(Model):
+    """`on_fail` and `verify` are ids of steps. A decision has `choices`, an action `call`, `undo` and `approve`, an
+    escalation `to` and `after`, a hand-off `questions`."""
+
     number: int  # from 1, as shown to people
     id: str
-    kind: Literal["manual", "check", "command", "link"]
+    kind: StepKind
     title: str
     text: str = ""
     command: str = ""
     run_on: str = ""
     url: str = ""
     check: CheckResult | None = None
+    on_fail: str = ""
+    verify: str = ""
+    choices: tuple[RenderedChoice, ...] = ()
+    call: RenderedCall | None = None
+    undo: RenderedCall | None = None
+    approve: Approve | None = None
+    to: str = ""
+    after: timedelta | None = None
+    questions: tuple[str, ...] = ()
 
 
 class RenderedLink(Model):
     title: str
     url: str
+
+
+class History(Model):
+    """What the alert's expression was, without its comparison: evenly spaced points, the last one now; None where there
+    was no value. `threshold` is what it was compared with, by `comparison`, where that is a number."""
+
+    points: tuple[float | None, ...]
+    step: timedelta
+    threshold: float | None = None
+    comparison: Literal["", ">", ">=", "<", "<=", "==", "!="] = ""
 
 
 class Rendered(Model):
@@ -58,6 +98,7 @@ class Rendered(Model):
     steps: tuple[RenderedStep, ...] = ()
     links: tuple[RenderedLink, ...] = ()
     likely_step: int | None = None
+    history: History | None = None
     problem: str = ""
     rendered_at: datetime
 

@@ -53,9 +53,19 @@ ACK, DECLINE, RUNBOOK, RESOLVE, RELEASE, KEEP = (
 )
 
 
+# Messages that say what is written in their row, whatever has become of the incident since.
+_SIGNS = {
+    PageKind.NOTICE: "🔧 agentpager:",
+    PageKind.TASK: "🛠️ To mend:",
+    PageKind.SHIFT: "📟",
+    PageKind.HANDOVER: "🤝",
+    PageKind.DIGEST: "📊",
+}
+
+
 def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book: Book, now: datetime) -> Message:
     """`{"text", "blocks", "metadata"}` for chat.postMessage and chat.update."""
-    if page.kind is PageKind.NOTICE or incident is None:
+    if page.kind in _SIGNS or incident is None:
         return _message(page, _notice_text(page), _notice(page))
     scene = Scene(page, incident, rendered, book, now)
     match page.kind:
@@ -295,14 +305,18 @@ def _news_line(scene: Scene) -> str:
     return f"➕ Joined {scene.incident.id}: {'; '.join(told)}"
 
 
+def _sign(page: Page) -> str:
+    return _SIGNS.get(page.kind, _SIGNS[PageKind.NOTICE])
+
+
 def _notice_text(page: Page) -> str:
     first = page.text.strip().split("\n", 1)[0]
-    return mrk(f"🔧 agentpager: {first}", TEXT_LIMIT)
+    return mrk(f"{_sign(page)} {first}", TEXT_LIMIT)
 
 
 def _notice(page: Page) -> list[Block]:
     first, _, rest = page.text.strip().partition("\n")
-    parts = [Part(100, header(f"🔧 agentpager: {first}"))]
+    parts = [Part(100, header(f"{_sign(page)} {first}"))]
     if len(clean(first)) > 130:
         parts.append(Part(90, section(mrk(first, 2900))))
     if rest.strip():

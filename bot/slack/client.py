@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import RemoteError
 from bot.incidents.model import Incident
 from bot.oncall.model import Book
+from bot.paging.merge import REPLIES
 from bot.paging.model import Page, PageKind
 from bot.ports import Clock, Posted
 from bot.runbooks.rendered import Rendered
@@ -22,7 +23,6 @@ from bot.slack.errors import LAYOUT, call
 from bot.slack.storm import draw_storm, plain_storm
 from bot.slack.web import new_session, web_client
 
-_THREADED = {PageKind.RUNBOOK, PageKind.ESCALATED, PageKind.RESOLVED}
 _NO_SUCH_PERSON = {"user_not_found", "users_not_found", "user_disabled", "user_not_visible"}
 _SKEW = timedelta(seconds=60)
 _CARD_AGE = timedelta(days=30)
@@ -59,7 +59,7 @@ class SlackMessenger:
         message = draw(page, incident, rendered, book, self._clock.now())
         await self._make_sure(page.channel)
         channel = self._where(page, thread)
-        parent = thread.ts if thread is not None and page.kind in _THREADED else None
+        parent = thread.ts if thread is not None and page.kind in REPLIES else None
         try:
             answer = await self._post(channel, message, parent)
         except RemoteError as error:
@@ -119,7 +119,7 @@ class SlackMessenger:
         """The message that carries this page's id, if it landed. Thread replies are looked for under the card."""
         channel = await self._history_channel(page, thread)
         since = (page.claimed_at or page.due_at) - _SKEW
-        parent = (thread or await self._card(channel, page)) if page.kind in _THREADED else None
+        parent = (thread or await self._card(channel, page)) if page.kind in REPLIES else None
         # Without a card a reply went into the channel itself.
         messages = self._replies(channel, parent.ts, since) if parent else self._history(channel, since)
         async for message in messages:
@@ -168,7 +168,7 @@ class SlackMessenger:
     def _where(self, page: Page, thread: Posted | None) -> str:
         """chat.postMessage takes a user's id and answers with that of the direct message: opening the conversation
         first would cost a call for each person, of which Slack allows fifty a minute."""
-        if thread is not None and page.kind in _THREADED:
+        if thread is not None and page.kind in REPLIES:
             return thread.channel
         return self._direct.get(page.channel, page.channel)
 

@@ -17,10 +17,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from bot.actions.model import Run
 from bot.audit.model import Entry
 from bot.errors import LeaseLostError, UsageError
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
+from bot.oncall.changes import RotaChange
 from bot.paging.model import Page, PageState
 from bot.runbooks.rendered import Rendered
 from bot.store import files, lease, migrate
@@ -28,6 +30,7 @@ from bot.store.history import History
 from bot.store.live import VERSION, Live
 from bot.store.tables import (
     LEADS,
+    action_runs,
     audit,
     counters,
     feeds,
@@ -35,6 +38,7 @@ from bot.store.tables import (
     keys,
     pages,
     renderings,
+    rota_changes,
     rule_states,
     silences,
     snapshots,
@@ -284,6 +288,27 @@ class Database:
     async def waiting_silences(self, now: datetime) -> bool:
         """Whether a silence lasts until its alerts resolve."""
         return any(silence.until_resolved and silence.active(now) for silence in await self.silences(now))
+
+    async def due_runs(self, now: datetime) -> list[Run]:
+        """Runs of actions whose moment has come: they are to be sent, or their approval runs out."""
+        due = sa.and_(action_runs.c.due_at.is_not(None), action_runs.c.due_at <= now.timestamp())
+        return await self._runs(sa.select(action_runs.c.doc).where(due).order_by(action_runs.c.due_at))
+
+    async def runs_of(self, incident_id: str) -> list[Run]:
+        """The first asked for first."""
+        found = await self._runs(sa.select(action_runs.c.doc).where(action_runs.c.incident == incident_id))
+        return sorted(found, key=lambda run: (run.asked_at, run.id))
+
+    async def _runs(self, query: sa.Select[str]) -> list[Run]:
+        async with self._read() as connection:
+            return [Run.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
+
+    async def rota_changes(self, after: datetime) -> list[RotaChange]:
+        """Overrides and swaps made beside the files that end after this instant, the first made first."""
+        query = sa.select(rota_changes.c.doc).where(rota_changes.c.until > after.timestamp())
+        async with self._read() as connection:
+            rows = (await connection.scalars(query.order_by(rota_changes.c.number))).all()
+        return [RotaChange.model_validate_json(doc) for doc in rows]
 
     async def snapshot(self, snapshot_id: str) -> str | None:
         async with self._read() as connection:

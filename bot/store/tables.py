@@ -110,6 +110,28 @@ renderings = Table(
     "renderings", metadata, Column("incident", String(32), primary_key=True), Column("doc", Text, nullable=False)
 )
 
+# Requests of runbooks to declared webhooks; `due_at` is empty once a run is over.
+action_runs = Table(
+    "action_runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("incident", String(32), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("due_at", Double),
+    Column("doc", Text, nullable=False),
+    Index("action_runs_due_at", "due_at", sqlite_where=text("due_at IS NOT NULL")),
+)
+
+# Overrides and swaps that people made beside the files.
+rota_changes = Table(
+    "rota_changes",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("until", Double, nullable=False, index=True),
+    Column("doc", Text, nullable=False),
+)
+
 # `version` grows with each transaction that saves incidents or pages; `incidents.<state>` and `pages.<state>` count
 # rows, kept by triggers, so that nobody has to count a million of them.
 counters = Table(

@@ -13,15 +13,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.actions.model import Run
 from bot.audit.chain import GENESIS, link_text
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
 from bot.incidents.silences import Silence
+from bot.oncall.changes import RotaChange
 from bot.paging.model import Page, PageKind, PageState
 from bot.runbooks.rendered import Rendered
 from bot.store.live import OWED, Live, Saved, number_of
 from bot.store.tables import (
     UNRESOLVED,
+    action_runs,
     audit,
     clicks,
     counters,
@@ -30,6 +33,7 @@ from bot.store.tables import (
     keys,
     pages,
     renderings,
+    rota_changes,
     rule_states,
     silences,
     snapshots,
@@ -172,8 +176,8 @@ class Transaction:
         query = sa.select(incidents.c.id, incidents.c.version).where(incidents.c.id.in_(list(versions)))
         rows = (await self._connection.execute(query.order_by(incidents.c.number))).all()
         gone = [name for name, version in rows if versions[name] == version]
-        for table, column in ((pages, pages.c.incident), (renderings, renderings.c.incident)):
-            await self._connection.execute(table.delete().where(column.in_(gone)))
+        for table in (pages, renderings, action_runs):
+            await self._connection.execute(table.delete().where(table.c.incident.in_(gone)))
         await self._connection.execute(incidents.delete().where(incidents.c.id.in_(gone)))
         self._live.forget(gone)
         return gone
@@ -232,6 +236,35 @@ class Transaction:
         number = int(silence.id.removeprefix("SIL-"))
         row = {"id": silence.id, "number": number, "ends_at": silence.ends_at.timestamp()}
         await self._upsert(silences, silences.c.id, row | {"doc": silence.model_dump_json()})
+
+    async def run(self, run_id: str) -> Run | None:
+        doc = await self._connection.scalar(sa.select(action_runs.c.doc).where(action_runs.c.id == run_id))
+        return Run.model_validate_json(doc) if doc else None
+
+    async def runs_of(self, incident_id: str) -> list[Run]:
+        """The first asked for first."""
+        query = sa.select(action_runs.c.doc).where(action_runs.c.incident == incident_id)
+        found = [Run.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+        return sorted(found, key=lambda run: (run.asked_at, run.id))
+
+    async def save_run(self, run: Run) -> None:
+        row = {"id": run.id, "incident": run.incident, "state": run.state.value, "doc": run.model_dump_json()}
+        due_at = None if run.over else _seconds(run.due_at)
+        await self._upsert(action_runs, action_runs.c.id, row | {"due_at": due_at})
+
+    async def rota_changes(self, after: datetime) -> list[RotaChange]:
+        """Those that end after this instant, the first made first."""
+        query = sa.select(rota_changes.c.doc).where(rota_changes.c.until > after.timestamp())
+        query = query.order_by(rota_changes.c.number)
+        return [RotaChange.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+
+    async def last_rota_change(self) -> int:
+        return await self._connection.scalar(sa.select(sa.func.max(rota_changes.c.number))) or 0
+
+    async def save_rota_change(self, change: RotaChange) -> None:
+        number = int(change.id.removeprefix("ROTA-"))
+        row = {"id": change.id, "number": number, "until": change.until.timestamp(), "doc": change.model_dump_json()}
+        await self._upsert(rota_changes, rota_changes.c.id, row)
 
     async def save_snapshot(self, snapshot_id: str, doc: str) -> None:
         """Keeps it unless it is there already."""

@@ -9,10 +9,13 @@ import pytest
 import sqlalchemy as sa
 from core_world import NOW, after, opened
 
+from bot.actions.model import Run, RunState
 from bot.audit.model import Entry
 from bot.incidents.silences import Silence
+from bot.oncall.changes import RotaChange
 from bot.paging.model import Page, PageKind
-from bot.runbooks.rendered import Rendered
+from bot.runbooks.model import Approve
+from bot.runbooks.rendered import Rendered, RenderedCall
 from bot.store.database import Database
 from bot.store.history import History
 from bot.store.transaction import Transaction
@@ -40,6 +43,15 @@ SILENCE = Silence(
     id="SIL-1", matchers=('alertname="X"',), created_by="person:ana", reason="because",
     created_at=NOW, starts_at=NOW, ends_at=after(hours=1),
 )  # fmt: skip
+RUN = Run(
+    id="RUN-1", incident="INC-1", runbook="Down", step="pause", title="Pause it", state=RunState.ASKED,
+    call=RenderedCall(webhook="agent-control", method="POST", path="/pause"), approve=Approve(),
+    asked_by="person:ana", asked_at=NOW, due_at=NOW,
+)  # fmt: skip
+CHANGE = RotaChange(
+    id="ROTA-1", kind="override", schedule="primary", people=("ana",), start=NOW, until=after(hours=1),
+    by="person:ana", at=NOW,
+)  # fmt: skip
 
 READS: dict[str, tuple[object, ...]] = {
     "renew": (NOW,), "ping": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
@@ -48,7 +60,7 @@ READS: dict[str, tuple[object, ...]] = {
     "on_their_way": (), "page": ("INC-1.1.page.ana",), "outdated": (), "pages_led_by": ("INC-1.1.page.ana",),
     "storm_messages": (NOW,), "card_of": ("INC-1",), "addresses": (), "pages_of": ("INC-1",), "rule_state": (),
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
-    "feeds": (), "counts": (),
+    "feeds": (), "counts": (), "due_runs": (NOW,), "runs_of": ("INC-1",), "rota_changes": (NOW,),
 }  # fmt: skip
 HISTORY: dict[str, tuple[object, ...]] = {
     "audit_of": ("INC-1",), "audit_head": (), "count_opened": (NOW, NOW), "unresolved_versions": (NOW,),
@@ -64,7 +76,8 @@ WRITES: dict[str, tuple[object, ...]] = {
     "save_rule_state": ("g", NOW, {}), "save_rendering": ("INC-1", Rendered(rendered_at=NOW)), "silences": (NOW,),
     "silence": ("SIL-1",), "last_silence": (), "save_silence": (SILENCE,), "save_snapshot": ("x", "{}"),
     "save_feed": ("x", "{}"), "key": ("x", "fresh"), "replace_key": ("x", "new"),
-    "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
+    "run": ("RUN-1",), "runs_of": ("INC-1",), "save_run": (RUN,), "rota_changes": (NOW,), "last_rota_change": (),
+    "save_rota_change": (CHANGE,), "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
 }  # fmt: skip
 
 

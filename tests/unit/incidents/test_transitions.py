@@ -32,6 +32,8 @@ TABLE = {
     Event.HANDED: (OPN, OPN, None),
     Event.NOTED: (OPN, ACK, RES),
     Event.MARKED: (OPN, ACK, RES),
+    Event.STEPPED: (OPN, ACK, RES),
+    Event.REPORTED: (OPN, ACK, RES),
 }
 CELLS = [(event, state, TABLE[event][column]) for event, (column, state) in product(Event, enumerate((OPN, ACK, RES)))]
 

@@ -103,7 +103,14 @@ KINDS = {
     PageKind.RESOLVED: (False, False, False, True),
     PageKind.NEWS: (True, True, True, False),
     PageKind.NOTICE: (True, True, True, True),
+    PageKind.CHART: (True, True, True, False),
+    PageKind.APPROVAL: (True, True, True, False),
+    PageKind.TASK: (True, True, True, True),
+    PageKind.SHIFT: (True, True, True, True),
+    PageKind.HANDOVER: (True, True, True, True),
+    PageKind.DIGEST: (True, True, True, True),
 }
+ROUSING = {PageKind.PAGE, PageKind.ESCALATED, PageKind.REMINDER, PageKind.NEWS, PageKind.RESOLVED}
 
 
 @pytest.mark.parametrize("kind", list(PageKind))
@@ -121,8 +128,7 @@ def test_which_page_is_still_wanted(kind, column, state, asked):
 def test_nothing_that_rouses_anybody_is_wanted_while_everything_is_hidden(kind, state, asked):
     silence = Suppression(kind=SuppressionKind.SILENCE, by="SIL-1", why="silenced")
     incident = opened().model_copy(update={"state": state, "ack_asked": asked, "suppressed": (silence,)})
-    quiet = {PageKind.CARD, PageKind.RUNBOOK, PageKind.NOTICE}
-    assert wanted(page(kind), incident) is (kind in quiet)
+    assert wanted(page(kind), incident) is (kind not in ROUSING)
 
 
 @pytest.mark.parametrize("kind", list(PageKind))

@@ -116,7 +116,7 @@ def test_what_the_shape_forbids(keys):
 
 @pytest.mark.parametrize(
     "step",
-    [{**CHECK, "unit": "hours"}, {**MANUAL, "kind": "action"}, {**MANUAL, "querry": "x"}, {**CHECK, "timeout": "0s"}],
+    [{**CHECK, "unit": "hours"}, {**MANUAL, "kind": "acton"}, {**MANUAL, "querry": "x"}, {**CHECK, "timeout": "0s"}],
 )
 def test_what_the_shape_of_a_step_forbids(step):
     with pytest.raises(ValidationError):

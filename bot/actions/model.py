@@ -1,0 +1,57 @@
+"""One run of an action step as a durable row: it exists, approved, before the first byte leaves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from bot.runbooks.model import Approve
+from bot.runbooks.rendered import RenderedCall
+from bot.schema import Model
+
+
+class RunState(StrEnum):
+    ASKED = "asked"  # waits for approval
+    APPROVED = "approved"  # due to be sent
+    SENDING = "sending"  # claimed; after a crash it is sent again with the same key
+    DONE = "done"  # the webhook took it
+    FAILED = "failed"  # the webhook refused it for good, or never answered well
+    REFUSED = "refused"  # somebody said no
+    EXPIRED = "expired"  # nobody agreed in time
+
+
+class Approval(Model):
+    """`by` is an actor: `person:ana`."""
+
+    at: datetime
+    by: str
+
+
+class Run(Model):
+    """`id` is also the idempotency key of the request: however often it is sent, it is one change. `call` is the exact
+    request that was shown when somebody asked for it. `due_at` is when it is next sent, or, while it waits for
+    approval, when that runs out. `answer` is the status and the first part of what the webhook said."""
+
+    id: str
+    incident: str
+    runbook: str
+    step: str
+    title: str
+    kind: Literal["action", "undo"] = "action"
+    call: RenderedCall
+    undo: RenderedCall | None = None
+    approve: Approve
+    state: RunState
+    asked_by: str
+    asked_at: datetime
+    approvals: tuple[Approval, ...] = ()
+    refused_by: str | None = None
+    due_at: datetime | None = None
+    attempt: int = 0
+    ended_at: datetime | None = None
+    answer: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.state in {RunState.DONE, RunState.FAILED, RunState.REFUSED, RunState.EXPIRED}
