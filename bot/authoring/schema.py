@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from bot.runbooks.lint import keys_of_kinds
-from bot.runbooks.model import Runbook, Step
+from bot.runbooks.model import Approve, Runbook, Step
 from bot.schema import format_duration
 
 MODELINE = "# yaml-language-server: $schema="
@@ -45,7 +46,40 @@ _TOLD = {
         "verify": "The check to look at again after this step.",
         "run_on": "Where the command is to be run.",
         "url": "An address that begins with https://. A template.",
-        "timeout": "A check that takes longer counts as late.",
+        "timeout": "A check that takes longer counts as late; a request of an action is given up.",
+        "ask": "The question of a decision; a list of what a hand-off has to say. A template.",
+        "choose": "The ways on from a decision, in order.",
+        "call": "The request of an action, to a webhook that agentpager.yaml declares under actions.",
+        "approve": "Who has to agree before the request is made.",
+        "undo": "The request that takes the action back, by the same webhook.",
+        "to": "Whom to wake: level:2, person:ID or team:ID.",
+        "after": "How long to try before, 20m.",
+    },
+    "Choice": {
+        "label": "The answer, as the button has it.",
+        "goto": "The id of the step to go on with.",
+        "when": "It is the likely answer if this holds: not checks.crm.ok. Without braces.",
+    },
+    "Call": {
+        "webhook": "Its name under actions.webhooks of agentpager.yaml.",
+        "path": "Begins with /, and is one of the paths that the webhook allows. A template.",
+        "method": "One that the webhook allows.",
+        "body": "Sent as JSON. Texts in it are templates.",
+    },
+    "Undo": {
+        "path": "Begins with /, and is one of the paths that the webhook allows. A template.",
+        "method": "One that the webhook allows.",
+        "body": "Sent as JSON. Texts in it are templates.",
+    },
+    "Approve": {
+        "by": "oncall, owner, person:ID, team:ID, role:NAME; anybody of them.",
+        "min": "How many of them have to agree.",
+        "self": "Whether the one who asks may be one of them.",
+        "ttl": "Without an answer for so long, it is not done.",
+    },
+    "Link": {
+        "title": "What is there. A template.",
+        "url": "An address that begins with https://. A template.",
     },
 }
 
@@ -58,6 +92,7 @@ def runbook_schema() -> dict[str, Any]:
     step["properties"]["timeout"]["default"] = _written(Step.model_fields["timeout"].default)
     shape = _shape("Runbook", made)
     shape["properties"]["review_every"]["default"] = _written(Runbook.model_fields["review_every"].default)
+    definitions["Approve"]["properties"]["ttl"]["default"] = _written(Approve.model_fields["ttl"].default)
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "agentpager runbook/v1"}
     return head | {key: value for key, value in shape.items() if key != "title"} | {"definitions": definitions}
 
@@ -72,10 +107,23 @@ def schema_text() -> str:
     return json.dumps(runbook_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def write_schema(runbooks: Path) -> None:
+    """Where the first line of each runbook looks for it. Nobody edits it: it is kept as this release has it."""
+    path = runbooks / "schema" / NAME
+    text = schema_text()
+    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
+        return
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def _kind(name: str, needed: tuple[str, ...], allowed: tuple[str, ...]) -> dict[str, Any]:
     """What a step of this kind must have, and what it must not."""
     refused = sorted(set(Step.model_fields) - set(allowed) - set(_COMMON))
-    properties = {key: {"minLength": 1} for key in needed} | dict.fromkeys(refused, False)
+    properties: dict[str, Any] = {key: {"minLength": 1, "minItems": 1} for key in needed}
+    properties |= dict.fromkeys(refused, False)
+    if name == "decision":
+        properties["ask"] = {"type": "string", "minLength": 1}
     then = {"required": list(needed), "properties": properties}
     return {"if": {"properties": {"kind": {"const": name}}, "required": ["kind"]}, "then": then}
 
@@ -95,6 +143,8 @@ def _property(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("format") == "duration":
         return {"type": "string", "pattern": _DURATION}
     kept = {key: inner for key, inner in value.items() if key != "title"}
+    if "anyOf" in kept:
+        kept["anyOf"] = [_property(inner) for inner in kept["anyOf"]]
     if "default" in kept and kept["default"] in ("", None, [], {}):
         del kept["default"]
     return kept

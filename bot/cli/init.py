@@ -17,6 +17,8 @@ _KINDS = (".yaml", ".md", ".example", ".gitignore")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def command(directory: Path) -> None:
     """Write a starter configuration into DIRECTORY. Files that are already there are never overwritten."""
+    from bot.authoring.schema import write_schema
+
     wanted = dict(_wanted(directory))
     there = [path for path in wanted if path.exists()]
     if there:
@@ -25,6 +27,7 @@ def command(directory: Path) -> None:
     for path, source in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_owned(source.read_bytes()) if path.parent.name == "runbooks" else source.read_bytes())
+    write_schema(directory / "runbooks")
     click.echo(f"{len(wanted)} files written to {directory}. Next:")
     click.echo(f"  cd {directory}")
     click.echo("  agentpager check      # after every edit")

@@ -47,7 +47,7 @@ def command(
     On a terminal it asks for what is not given. A file that is there is never written over without --force.
     Exit code 2: nothing was written.
     """
-    from bot.authoring.schema import NAME, schema_text
+    from bot.authoring.schema import NAME, write_schema
     from bot.authoring.template import Wanted, runbook_text, spoken
     from bot.cli.common import instant
 
@@ -78,7 +78,7 @@ def command(
     text = runbook_text(wanted, instant(None).date())
     _check_text(text, target)
     _write(target, text, force=force)
-    _write_schema(target.parent / "schema" / NAME, schema_text())
+    write_schema(target.parent)
     click.echo(f"{target} written. Next:")
     click.echo(f"  agentpager runbook preview {wanted.file}")
     click.echo(f"  agentpager runbook lint {wanted.file}      # after every edit")
@@ -184,14 +184,6 @@ def _write(target: Path, text: str, *, force: bool) -> None:
         raise click.UsageError(f"nothing written: {target} is there; --force writes over it") from None
     except OSError as error:
         raise click.UsageError(f"nothing written: {target}: {error.strerror}") from None
-
-
-def _write_schema(path: Path, text: str) -> None:
-    """Nobody edits it: it is brought up to date with this release."""
-    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
-        return
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def _remark(config: Config | None, alert: str) -> None:

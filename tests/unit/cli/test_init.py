@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from click.testing import CliRunner
 
+from bot.authoring.schema import schema_text
 from bot.cli import check, init
 
 
@@ -30,3 +31,10 @@ def test_nothing_is_written_over(tmp_path):
     assert "oncall/agents.yaml already there" in result.output
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["agents.yaml"]
     assert (tmp_path / "oncall" / "agents.yaml").read_text() == "mine"
+
+
+def test_editors_find_the_schema_that_the_runbooks_name(tmp_path):
+    assert CliRunner().invoke(init.command, [str(tmp_path)]).exit_code == 0
+    assert (tmp_path / "runbooks" / "schema" / "runbook.v1.json").read_text() == schema_text()
+    for path in (tmp_path / "runbooks").glob("*.yaml"):
+        assert path.read_text().startswith("# yaml-language-server: $schema=schema/runbook.v1.json\n"), path.name
