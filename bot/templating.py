@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import jinja2
 from jinja2 import nodes
@@ -68,6 +68,7 @@ _OF_JINJA |= {"string", "title", "trim", "upper"}
 _LOOP = {"index", "index0", "first", "last", "length"}
 Target = Literal["text", "command", "query", "json", "form"]
 
+_MISSING_SIGN = "⟨"
 _OPENING = re.compile(r"[(\[{]+")
 
 
@@ -98,7 +99,7 @@ class _Missing(jinja2.ChainableUndefined):
     """What is not there shows as `⟨missing agent.repo⟩` and is false; the page goes out all the same."""
 
     def __str__(self) -> str:
-        return f"⟨missing {self._undefined_name}⟩"
+        return f"{_MISSING_SIGN}missing {self._undefined_name}⟩"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,18 @@ class Text:
         record = copied(context)
         for path in self.paths:
             _require(record, path)
-        text, over = self._run(record)
+        return self._whole(record)
+
+    def exact(self, context: Mapping[str, Any]) -> str:
+        """For what a machine obeys: raises TemplateError where a value is missing, and for too long a text."""
+        text = self._whole(context)
+        for sign in (_MISSING_SIGN, quote(_MISSING_SIGN)):  # the words after it may have gone through a filter
+            if sign in text:
+                raise TemplateError(f"a value is missing: {unquote(text[text.index(sign) :][:80])}")
+        return text
+
+    def _whole(self, context: Mapping[str, Any]) -> str:
+        text, over = self._run(context)
         if over:
             raise TemplateError(f"renders to more than {MAX_OUTPUT} characters")
         return text

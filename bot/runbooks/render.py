@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +17,20 @@ from bot.errors import TemplateError
 from bot.incidents.model import SEVERITY_RANK, Alert, AlertState
 from bot.labels import Labels, matches_all, parse_matchers
 from bot.runbooks.checks import Outcome, Query, TimeLeft, parse_expect, run_check, wanted
-from bot.runbooks.model import Runbook, Step
-from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
+from bot.runbooks.model import Approve, Call, Runbook, Step, Undo
+from bot.runbooks.rendered import (
+    CheckResult,
+    Rendered,
+    RenderedCall,
+    RenderedChoice,
+    RenderedLink,
+    RenderedStep,
+    Verdict,
+)
 from bot.templating import Target, copied, parse
 
 _MAX_TITLE = 200
+_MAX_BODY = 6000  # characters; the whole request is shown to who approves it
 
 
 def choose(runbooks: Sequence[Runbook], labels: Labels, annotations: Labels) -> Runbook | None:
@@ -73,7 +83,6 @@ def render(runbook: Runbook, context: Mapping[str, Any], query: Query, now: date
         for number, step in enumerate(runbook.steps, 1)
         if work.applies(step)
     )
-    shown = {step.id for step in steps}
     return Rendered(
         runbook=runbook.id,
         title=runbook.title,
@@ -83,7 +92,7 @@ def render(runbook: Runbook, context: Mapping[str, Any], query: Query, now: date
         reviewed_on=runbook.reviewed_on,
         steps=steps,
         links=work.links(),
-        likely_step=_likely(runbook, outcomes, shown),
+        likely_step=_likely(steps),
         problem="; ".join(work.problems),
         rendered_at=now,
     )
@@ -162,17 +171,75 @@ class _Work:
         where = f"step {step.id}"
         is_command = step.kind == "command"
         text = self.text(step.text, where, "command" if is_command else "text")
+        asked = tuple(self.text(source, where) for source in ([step.ask] if isinstance(step.ask, str) else step.ask))
+        question = " ".join(filter(None, asked)) if step.kind == "decision" else ""
         return RenderedStep(
             number=number,
             id=step.id,
             kind=step.kind,
             title=self.text(step.title, where)[:_MAX_TITLE],
-            text=_joined("" if is_command else text, self._verify(step)),
+            text=_joined(question, "" if is_command else text, self._verify(step)),
             command=text if is_command else "",
             run_on=self.text(step.run_on, where),
             url=_web_address(self.text(step.url, where)),
             check=outcome.result if outcome else None,
+            on_fail=step.on_fail or "",
+            verify=step.verify or "",
+            choices=self._choices(step),
+            call=self._call(step, step.call.webhook, step.call, "call") if step.call else None,
+            undo=self._call(step, step.call.webhook, step.undo, "undo") if step.call and step.undo else None,
+            approve=(step.approve or Approve()) if step.call else None,
+            to=self.text(step.to, where).strip(),
+            after=step.after,
+            questions=tuple(filter(None, asked)) if step.kind == "handoff" else (),
+            timeout=step.timeout if step.kind in {"check", "action"} else None,
         )
+
+    def _choices(self, step: Step) -> tuple[RenderedChoice, ...]:
+        """The first whose condition holds is likely. One that cannot be judged is not."""
+        found: list[RenderedChoice] = []
+        likely = False
+        for choice in step.choose:
+            holds = not likely and bool(choice.when) and self._holds(choice.when, f'"when" of a choice of {step.id}')
+            likely = likely or holds
+            label = self.text(choice.label, f"a choice of {step.id}")[:_MAX_TITLE]
+            found.append(RenderedChoice(label=label, goto=choice.goto, likely=holds))
+        return tuple(found)
+
+    def _holds(self, source: str, where: str) -> bool:
+        try:
+            return bool(condition(source).render(self.context))
+        except TemplateError as error:
+            self.problems.append(f"{where} cannot be read: {error}")
+            return False
+
+    def _call(self, step: Step, webhook: str, request: Call | Undo, what: str) -> RenderedCall | None:
+        """None where a value is missing or would lead elsewhere: no half request may be approved."""
+        try:
+            path = _path(parse(request.path, "form").exact(self.context))
+            body = self._body(request.body)
+        except TemplateError as error:
+            self.problems.append(f"the {what} of step {step.id} cannot be made: {error}")
+            return None
+        text = json.dumps(body, ensure_ascii=False) if body else ""
+        if len(text) > _MAX_BODY:
+            self.problems.append(
+                f"the {what} of step {step.id} cannot be made: its body is over {_MAX_BODY} characters"
+            )
+            return None
+        return RenderedCall(webhook=webhook, method=request.method, path=path, body=text)
+
+    def _body(self, value: Any) -> Any:
+        """Texts are templates, whatever they stand in; a value stays within its text."""
+        match value:
+            case str():
+                return parse(value, "text").exact(self.context)
+            case dict():
+                return {key: self._body(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self._body(item) for item in value]
+            case _:
+                return value
 
     def links(self) -> tuple[RenderedLink, ...]:
         found = []
@@ -236,16 +303,27 @@ def _seen(outcome: Outcome | None) -> dict[str, Any]:
     }
 
 
-def _likely(runbook: Runbook, outcomes: Mapping[str, Outcome], shown: set[str]) -> int | None:
-    """Where the first failed check that knows a way on points to."""
-    for step in runbook.steps:
-        outcome = outcomes.get(step.id)
-        if outcome is None or outcome.result.verdict is not Verdict.FAIL or not step.on_fail:
-            continue
-        target = runbook.step(step.on_fail)
-        if target is not None and target[1].id in shown:
-            return target[0]
+def _likely(steps: Sequence[RenderedStep]) -> int | None:
+    """Where the first failed check that knows a way on points to, or the first decision of which a choice holds now.
+    What points to a decision goes on to what that points to."""
+    shown = {step.id: step for step in steps}
+    for step in steps:
+        target = shown.get(_points_to(step))
+        passed = {step.id}
+        while target is not None and target.kind == "decision" and target.id not in passed:
+            passed.add(target.id)
+            target = shown.get(_points_to(target), target)
+        if target is not None:
+            return target.number
     return None
+
+
+def _points_to(step: RenderedStep) -> str:
+    """The id of a step, or nothing."""
+    if step.kind == "decision":
+        return next((choice.goto for choice in step.choices if choice.likely), "")
+    failed = step.check is not None and step.check.verdict is Verdict.FAIL
+    return step.on_fail if failed else ""
 
 
 def _impact(work: _Work) -> str:
@@ -296,6 +374,14 @@ def _stem(name: str) -> str:
     """`runbooks/AgentDown.yaml` and `AgentDown` both name AgentDown."""
     path = PurePosixPath(name.strip())
     return path.stem if path.suffix in {".yaml", ".yml"} else path.name
+
+
+def _path(text: str) -> str:
+    """Raises TemplateError where a value has made it lead somewhere else."""
+    segments = text.partition("?")[0].split("/")
+    if any(segment in {".", ".."} for segment in segments) or "" in segments[1:-1]:
+        raise TemplateError(f'its path "{text}" has an empty, "." or ".." part, which leads elsewhere')
+    return text
 
 
 def _web_address(text: str) -> str:

@@ -46,7 +46,8 @@ class RenderedCall(Model):
 
 class RenderedStep(Model):
     """`on_fail` and `verify` are ids of steps. A decision has `choices`, an action `call`, `undo` and `approve`, an
-    escalation `to` and `after`, a hand-off `questions`."""
+    escalation `to` and `after`, a hand-off `questions`. An action without `call` cannot be asked for: the runbook's
+    `problem` says why. `timeout` is that of a check or an action."""
 
     number: int  # from 1, as shown to people
     id: str
@@ -66,6 +67,7 @@ class RenderedStep(Model):
     to: str = ""
     after: timedelta | None = None
     questions: tuple[str, ...] = ()
+    timeout: timedelta | None = None
 
 
 class RenderedLink(Model):

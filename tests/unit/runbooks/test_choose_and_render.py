@@ -290,3 +290,150 @@ def test_a_broken_clock_of_the_budget_costs_only_the_runbook():
 def test_an_agent_nobody_registered_is_known_by_its_label():
     rendered, _ = render(make_runbook(summary="{{ agent.id }} of {{ agent.owner }}"), agent=None)
     assert rendered.summary == "refund-agent of team:payments"
+
+
+# The kinds of steps that lead on, act and hand over
+
+_FORK = [
+    {"id": "crm", "kind": "check", "title": "CRM", "query": "err", "expect": "< 1", "on_fail": "which"},
+    {
+        "id": "which",
+        "kind": "decision",
+        "title": "What is it?",
+        "ask": "What is broken at {{ alert.labels.tool }}?",
+        "choose": [
+            {"label": "Its {{ alert.labels.tool }} credential", "when": "not checks.crm.ok", "goto": "rotate"},
+            {"label": "Everything", "when": "checks.crm.failed", "goto": "up"},
+            {"label": "Neither", "goto": "up"},
+        ],
+    },
+    {"id": "rotate", "kind": "command", "title": "Rotate", "run_on": "here", "text": "r", "verify": "crm"},
+    {"id": "up", "kind": "escalate", "title": "Up", "to": "team:{{ alert.labels.tool }}", "after": "20m"},
+    {
+        "id": "hand",
+        "kind": "handoff",
+        "title": "Hand over",
+        "ask": ["What changed on {{ agent.id }}?", "What is left?"],
+    },
+]
+
+
+def test_a_decision_shows_its_ways_on_and_the_first_that_holds_is_likely():
+    rendered, _ = render(make_runbook(steps=_FORK), answers={"err": 5.0})
+    which = rendered.steps[1]
+    assert rendered.problem == ""
+    assert which.text == "What is broken at crm?"
+    assert [(one.label, one.goto, one.likely) for one in which.choices] == [
+        ("Its crm credential", "rotate", True),
+        ("Everything", "up", False),
+        ("Neither", "up", False),
+    ]
+    assert rendered.likely_step == 3  # not the decision itself: what it points to
+    assert (rendered.steps[0].on_fail, rendered.steps[2].verify) == ("which", "crm")
+
+
+def test_without_a_choice_that_holds_the_decision_itself_is_where_a_failed_check_leads():
+    steps = [_FORK[0], {**_FORK[1], "choose": [{"label": "Neither", "goto": "up"}]}, *_FORK[2:]]
+    assert render(make_runbook(steps=steps), answers={"err": 5.0})[0].likely_step == 2
+    assert render(make_runbook(steps=steps), answers={"err": 0.0})[0].likely_step is None
+
+
+def test_a_decision_leads_on_without_a_failed_check_too():
+    steps = [{**_FORK[1], "choose": [{"label": "CRM", "when": "alert.labels.tool == 'crm'", "goto": "up"}]}, _FORK[3]]
+    assert render(make_runbook(steps=steps))[0].likely_step == 2
+
+
+def test_decisions_that_lead_in_a_circle_end():
+    def fork(own, other):
+        return {
+            "id": own,
+            "kind": "decision",
+            "title": own,
+            "ask": "?",
+            "choose": [{"label": "x", "when": "true", "goto": other}],
+        }
+
+    assert render(make_runbook(steps=[fork("a", "b"), fork("b", "a")]))[0].likely_step in {1, 2}
+
+
+def test_a_condition_of_a_choice_that_cannot_be_read_is_a_problem_and_not_likely():
+    steps = [{**_FORK[1], "choose": [{"label": "x", "when": "1 +", "goto": "up"}]}, _FORK[3]]
+    rendered, _ = render(make_runbook(steps=steps))
+    assert "a choice of which cannot be read" in rendered.problem
+    assert not rendered.steps[0].choices[0].likely
+
+
+def test_an_escalation_and_a_hand_off_are_rendered():
+    up, hand = render(make_runbook(steps=_FORK))[0].steps[3:]
+    assert (up.to, up.after) == ("team:crm", timedelta(minutes=20))
+    assert hand.questions == ("What changed on refund-agent?", "What is left?")
+
+
+def action(**keys):
+    call = {"webhook": "control", "path": "/agents/{{ agent.id }}/route", "body": {"provider": "second"}}
+    return {"id": "switch", "kind": "action", "title": "Switch", "call": call, **keys}
+
+
+def acted(**keys):
+    rendered, _ = render(
+        make_runbook(steps=[action(**keys)]),
+        alerts=[make_alert(annotations={"runbook": "book"}, quoted='a"b/c', up="..", empty="")],
+    )
+    return rendered, rendered.steps[0]
+
+
+def test_an_action_shows_the_exact_request_its_undo_and_who_approves():
+    rendered, step = acted(
+        undo={"path": "/agents/{{ agent.id }}/route", "method": "DELETE"},
+        approve={"by": ["role:lead"], "min": 2, "self": False, "ttl": "5m"},
+        timeout="3s",
+    )
+    assert rendered.problem == ""
+    assert step.call.model_dump() == {
+        "webhook": "control",
+        "method": "POST",
+        "path": "/agents/refund-agent/route",
+        "body": '{"provider": "second"}',
+    }
+    assert step.undo.model_dump() == {
+        "webhook": "control",
+        "method": "DELETE",
+        "path": "/agents/refund-agent/route",
+        "body": "",
+    }
+    assert (step.approve.by, step.approve.min, step.approve.self) == (("role:lead",), 2, False)
+    assert step.timeout == timedelta(seconds=3)
+
+
+def test_who_approves_has_a_default():
+    assert acted()[1].approve.by == ("oncall",)
+
+
+def test_a_value_stays_within_its_part_of_the_path_and_within_its_text_of_the_body():
+    call = {
+        "webhook": "c",
+        "path": "/a/{{ alert.labels.quoted }}/x",
+        "body": {"deep": [{"why": "{{ alert.labels.quoted }}"}], "count": 3, "on": True},
+    }
+    _, step = acted(call=call)
+    assert step.call.path == "/a/a%22b%2Fc/x"
+    assert step.call.body == '{"deep": [{"why": "a\\"b/c"}], "count": 3, "on": true}'
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"path": "/a/{{ alert.labels.nope }}"},
+        {"path": "/a/{{ alert.labels.up }}/x"},
+        {"path": "/a/{{ alert.labels.empty }}/x"},
+        {"path": "/a", "body": {"why": "{{ alert.labels.nope }}"}},
+        {"path": "/a", "body": {"why": "{{ alert.labels.nope | upper | truncate(3) }}"}},
+        {"path": "/a", "body": {"why": "{% for i in range(100) %}" + "x" * 40 + "{% endfor %}"}},
+        {"path": "/a", "body": {f"k{i}": "{% for i in range(100) %}" + "x" * 29 + "{% endfor %}" for i in range(3)}},
+    ],
+    ids=["missing", "up", "empty", "missing in the body", "missing and changed", "cut", "too large"],
+)
+def test_a_request_that_would_not_be_what_was_meant_is_not_there(call):
+    rendered, step = acted(call={"webhook": "c", **call})
+    assert step.call is None
+    assert "the call of step switch cannot be made" in rendered.problem
