@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import math
 import os
 import platform
 import threading
@@ -37,7 +38,7 @@ from bot.promql.parameters import Form, selector_of, unescaped, wrong
 from bot.promql.parse import Expr, parse
 from bot.promql.pretty import pretty
 from bot.promql.store import SeriesStore
-from bot.promql.value import Value
+from bot.promql.value import Matrix, Value
 from bot.rules.view import Wanted, first_page
 from bot.schema import format_duration
 from bot.settings import Query
@@ -115,6 +116,23 @@ Work = Callable[[Engine, Patience], Result]
 Endpoint = Callable[[Form], Awaitable[Work]]
 
 
+class Asking:
+    """Questions of one runbook or chart, from the thread of the checks. Both raise QueryError."""
+
+    def __init__(self, queries: Queries, engine: Engine, at: float) -> None:
+        self._queries = queries
+        self._engine = engine
+        self.at = at
+
+    def instant(self, text: str) -> Value:
+        return self._engine.instant(self._queries.parsed(text), self.at, self._queries.limits())
+
+    def range(self, text: str, start: float, step: float, seconds: float) -> Matrix:
+        """From `start` until now, given up after so many seconds."""
+        expr = self._queries.parsed(text)
+        return self._engine.range(expr, start, self.at, step, self._queries.limits(seconds))
+
+
 class Queries:
     def __init__(self, store: SeriesStore, now: Callable[[], datetime], known: Known) -> None:
         self._now = now
@@ -156,17 +174,19 @@ class Queries:
         for engine in (*self._engines, self._checks):
             engine.adjust(settings.lookback_delta.total_seconds(), limits)
 
-    # Runbook checks ---------------------------------------------------------------------------------------------------
+    # Runbook checks and charts ----------------------------------------------------------------------------------------
 
-    async def checking(self, work: Callable[[Callable[[str], Value]], T], now: datetime) -> T:
+    async def checking(self, work: Callable[[Asking], T], now: datetime) -> T:
         """What `work` makes of the answers at `now`, off the event loop."""
-        at = now.timestamp()
+        asking = Asking(self, self._checks, now.timestamp())
+        return await asyncio.get_running_loop().run_in_executor(self._checks_thread, lambda: work(asking))
 
-        def ask(text: str) -> Value:
-            patience = Patience(self._settings.timeout.total_seconds())
-            return self._checks.instant(self._parsed(text), at, self._limits(patience))
+    def parsed(self, text: str) -> Expr:
+        return parse(text, experimental=self._settings.experimental_functions)
 
-        return await asyncio.get_running_loop().run_in_executor(self._checks_thread, lambda: work(ask))
+    def limits(self, seconds: float = math.inf) -> Limits:
+        """Those of one question that has so long, at the most what the settings allow."""
+        return self._limits(Patience(min(seconds, self._settings.timeout.total_seconds())))
 
     # The HTTP API -----------------------------------------------------------------------------------------------------
 
@@ -228,9 +248,6 @@ class Queries:
         future.cancel()  # takes it out of the queue, should it still be there
         raise _late("expression evaluation" if begun.is_set() else "query queue")
 
-    def _parsed(self, text: str) -> Expr:
-        return parse(text, experimental=self._settings.experimental_functions)
-
     def _limits(self, patience: Patience) -> Limits:
         return Limits(self._settings.max_samples, self._settings.max_series, MAX_POINTS + 1, patience.over)
 
@@ -290,7 +307,7 @@ class Queries:
         start, end = form.optional_instant("start"), form.optional_instant("end")
         if start is not None and end is not None and end < start:
             raise QueryError("end timestamp must not be before start timestamp")
-        expr = self._parsed(form.first("query"))
+        expr = self.parsed(form.first("query"))
         return _plain([]) if expr.selectors else lambda _engine, _patience: Result(())
 
     async def _format(self, form: Form) -> Work:

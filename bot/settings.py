@@ -90,13 +90,15 @@ class Rules(Model):
 
 
 class Query(Model):
-    """What one query may use, and what PromQL means beyond its stable core."""
+    """What one query may use, what PromQL means beyond its stable core, and how long the samples that rules read are
+    kept for charts and questions."""
 
     lookback_delta: Positive = timedelta(minutes=5)
     timeout: Positive = timedelta(seconds=30)
     max_samples: int = Field(50_000_000, gt=0)
     max_series: int = Field(1_000_000, gt=0)
     experimental_functions: bool = False
+    history: Annotated[Duration, Field(ge=timedelta())] = timedelta(hours=1)
 
 
 class Runbooks(Model):

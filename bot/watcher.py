@@ -11,7 +11,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
@@ -20,28 +21,31 @@ from typing import Any, Protocol
 import structlog
 from pydantic import ValidationError
 
-from bot import garbage, logs, telemetry
+from bot import garbage, logs, png, telemetry
 from bot.agents.model import registry_series
+from bot.charts.observed import history as history_of
+from bot.charts.observed import observed
+from bot.charts.svg import Chart, draw
 from bot.config import Config, load
 from bot.confinement import MEMORY_BYTES, confine
 from bot.errors import AgentpagerError, QueryError
-from bot.incidents.model import Incident
+from bot.incidents.model import Alert, Incident
 from bot.joint import Heartbeat, Reply, Request, decode, encode
 from bot.labels import Labels
 from bot.metrics.metadata import Family
 from bot.metrics.scrape import Scraper
 from bot.promql.engine import Engine, Limits
 from bot.promql.store import SeriesStore
-from bot.promql.value import Value
-from bot.queries import Queries
+from bot.queries import Asking, Queries
 from bot.rounds import Lag, Rounds
 from bot.rules.evaluate import GroupState, Surroundings
 from bot.rules.load import required_metrics, warm_seconds, with_builtin
-from bot.rules.model import Group
+from bot.rules.model import Group, Rule
 from bot.rules.record import StoreRecorder
 from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
 from bot.runbooks.lint import queries as check_queries
-from bot.runbooks.render import render_incident
+from bot.runbooks.render import main_alert, render_incident
+from bot.runbooks.rendered import History, Rendered
 from bot.scheduler import SystemClock, Ticker
 from bot.schema import format_duration
 from bot.sources import Sources
@@ -52,6 +56,8 @@ _PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has rea
 _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
 _STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
+_SPARK_STEP, _CHART_STEP = timedelta(minutes=1), timedelta(seconds=30)
+_SPARK_SECONDS, _CHART_SECONDS = 0.2, 5.0  # what a sparkline needs to be left of a page's time; the most of a chart's
 _SWITCH_SECONDS = 0.001  # how long the rules thread may keep the interpreter while scrapes wait for it
 
 
@@ -109,6 +115,7 @@ class Watcher:
             "configure": self._configure,
             "cancel": self._cancel,
             "render": self._render,
+            "chart": self._chart,
             "release": self._release,
             "metrics": self._metrics,
         }
@@ -146,7 +153,7 @@ class Watcher:
         groups = with_builtin(config.groups)
         queries = check_queries(config.runbooks)
         asked = config.settings.query
-        needs = required_metrics(groups, queries, asked.lookback_delta)
+        needs = required_metrics(groups, queries, asked.lookback_delta, asked.history)
         await asyncio.to_thread(
             self._store.set_retention,
             max(_BASE_RETENTION, needs.lookback_seconds if needs.names is None else 0),
@@ -241,10 +248,12 @@ class Watcher:
         now = self._clock.now()
         deadline = time.monotonic() + params["budget"]
 
-        def run(ask: Callable[[str], Value]) -> Any:
-            return render_incident(
+        alerts = incident.going_on or incident.alerts
+
+        def run(asking: Asking) -> Rendered:
+            rendered = render_incident(
                 config.runbooks,
-                incident.going_on or incident.alerts,
+                alerts,
                 {
                     "id": incident.id,
                     "title": incident.title,
@@ -254,12 +263,54 @@ class Watcher:
                 config.agents.get(incident.agent or ""),
                 incident.owner,
                 params["facts"],
-                ask,
+                asking.instant,
                 now,
                 lambda: deadline - time.monotonic(),
             )
+            left = deadline - time.monotonic()
+            history = self._history(alerts, asking, _SPARK_STEP, left) if left > _SPARK_SECONDS else None
+            return rendered.model_copy(update={"history": history})
 
         return (await self._queries.checking(run, now)).model_dump(mode="json")
+
+    async def _chart(self, params: dict[str, Any]) -> Any:
+        """`{"svg": text, "png": base64}`: both empty when there is nothing to draw, `png` also without the extra."""
+        incident = Incident.model_validate(params["incident"])
+        now = self._clock.now()
+        alerts = incident.going_on or incident.alerts
+
+        def run(asking: Asking) -> dict[str, str]:
+            history = self._history(alerts, asking, _CHART_STEP, _CHART_SECONDS)
+            if history is None:
+                return {"svg": "", "png": ""}
+            alert = main_alert(alerts)
+            chart = Chart(incident.title, history, now, (alert.starts_at, alert.ends_at))
+            svg = draw(chart)
+            picture = png.rendered(svg) if params["png"] and png.available() else b""
+            return {"svg": svg, "png": b64encode(picture).decode()}
+
+        return await self._queries.checking(run, now)
+
+    def _history(self, alerts: Sequence[Alert], asking: Asking, step: timedelta, seconds: float) -> History | None:
+        """What the rule of the worst alert watches, for its labels. None when that cannot be said in time."""
+        if not alerts or self._config is None:
+            return None
+        alert = main_alert(alerts)
+        group = self._rounds.groups.get(alert.group)
+        named = [rule for rule, _, _ in group.rules if rule.rule.alert == alert.name] if group is not None else []
+        mine = [rule for rule in named if _could_be(rule.rule, alert)]
+        if not mine:
+            return None
+        seen = observed(mine[0].expr.node)
+        back = self._config.settings.query.history.total_seconds()
+        count = int(back // step.total_seconds())
+        times = [asking.at - number * step.total_seconds() for number in range(count, -1, -1)]
+        try:
+            matrix = asking.range(seen.query, times[0], step.total_seconds(), seconds)
+        except QueryError as error:
+            log.info("history.failed", alert=alert.name, error=str(error))
+            return None
+        return history_of(seen, matrix, alert.labels, times, step)
 
     async def _release(self, params: dict[str, Any]) -> bool:
         """A human resolved an alert that is held without data."""
@@ -288,6 +339,11 @@ class Watcher:
     def _write_registry(self) -> None:
         if self._config is not None:
             self._record(self._clock.now().timestamp(), registry_series(self._config.agents), [])
+
+
+def _could_be(rule: Rule, alert: Alert) -> bool:
+    """Whether an alert of this name is of this rule, and not of another one of the same name."""
+    return all(alert.labels.get(name) == value for name, value in rule.labels.items() if "{{" not in value)
 
 
 def _instant(seconds: float) -> datetime:

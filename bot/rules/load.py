@@ -266,27 +266,32 @@ class Needs(NamedTuple):
 
 
 def required_metrics(
-    groups: Iterable[Group], queries: Iterable[str] = (), lookback: timedelta = DEFAULT_LOOKBACK
+    groups: Iterable[Group],
+    queries: Iterable[str] = (),
+    lookback: timedelta = DEFAULT_LOOKBACK,
+    history: timedelta = timedelta(),
 ) -> Needs:
-    """Metric names that rules and further queries read, and how far back, `queries` being runbook checks.
+    """Metric names that rules and further queries read, and how far back, `queries` being runbook checks. What alerting
+    rules read is kept for `history` longer, so that what they saw can be shown.
 
     A selector without a fixed name asks for everything. Text that does not parse needs nothing.
     """
     own = lookback.total_seconds()
     names: dict[str, float] = {}
     longest, everything = 0.0, False
-    texts = [rule.expr for group in groups for rule in group.rules]
-    for text in (*texts, *queries):
+    texts = [(rule.expr, history if rule.is_alert else timedelta()) for group in groups for rule in group.rules]
+    for text, shown in (*texts, *((query, timedelta()) for query in queries)):
         try:
             expr = _understood(text)
         except QueryError:
             continue
-        longest = max(longest, expr.depth_seconds + own)
+        longest = max(longest, expr.depth_seconds + own + shown.total_seconds())
         for selector in expr.selectors:
             if selector.name is None:
                 everything = True
             else:
-                names[selector.name] = max(names.get(selector.name, 0.0), selector.depth_seconds + own)
+                kept = selector.depth_seconds + own + shown.total_seconds()
+                names[selector.name] = max(names.get(selector.name, 0.0), kept)
     return Needs(None if everything else names, longest)
 
 

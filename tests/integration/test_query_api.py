@@ -211,7 +211,7 @@ async def test_a_question_waits_for_its_turn_only_as_long_as_it_may(desk):
 
 async def test_runbook_checks_do_not_wait_behind_peoples_questions(desk):
     tasks = await desk.busy()
-    found = await desk.queries.checking(lambda ask: ask("count(x)").samples, NOW)
+    found = await desk.queries.checking(lambda asking: asking.instant("count(x)").samples, NOW)
     assert found == [({}, 2000.0)]
     desk.give_up()
     await asyncio.gather(*tasks)
