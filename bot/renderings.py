@@ -23,6 +23,7 @@ PAGE_WAITS = 1.5  # seconds a page waits for its runbook before it goes out with
 _CHECK_BUDGET = 1.2  # seconds the checks get before the first answer shows the rest as late
 _LATE_BUDGET = 20.0
 _ANSWER_SECONDS = 30.0
+_CHART_SECONDS = 15.0
 
 
 class Renderings:
@@ -32,6 +33,7 @@ class Renderings:
         self._clock = clock
         self._on_late = on_late
         self._running: dict[str, asyncio.Task[Rendered | None]] = {}
+        self._verifying: set[asyncio.Task[None]] = set()
 
     async def for_page(self, incident: Incident, facts: dict[str, object]) -> Rendered | None:
         """What is known within PAGE_WAITS; whatever comes later arrives by an edit."""
@@ -54,10 +56,35 @@ class Renderings:
         await pipeline.rendered(self._store, incident.id, result, redraw=False)
         return result
 
+    async def chart(self, incident: Incident, *, as_png: bool) -> dict[str, str]:
+        """`{"svg": text, "png": base64}`, empty where there is nothing to draw. Raises AgentpagerError."""
+        params = {"incident": incident.model_dump(mode="json"), "png": as_png}
+        return dict(await self._watcher.ask("chart", params, _CHART_SECONDS))
+
     def refresh(self, incident: Incident, facts: dict[str, object]) -> None:
         """Its alerts have changed: other checks may count now, another runbook may apply. Shown by an edit."""
         if incident.id not in self._running:
             self._start(incident.id, self._anew(incident, facts))
+
+    def check_again(
+        self, incident: Incident, facts: dict[str, object], tell: Callable[[Rendered], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Somebody has done a step: all checks are asked anew, `tell` hears of it, and the messages show it."""
+        task = asyncio.create_task(self._checked_again(incident, facts, tell), name=f"verify-{incident.id}")
+        self._verifying.add(task)
+        task.add_done_callback(self._verifying.discard)
+
+    async def _checked_again(
+        self, incident: Incident, facts: dict[str, object], tell: Callable[[Rendered], Coroutine[Any, Any, None]]
+    ) -> None:
+        try:
+            result = await self._ask(incident, facts, _LATE_BUDGET, _ANSWER_SECONDS)
+            await tell(result)
+            await pipeline.rendered(self._store, incident.id, result, redraw=True)
+        except (AgentpagerError, ValidationError) as error:
+            log.warning("verify.failed", incident=incident.id, error=str(error))
+            return
+        self._on_late(incident.id)
 
     def _start(self, incident_id: str, work: Coroutine[Any, Any, Rendered | None]) -> asyncio.Task[Rendered | None]:
         task = asyncio.create_task(work, name=f"render-{incident_id}")

@@ -91,10 +91,19 @@ def render(runbook: Runbook, context: Mapping[str, Any], query: Query, now: date
         owner=runbook.owner or "",
         reviewed_on=runbook.reviewed_on,
         steps=steps,
+        hidden=_hidden(work, {step.id for step in steps}),
         links=work.links(),
         likely_step=_likely(steps),
         problem="; ".join(work.problems),
         rendered_at=now,
+    )
+
+
+def _hidden(work: _Work, shown: set[str]) -> tuple[RenderedStep, ...]:
+    """What they lack is no problem of the page, which does not show them."""
+    aside = _Work(work.runbook, work.context)
+    return tuple(
+        aside.step(number, step, None) for number, step in enumerate(work.runbook.steps, 1) if step.id not in shown
     )
 
 

@@ -88,7 +88,8 @@ class History(Model):
 class Rendered(Model):
     """`problem` is set when there is no usable runbook or a template failed; the page then goes out plain and says so.
 
-    All texts are raw: whoever shows them escapes them.
+    All texts are raw: whoever shows them escapes them. `hidden` are the steps whose condition does not hold now: they
+    are shown only where somebody has gone to one, or has marked it before.
     """
 
     runbook: str = ""
@@ -98,6 +99,7 @@ class Rendered(Model):
     owner: str = ""
     reviewed_on: date | None = None
     steps: tuple[RenderedStep, ...] = ()
+    hidden: tuple[RenderedStep, ...] = ()
     links: tuple[RenderedLink, ...] = ()
     likely_step: int | None = None
     history: History | None = None
