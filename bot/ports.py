@@ -294,3 +294,12 @@ class Watcher(Protocol):
     QueryError when it answers that the question is bad."""
 
     async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
+class DeliveryMemory(Protocol):
+    """What Slack has delivered, kept for a while: what comes again is not carried out again."""
+
+    async def deliveries(self, since: datetime) -> Collection[str]:
+        """The keys of what was delivered since then."""
+
+    async def remember_deliveries(self, keys: Collection[str], now: datetime) -> None: ...
+
+

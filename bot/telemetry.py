@@ -60,6 +60,15 @@ reload_at = Gauge(
 watcher_up = Gauge("agentpager_watcher_up", "1 while the watcher answers.", registry=registry)
 watcher_starts = Counter("agentpager_watcher_starts_total", "How often the watcher was started.", registry=registry)
 slack_up = Gauge("agentpager_slack_up", "1 while clicks and commands can arrive.", registry=registry)
+slack_connections = Gauge(
+    "agentpager_slack_connections", "Socket Mode connections that show signs of life.", registry=registry
+)
+slack_renewals = Counter(
+    "agentpager_slack_renewals_total", "Socket Mode connections made anew, by reason.", ["reason"], registry=registry
+)
+slack_deliveries = Counter(
+    "agentpager_slack_deliveries_total", "Requests of Slack in HTTP mode, by outcome.", ["outcome"], registry=registry
+)
 heartbeat_at = Gauge(
     "agentpager_heartbeat_last_success_timestamp_seconds", "Last accepted outgoing heartbeat.", registry=registry
 )
@@ -90,6 +99,10 @@ for kind in ("page", "card"):
     merged.labels(kind)
 for outcome in ("shown", "failed"):
     edits.labels(outcome)
+for reason in ("refresh", "planned", "closed", "deaf", "unheard", "disabled"):
+    slack_renewals.labels(reason)
+for outcome in ("ok", "failed", "method", "too_big", "old", "signature", "replay", "repeated", "unreadable"):
+    slack_deliveries.labels(outcome)
 
 # The watcher's own, kept in its process and appended to the pager's page.
 watcher_registry = CollectorRegistry()

@@ -84,6 +84,8 @@ class FakeSlack:
         self.missing: set[str] = set()
         self.scopes = SCOPES
         self.limits = False
+        self.lives_for: float | None = None  # seconds that a connection is said to last
+        self.only_one = False  # a new connection ends those before it
         self.violations = 0
         self.connections = 0
         self.modes: list[Mode] = []
@@ -296,12 +298,12 @@ class FakeSlack:
         for socket in list(self.sockets):
             await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
 
-    def go_deaf(self) -> None:
+    def go_deaf(self, *sockets: web.WebSocketResponse) -> None:
         """The connections stay open; nothing comes through them any more, not even a pong."""
-        self._deaf |= {id(socket) for socket in self.sockets}
+        self._deaf |= {id(socket) for socket in sockets or self.sockets}
 
-    async def drop(self) -> None:
-        for socket in list(self.sockets):
+    async def drop(self, *sockets: web.WebSocketResponse) -> None:
+        for socket in sockets or list(self.sockets):
             if (transport := socket._req.transport if socket._req else None) is not None:
                 transport.abort()
 
@@ -478,9 +480,12 @@ class FakeSlack:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
+        if self.only_one:
+            await self.drop()
         self.sockets.append(socket)
         self.connections += 1
-        await socket.send_json({"type": "hello", "num_connections": len(self.sockets)})
+        about = {"debug_info": {"approximate_connection_time": self.lives_for}} if self.lives_for else {}
+        await socket.send_json({"type": "hello", "num_connections": len(self.sockets), **about})
         try:
             while not socket.closed:
                 message = await socket.receive()

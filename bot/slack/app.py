@@ -11,10 +11,11 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import ConfigError, Finding, RemoteError
-from bot.ports import Clock
+from bot.ports import Clock, DeliveryMemory
 from bot.settings import Slack
 from bot.slack.authorize import Home
 from bot.slack.buttons import Buttons
+from bot.slack.deliveries import Deliveries
 from bot.slack.errors import call
 from bot.slack.guard import Guard
 from bot.slack.reception import COMMIT_SECONDS, Desks, Reception
@@ -41,6 +42,7 @@ class SlackApp:
         *,
         commit_seconds: float = COMMIT_SECONDS,
         deaf_seconds: float = DEAF_SECONDS,
+        memory: DeliveryMemory | None = None,
     ) -> None:
         _require_secrets(settings)
         self._settings = settings
@@ -49,9 +51,10 @@ class SlackApp:
         self._settling: asyncio.Task[None] | None = None
         self._web = web_client(settings.bot_token.get_secret_value(), settings.api_url)
         self._reception = Reception(self._web, desks, clock, commit_seconds)
+        self._deliveries = Deliveries(clock, memory)
         self._bolt = self._build()
         secret = settings.signing_secret.get_secret_value()
-        self.asgi = Guard(self._bolt, secret, clock) if settings.mode == "http" else None
+        self.asgi = Guard(self._bolt, secret, clock, self._deliveries) if settings.mode == "http" else None
 
     async def start(self) -> None:
         self._reception.open()
@@ -65,21 +68,28 @@ class SlackApp:
             await self._socket.stop()
             self._socket = None
         await self._reception.close()
+        await self._deliveries.close()
 
     @property
     def home(self) -> Home | None:
         return self._reception.home
 
     def healthy(self) -> bool:
-        """Slack has accepted the token, and in Socket Mode the connection shows signs of life."""
+        """Slack has accepted the token, and in Socket Mode one connection shows signs of life."""
         if self.home is None:
             return False
         return self._settings.mode == "http" or (self._socket is not None and self._socket.healthy())
+
+    def posted(self, channel: str, ts: str) -> None:
+        """A message of ours stands there; Slack is to tell us so by an event."""
+        if self._socket is not None:
+            self._socket.canary.posted(channel, ts, asyncio.get_running_loop().time())
 
     # --- start ------------------------------------------------------------------------------------------------------
 
     async def _settle_in(self) -> None:
         """Learns the home workspace, then connects. The socket waits for it: a click cannot be judged before."""
+        await self._deliveries.recall()
         while self.home is None:
             try:
                 self._reception.home = await whoami(self._web)
@@ -90,7 +100,10 @@ class SlackApp:
         logger.info("slack: serving workspace %s (%s)", self.home.team_name, self.home.team)
         if self._settings.mode == "socket":
             token = self._settings.app_token.get_secret_value()
-            self._socket = SocketLink(self._bolt, token, self._web, self._deaf_seconds)
+            sockets, deaf = self._settings.sockets, self._deaf_seconds
+            self._socket = SocketLink(
+                self._bolt, token, self._web, self._deliveries, self.home.bot, sockets=sockets, deaf_seconds=deaf
+            )
             await self._socket.start()
 
     def _build(self) -> AsyncApp:

@@ -50,6 +50,7 @@ class SlackMessenger:
         self._direct: dict[str, str] = {}  # user id → id of the direct message
         self._channels: dict[str, str] = {}  # channel name → id
         self._doubted: frozenset[str] = frozenset()
+        self.on_posted: Callable[[str, str], None] = lambda _channel, _ts: None  # told of each new message
 
     async def post(
         self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
@@ -73,6 +74,7 @@ class SlackMessenger:
         if not posted.ts:
             raise RemoteError("chat.postMessage: the answer names no message", unknown=True)
         self.remember(page.channel, posted.channel)
+        self.on_posted(posted.channel, posted.ts)
         return posted
 
     async def update(self, page: Page, incident: Incident, rendered: Rendered | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -11,7 +10,9 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
+from bot import telemetry
 from bot.ports import Clock
+from bot.slack.deliveries import Deliveries, event_key
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,37 +20,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY = 1024 * 1024
 _WINDOW_SECONDS = 300
-_REMEMBERED_SECONDS = 600
-_REMEMBERED = 10_000
-
-
-class Seen:
-    """Signatures of the last ten minutes: a second delivery of the same bytes is a replay, whoever sends it."""
-
-    def __init__(self) -> None:
-        self._at: OrderedDict[str, float] = OrderedDict()
-
-    def first(self, signature: str, now: float) -> bool:
-        while self._at and (len(self._at) >= _REMEMBERED or next(iter(self._at.values())) <= now - _REMEMBERED_SECONDS):
-            self._at.popitem(last=False)
-        if signature in self._at:
-            return False
-        self._at[signature] = now
-        return True
-
-    def forget(self, signature: str) -> None:
-        """For a request that was not carried out: the sender may try the same again."""
-        self._at.pop(signature, None)
 
 
 class Guard:
     """An ASGI application. `counts` says how many requests were let in and refused, by reason."""
 
-    def __init__(self, app: AsyncApp, signing_secret: str, clock: Clock) -> None:
+    def __init__(self, app: AsyncApp, signing_secret: str, clock: Clock, deliveries: Deliveries) -> None:
         self._app = app
         self._clock = clock
         self._verifier = SignatureVerifier(signing_secret, _ClockOf(clock))
-        self._seen = Seen()
+        self._deliveries = deliveries
         self.counts: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,25 +50,30 @@ class Guard:
             await self._refuse(send, 401, "old")
         elif not signature.isascii() or not self._verifier.is_valid(body, timestamp, signature):
             await self._refuse(send, 401, "signature")
-        elif not self._seen.first(signature, now):
-            await self._refuse(send, 401, "replay")
         else:
-            await self._pass(headers, body, signature, send)
+            await self._pass(headers, body, f"signature|{signature}", send)
 
-    async def _pass(self, headers: dict[str, str], body: str, signature: str, send: Send) -> None:
+    async def _pass(self, headers: dict[str, str], body: str, key: str, send: Send) -> None:
+        """The same bytes again are refused, unless Slack says that it repeats itself: then they change nothing, and
+        are answered as it wants, or it would go on and in the end give us up."""
+        known = self._deliveries.knows(key)
+        if known and "x-slack-retry-num" not in headers:
+            await self._refuse(send, 401, "replay")
+            return
         try:
             request = AsyncBoltRequest(body=body, headers={name: [value] for name, value in headers.items()})
         except ValueError:
             await self._refuse(send, 400, "unreadable")
             return
+        event = event_key(request.body)
+        known = known or bool(event and self._deliveries.knows(event))
+        keys = [key, *([event] if event else [])]
         done = False
         try:
-            response = await self._app.async_dispatch(request)
+            response = await self._deliveries.once(keys, lambda: self._app.async_dispatch(request), keys)
             done = response.status < 500
         finally:
-            if not done:
-                self._seen.forget(signature)
-        self._count("ok" if done else "failed")
+            self._count("failed" if not done else "repeated" if known else "ok")
         await _answer(send, response.status, response.first_headers(), (response.body or "").encode())
 
     async def _refuse(self, send: Send, status: int, reason: str) -> None:
@@ -97,6 +82,7 @@ class Guard:
 
     def _count(self, reason: str) -> None:
         self.counts[reason] = self.counts.get(reason, 0) + 1
+        telemetry.slack_deliveries.labels(reason).inc()
 
 
 def _recent(timestamp: str, now: float) -> bool:

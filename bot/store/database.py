@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from bot.store.tables import (
     LEADS,
     action_runs,
     audit,
+    clicks,
     counters,
     feeds,
     incidents,
@@ -50,6 +51,7 @@ _LATELY = 2000  # pages
 _CHECK_SECONDS = 1.0  # of a start, for a look at the file
 _PATIENCE_SECONDS = 30.0  # for the same when it cannot be opened
 _STATE = sa.select(VERSION.scalar_subquery(), lease.EPOCH)
+_DELIVERY = "delivery|"
 _ROWID = sa.literal_column("pages.rowid", sa.Integer)
 
 
@@ -317,6 +319,19 @@ class Database:
     async def key(self, name: str) -> str | None:
         async with self._read() as connection:
             return await connection.scalar(sa.select(keys.c.value).where(keys.c.name == name))
+
+    async def deliveries(self, since: datetime) -> list[str]:
+        """The keys of what Slack has delivered since then. They stand beside those of clicks, which make a change
+        harmless when it is asked for again; a delivery may hold no change at all."""
+        mine = clicks.c.key.between(_DELIVERY, _DELIVERY + "\U0010ffff")
+        async with self._read() as connection:
+            found = await connection.scalars(sa.select(clicks.c.key).where(mine, clicks.c.at >= since.timestamp()))
+            return [key.removeprefix(_DELIVERY) for key in found]
+
+    async def remember_deliveries(self, keys: Collection[str], now: datetime) -> None:
+        async with self.transaction() as tx:
+            for key in keys:
+                await tx.first_time(_DELIVERY + key, now)
 
     async def feeds(self) -> dict[str, str]:
         async with self._read() as connection:

@@ -11,7 +11,8 @@ import time
 import aiohttp
 import pytest
 import uvicorn
-from fake_slack import BOT_TOKEN, BOT_USER, SIGNING_SECRET, FakeSlack, signed
+from fake_slack import BOT_ID, BOT_TOKEN, BOT_USER, SIGNING_SECRET, FakeSlack, signed
+from slack_bolt.response import BoltResponse
 from slack_world import (
     ANA,
     BEN,
@@ -20,6 +21,7 @@ from slack_world import (
     FakeCommands,
     FakeSilencing,
     WallClock,
+    desks,
     incident,
     messenger,
     page,
@@ -32,8 +34,7 @@ from bot.errors import ConfigError, UsageError
 from bot.paging.model import PageKind
 from bot.ports import AgentStatus
 from bot.slack.app import SlackApp
-from bot.slack.guard import Guard
-from bot.slack.reception import Desks
+from bot.slack.deliveries import Deliveries
 from bot.slack.storm import ACK_ALL
 
 
@@ -53,14 +54,15 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def serving(mode, **options):
+async def serving(mode, *, sockets=2, lives_for=None, only_one=False, **options):
     async with contextlib.AsyncExitStack() as stack:
         slack = await stack.enter_async_context(FakeSlack())
+        slack.lives_for, slack.only_one = lives_for, only_one
         commands, silencing = FakeCommands(), FakeSilencing()
         client = messenger(slack, commands)
         card = await client.post(page(PageKind.CARD), incident(), rendered(), None)
         await client.close()
-        app = SlackApp(settings(slack, mode), Desks(commands, silencing), WallClock(), **options)
+        app = SlackApp(settings(slack, mode, sockets=sockets), desks(commands, silencing), WallClock(), **options)
         if mode == "http":
             port = await stack.enter_async_context(_listening(app.asgi))
             slack.events_url = f"http://127.0.0.1:{port}/slack/events"
@@ -396,9 +398,26 @@ async def test_where_nobody_can_be_answered_alone_the_thread_is_answered(world):
 # --- Socket Mode ------------------------------------------------------------------------------------------------------
 
 
+def quick(monkeypatch, seconds=0.3):
+    """No waiting for the last answers of a real Slack."""
+    monkeypatch.setattr("bot.slack.socket._LAST_ANSWERS_SECONDS", seconds)
+
+
+def lines(world):
+    return [seat.line for seat in world.app._socket._seats]
+
+
+async def test_as_many_connections_are_held_as_configured():
+    async with serving("socket", sockets=3) as world:
+        await until(lambda: len(world.slack.sockets) == 3)
+        for number in range(5):
+            assert (await world.click(action_ts=f"1.{number}"))["acked"]
+        assert len(world.commands.calls) == 5
+
+
 async def test_at_a_planned_refresh_the_new_connection_stands_before_the_old_one_goes(monkeypatch):
-    monkeypatch.setattr("bot.slack.socket._LAST_ANSWERS_SECONDS", 0.5)
-    async with serving("socket") as world:
+    quick(monkeypatch)
+    async with serving("socket", sockets=1) as world:
         world.commands.gate = asyncio.Event()
         click = asyncio.create_task(world.click())
         await asyncio.sleep(0.05)
@@ -411,39 +430,157 @@ async def test_at_a_planned_refresh_the_new_connection_stands_before_the_old_one
         assert (await world.click())["acked"]
         await until(lambda: len(world.slack.sockets) == 1)
         assert world.slack.connections == 2
+        assert world.app._socket.renewed == {"refresh_requested": 1}
 
 
-async def test_a_cut_connection_is_made_anew():
+async def test_no_click_is_lost_while_every_connection_is_renewed(monkeypatch):
+    """Slack sends each click to any connection that it holds to be open."""
+    quick(monkeypatch)
+    async with serving("socket") as world:
+        await until(lambda: len(world.slack.sockets) == 2)
+        answers = []
+        for number in range(60):
+            if number == 10:
+                await world.slack.disconnect()
+            world.slack.sockets.append(world.slack.sockets.pop(0))  # the next one takes it
+            answers.append(await world.click(action_ts=f"1.{number}"))
+        assert all(answer["acked"] for answer in answers)
+        assert len(world.commands.calls) == 60
+        await until(lambda: world.app._socket.renewed.get("refresh_requested") == 2)
+
+
+async def test_what_came_by_the_old_connection_at_the_last_moment_is_answered_before_it_goes(monkeypatch):
+    quick(monkeypatch, 0.3)
+    async with serving("socket", sockets=1) as world:
+        await world.slack.disconnect()
+        await until(lambda: len(world.slack.sockets) == 2)
+        world.slack.sockets.reverse()  # the old one is the one that takes the click
+        world.commands.gate = asyncio.Event()
+        click = asyncio.create_task(world.click())
+        await asyncio.sleep(1.0)
+        assert len(world.slack.sockets) == 2
+        world.commands.gate.set()
+        assert (await click)["acked"]
+        await until(lambda: len(world.slack.sockets) == 1)
+
+
+async def test_an_answer_whose_connection_is_cut_goes_by_the_other_one():
+    async with serving("socket") as world:
+        await until(lambda: len(world.slack.sockets) == 2)
+        world.commands.gate = asyncio.Event()
+        click = asyncio.create_task(world.click())
+        await asyncio.sleep(0.1)
+        await world.slack.drop(world.slack.sockets[-1])
+        await until(lambda: world.app._socket.renewed)
+        world.commands.gate.set()
+        assert (await click)["acked"]
+
+
+async def test_a_click_gets_through_while_one_connection_is_dead():
     async with serving("socket", deaf_seconds=1.0) as world:
+        await until(lambda: len(world.slack.sockets) == 2)
+        world.slack.go_deaf(world.slack.sockets[0])
+        await world.slack.drop(world.slack.sockets[0])
+        assert world.app.healthy()
+        assert (await world.click())["acked"]
+        await until(lambda: len(world.slack.sockets) == 2)
+
+
+async def test_the_same_envelope_by_two_connections_is_one_change_and_answered_on_both():
+    async with serving("socket") as world:
+        await until(lambda: len(world.slack.sockets) == 2)
+        payload = {"type": "slash_commands", "envelope_id": "twice", "accepts_response_payload": True}
+        payload["payload"] = {"command": "/agent", "text": 'silence agent="refund-agent" 2h why', "team_id": "T0HOME"}
+        payload["payload"] |= {"user_id": ANA.slack, "trigger_id": "t1"}
+        first = asyncio.get_running_loop().create_future()
+        world.slack._acks["twice"] = first
+        for each in world.slack.sockets:
+            await each.send_json(payload)
+        answer = await asyncio.wait_for(first, 5)
+        assert answer["payload"]["text"].startswith("SIL-3 silences")
+        await asyncio.sleep(0.1)
+        assert len(world.silencing.drafts) == 1
+
+
+async def test_an_event_that_slack_delivers_again_is_carried_out_once():
+    async with serving("socket") as world:
+        for _ in range(3):
+            text = 'silence agent="refund-agent" 2h why'
+            assert (await world.slack.write(ANA.slack, text, event_id="Ev5"))["acked"]
+        assert len(world.silencing.drafts) == 1
+
+
+@pytest.mark.parametrize("sockets", [1, 2])
+async def test_a_cut_connection_is_made_anew(sockets):
+    async with serving("socket", deaf_seconds=1.0, sockets=sockets) as world:
+        await until(lambda: len(world.slack.sockets) == sockets)
         await world.slack.drop()
-        await until(lambda: world.slack.connections >= 2 and len(world.slack.sockets) >= 1 and world.app.healthy())
+        await until(lambda: world.slack.connections > sockets and world.slack.sockets and world.app.healthy())
         assert (await world.click())["acked"]
 
 
-async def test_a_connection_that_is_open_but_deaf_is_found_and_replaced():
-    async with serving("socket", deaf_seconds=1.0) as world:
+@pytest.mark.parametrize("sockets", [1, 2])
+async def test_a_connection_that_is_open_but_deaf_is_found_and_replaced(sockets):
+    async with serving("socket", deaf_seconds=1.0, sockets=sockets) as world:
+        await until(lambda: len(world.slack.sockets) == sockets)
         world.slack.go_deaf()
-        await until(lambda: world.slack.connections >= 2 and world.app.healthy(), 10.0)
+        await until(lambda: world.slack.connections == 2 * sockets and world.app.healthy(), 10.0)
         await until(lambda: len(world.slack.sockets) >= 1)
         assert (await world.click())["acked"]
 
 
 async def test_a_client_of_the_sdk_that_has_stopped_listening_is_thrown_away(monkeypatch):
-    monkeypatch.setattr("bot.slack.socket._LAST_ANSWERS_SECONDS", 0.1)
-    async with serving("socket", deaf_seconds=1.0) as world:
-        stuck = world.app._socket._line.handler.client
+    quick(monkeypatch, 0.1)
+    async with serving("socket", deaf_seconds=1.0, sockets=1) as world:
+        stuck = lines(world)[0].client
         stuck.current_session_monitor.cancel()
         stuck.message_receiver.cancel()
-        await until(lambda: world.app._socket.renewed == 1, 10.0)
+        await until(lambda: world.app._socket.renewed == {"deaf": 1}, 10.0)
         await until(world.app.healthy)
         assert (await world.click())["acked"]
         await until(lambda: stuck.closed)
 
 
+async def test_before_slack_ends_a_connection_it_is_renewed_one_at_a_time(monkeypatch):
+    quick(monkeypatch)
+    monkeypatch.setattr("bot.slack.socket._SHORTEST_LIFE", 0.0)
+    async with serving("socket", lives_for=2.0) as world:
+        await until(lambda: world.app._socket.renewed.get("planned", 0) >= 2, 10.0)
+        assert world.app._socket.renewed.keys() == {"planned"}
+        assert (await world.click())["acked"]
+
+
+async def test_where_only_one_connection_may_be_the_others_give_way():
+    """Each new connection ends the ones before it. The second must not go on ending the first."""
+    async with serving("socket", only_one=True) as world:
+        seat = world.app._socket._seats[1]
+        await until(lambda: seat.unwelcome >= 2 and seat.line is None, 20.0)
+        await until(world.app.healthy)
+        assert (await world.click())["acked"]
+        assert seat.try_at - asyncio.get_running_loop().time() > 4.0
+
+
+async def test_messages_of_our_own_that_stop_coming_back_renew_the_connections(monkeypatch):
+    monkeypatch.setattr("bot.slack.canary.OVERDUE_SECONDS", 0.2)
+    async with serving("socket") as world:
+        await until(lambda: len(world.slack.sockets) == 2)
+        world.app.posted("D02ABCDEF", "1.1")
+        await asyncio.sleep(0.6)
+        assert world.app._socket.renewed == {}  # never heard one: this workspace may not echo
+        world.app.posted("D02ABCDEF", "1.2")
+        await world.slack.write(BOT_USER, "a page", bot_id=BOT_ID, ts="1.2", channel="D02ABCDEF")
+        await asyncio.sleep(0.6)
+        assert world.app._socket.renewed == {}
+        world.app.posted("D02ABCDEF", "1.3")
+        await until(lambda: world.app._socket.renewed == {"unheard": 2})
+        await until(world.app.healthy)
+        assert (await world.click())["acked"]
+
+
 async def test_the_app_starts_before_slack_does_and_serves_when_it_comes():
     async with FakeSlack() as slack:
         slack.mode("error_500", method="auth.test", count=1)
-        app = SlackApp(settings(slack), Desks(FakeCommands(), FakeSilencing()), WallClock())
+        app = SlackApp(settings(slack), desks(), WallClock())
         started = time.monotonic()
         await app.start()
         assert time.monotonic() - started < 1.0
@@ -463,8 +600,8 @@ async def test_stopping_leaves_nothing_open():
 
 
 @contextlib.asynccontextmanager
-async def door():
-    async with serving("http") as world, aiohttp.ClientSession() as session:
+async def door(**options):
+    async with serving("http", **options) as world, aiohttp.ClientSession() as session:
 
         async def post(body, headers):
             async with session.post(world.slack.events_url, data=body, headers=headers) as answer:
@@ -548,11 +685,96 @@ async def _fails(_request):
     raise RuntimeError("broken")
 
 
-async def test_the_memory_of_signatures_is_bounded():
-    guard = Guard(None, "s", WallClock())
-    for number in range(20_000):
-        assert guard._seen.first(f"s{number}", 0.0)
-    assert len(guard._seen._at) <= 10_000
+async def test_the_memory_of_deliveries_is_bounded():
+    deliveries = Deliveries(WallClock())
+
+    async def done():
+        return BoltResponse(status=200)
+
+    for number in range(10_100):
+        await deliveries.once([f"s{number}"], done)
+    assert len(deliveries._at) == 10_000
+    assert deliveries.knows("s10099")
+    assert not deliveries.knows("s99")
+
+
+class Memory:
+    """What a database keeps while servers come and go."""
+
+    def __init__(self):
+        self.keys = {}
+        self.broken = False
+
+    async def deliveries(self, since):
+        return [key for key, at in self.keys.items() if at >= since]
+
+    async def remember_deliveries(self, keys, now):
+        if self.broken:
+            raise OSError("disk full")
+        self.keys |= dict.fromkeys(keys, now)
+
+
+async def test_a_replay_is_refused_by_the_next_server_too():
+    memory, headers = Memory(), FORM | signed(BODY, int(time.time()))
+    async with door(memory=memory) as (_, post):
+        assert await post(BODY, headers) == 200
+    async with door(memory=memory) as (world, post):
+        assert await post(BODY, headers) == 401
+        assert world.commands.calls == []
+
+
+async def test_a_database_that_fails_keeps_no_click_from_being_answered():
+    memory = Memory()
+    memory.broken = True
+    async with door(memory=memory) as (world, post):
+        assert await post(BODY, FORM | signed(BODY, int(time.time()))) == 200
+        assert len(world.commands.calls) == 1
+
+
+EVENT = json.dumps(
+    {
+        "type": "event_callback",
+        "team_id": "T0HOME",
+        "event_id": "Ev77",
+        "event": {
+            "type": "message",
+            "channel_type": "im",
+            "channel": "D02ABCDEF",
+            "user": ANA.slack,
+            "text": 'silence agent="refund-agent" 2h bank migration',
+            "ts": "1.1",
+            "team": "T0HOME",
+        },
+    }
+)
+
+
+async def test_slacks_retry_of_an_event_is_one_change_and_is_answered_well_also_after_a_restart():
+    """A retry is signed anew; one that is not is still Slack's, and must not be told that it failed."""
+    memory, now, json_type = Memory(), int(time.time()), {"content-type": "application/json"}
+    retry = {"x-slack-retry-num": "1", "x-slack-retry-reason": "http_timeout"}
+    first = json_type | signed(EVENT, now)
+    async with door(memory=memory) as (world, post):
+        assert await post(EVENT, first) == 200
+        assert await post(EVENT, first | retry) == 200
+        assert await post(EVENT, json_type | signed(EVENT, now - 1) | retry) == 200
+        assert len(world.silencing.drafts) == 1
+        assert world.app.asgi.counts == {"ok": 1, "repeated": 2}
+    async with door(memory=memory) as (world, post):
+        assert await post(EVENT, json_type | signed(EVENT, now - 2) | retry) == 200
+        assert world.silencing.drafts == []
+
+
+async def test_a_retry_while_the_first_is_being_worked_on_gets_its_answer():
+    async with door() as (world, post):
+        world.commands.gate = asyncio.Event()
+        headers, retry = FORM | signed(BODY, int(time.time())), {"x-slack-retry-num": "1"}
+        both = [asyncio.create_task(post(BODY, headers)), asyncio.create_task(post(BODY, headers | retry))]
+        await asyncio.sleep(0.2)
+        assert not any(one.done() for one in both)
+        world.commands.gate.set()
+        assert await asyncio.gather(*both) == [200, 200]
+        assert len(world.commands.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -562,7 +784,7 @@ async def test_the_memory_of_signatures_is_bounded():
 def test_without_its_secrets_the_app_refuses_to_be_made(mode, empty):
     nowhere = type("Nowhere", (), {"api_url": "http://127.0.0.1:1/api/"})
     with pytest.raises(ConfigError, match=f"slack.{empty} is needed"):
-        SlackApp(settings(nowhere, mode, **{empty: ""}), Desks(FakeCommands(), FakeSilencing()), WallClock())
+        SlackApp(settings(nowhere, mode, **{empty: ""}), desks(), WallClock())
 
 
 async def test_no_secret_and_no_body_reaches_the_log(caplog):
