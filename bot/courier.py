@@ -64,6 +64,7 @@ class Courier(Sender):
     async def _round(self) -> float:
         now = self._clock.now()
         mine = [page for page in await self._store.on_their_way() if not page.by_slack and page.id not in self._busy]
+        mine = [page for page in mine if page.kind is not PageKind.CHART]
         if interrupted := [page for page in mine if page.state is PageState.SENDING]:
             await delivery.recover(self._store, interrupted, now)
             return _FIRST_SLEEP
@@ -144,8 +145,8 @@ def _by_place(pages: Sequence[Page]) -> Iterable[tuple[Place, list[Page]]]:
 
 def together_of(pages: Sequence[Page]) -> Sequence[Page]:
     """What goes out as one message: everything that is due for this place if it is much, else the first."""
-    alike = [page for page in pages if page.kind is PageKind.PAGE and page.incident is not None][:MOST]
-    return alike if len(alike) >= MERGE_FROM else pages[:1]
+    alike = [page for page in pages if page.kind is PageKind.PAGE and page.incident is not None and not page.alone]
+    return alike[:MOST] if len(alike) >= MERGE_FROM and not pages[0].alone else pages[:1]
 
 
 def _not_for_ever(lead: Page, error: RemoteError) -> RemoteError:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import structlog
 
-from bot import delivery, judge, pipeline, telemetry
+from bot import delivery, judge, pipeline, png, telemetry
 from bot.books import Books
 from bot.config import Config, load
 from bot.courier import Courier
@@ -110,6 +110,7 @@ class Pager:
             book_doc=self.books.doc_of(self._sources, config.book_id),
             books=self.books.known,
             second_channel_after=config.settings.notify.second_channel_after,
+            charts=config.settings.slack.charts and png.available(),
         )
 
     def facts(self, incident: Incident) -> dict[str, object]:

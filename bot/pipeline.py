@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 
 from bot.audit import events
 from bot.audit.model import Entry
-from bot.errors import UsageError
-from bot.incidents import deadlines, grouping, own, silences, suppression
+from bot.errors import ConflictError, UsageError
+from bot.incidents import deadlines, exercise, grouping, own, silences, suppression
 from bot.incidents.decision import Decision, World, book_of
 from bot.incidents.model import INTERNAL, Alert, Incident, State
 from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
-from bot.paging import attempt, merge, notify, plan
+from bot.paging import attempt, measured, merge, notify, plan
 from bot.paging import deadlines as page_deadlines
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Store, Transaction
@@ -101,6 +101,8 @@ async def escalate(store: Store, incident_id: str, world: World, now: datetime) 
         if incident is None or incident.deadline is None or incident.deadline > now:
             return []
         world = await _with_silences(tx, world, now)
+        if incident.exercise == "test":
+            return [await _end_of_test(tx, incident, world, now)]
         other = await tx.unresolved_with(incident.key) if incident.state is State.RESOLVED else None
         decisions = grouping.come_due(incident, other, world, now)
         await record(tx, decisions, world, now)
@@ -118,8 +120,37 @@ async def act(
         if incident is None:
             raise UsageError(f"there is no incident {incident_id}")
         decision = decide(incident)
+        if incident.exercise == "test":
+            exercise.checked(decision, incident, {page.person for page in await tx.pages_of(incident.id)})
         await record(tx, [decision], world, now)
+        if exercise.answered(decision):
+            return await _end_of_test(tx, decision.incident, world, now)
         await tx.add_pages(plan.owed_runbook(decision, await tx.pages_of(incident.id), now))
+    return decision
+
+
+async def _end_of_test(tx: Transaction, incident: Incident, world: World, now: datetime) -> Decision:
+    """A test was answered, or its time is over: what it has shown is kept as evidence."""
+    found = measured.measure(await tx.pages_of(incident.id), incident.acked_at)
+    decision = exercise.over(incident, measured.told(found), now)
+    await record(tx, [decision], world, now)
+    await tx.append_audit([events.of_test(decision, found, exercise.asked_by(incident), now)])
+    return decision
+
+
+async def open_by_hand(
+    store: Store, make: Callable[[int], Decision], world: World, now: datetime, key: str | None
+) -> Decision | None:
+    """A person opens an incident: `make` gets its number. None when this very click has been worked in before. Raises
+    UsageError, ConflictError when the same is under way."""
+    async with store.transaction() as tx:
+        if key is not None and not await tx.first_time(key, now):
+            return None
+        decision = make(1 + await tx.last_number())
+        running = await tx.unresolved_with(decision.incident.key)
+        if running is not None:
+            raise ConflictError(f"{running.id} is the same test, and under way; acknowledge that one")
+        await record(tx, [decision], world, now)
     return decision
 
 
@@ -137,17 +168,42 @@ async def act_on_all(
         if key is not None and not await tx.first_time(key, now):
             return None
         known = [incident for name in incident_ids if (incident := await tx.incident(name)) is not None]
-        shown = [incident for incident in known if incident.state is State.OPEN and not incident.suppressed]
+        shown = [one for one in known if one.state is State.OPEN and not one.suppressed and not one.exercise]
         changed = [(incident, decide(incident)) for incident in shown]
         await record(tx, [decision for _, decision in changed], world, now)
     return changed
 
 
-async def silence(
-    store: Store, draft: Draft, author: str, world: World, now: datetime
-) -> tuple[Silence, list[Decision]]:
-    """What it hides wakes nobody from the moment it is written down. Raises UsageError."""
+async def split(
+    store: Store, shown: Sequence[Page], incident_id: str, actor: str, now: datetime, key: str | None
+) -> bool:
+    """A person wants a message of its own for one incident of a message about several; `shown` is all that it shows.
+    False when this very click has been worked in before. Raises UsageError, ConflictError."""
     async with store.transaction() as tx:
+        if key is not None and not await tx.first_time(key, now):
+            return False
+        incident = await tx.incident(incident_id)
+        pages = await tx.pages([page.id for page in shown])
+        if incident is None or all(page.incident != incident_id for page in pages):
+            raise UsageError(f"{incident_id} is not in that message any more; `incidents` lists what is open")
+        if len({page.incident for page in pages} - {None}) < 2:
+            raise ConflictError(f"{incident_id} is the only one left in that message")
+        changed, new = merge.split_out(pages, incident, now)
+        await tx.save_pages(changed)
+        await tx.add_pages([page for page in new if attempt.wanted(page, incident)])
+        why = "it has a message of its own now"
+        await tx.append_audit([Entry(at=now, actor=actor, action="incident.split", subject=incident_id, why=why)])
+    return True
+
+
+async def silence(
+    store: Store, draft: Draft, author: str, world: World, now: datetime, key: str | None = None
+) -> tuple[Silence, list[Decision]]:
+    """What it hides wakes nobody from the moment it is written down. Raises UsageError; ConflictError when this very
+    click has been worked in before."""
+    async with store.transaction() as tx:
+        if key is not None and not await tx.first_time(key, now):
+            raise ConflictError("that click has been recorded already")
         made = silences.make(draft, 1 + await tx.last_silence(), author, await tx.live_incidents(), now)
         return made, await _silenced(tx, made, "silence.added", author, world, now)
 
@@ -287,7 +343,8 @@ async def record(tx: Transaction, decisions: Sequence[Decision], world: World, n
         added += pages
     await tx.save_incidents([timed(decision.incident, world.rules.sla, now) for decision in decisions])
     await tx.save_pages(cancelled)
-    await tx.add_pages(merge.without_replies(added))
+    added = merge.without_replies(added)
+    await tx.add_pages(plan.with_charts(added) if world.charts else added)
     await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
 
 

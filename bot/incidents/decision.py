@@ -35,7 +35,8 @@ class World:
     """What decisions depend on besides the incident: the loaded configuration, and the silences of this instant.
 
     `book_id` is the digest of `book` and `book_doc` the text it was read from, to be kept for the incidents that open
-    with it; `books` has the snapshots that running incidents keep, by their digest.
+    with it; `books` has the snapshots that running incidents keep, by their digest. `charts` says that pictures can be
+    drawn and are wanted.
     """
 
     agents: Mapping[str, Agent]
@@ -47,6 +48,7 @@ class World:
     book_doc: str = ""
     books: Mapping[str, Book] = field(default_factory=dict)
     second_channel_after: timedelta = timedelta(seconds=30)
+    charts: bool = False
 
 
 def book_of(incident: Incident, world: World) -> Book:

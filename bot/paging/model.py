@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from bot.schema import Model
 
+CHART = "chart:"  # before the channel whose thread a picture belongs to
+
 
 class PageState(StrEnum):
     DUE = "due"
@@ -60,10 +62,11 @@ class Page(Model):
     ts: str | None = None
     lead: str | None = None
     shown_revision: int = 0
+    alone: bool = False  # never one message with others: a test must not be taken for what is real
     text: str = ""  # body of a notice; other kinds are drawn from the incident when sent
     reason: str
     error: str = ""
 
     @property
     def by_slack(self) -> bool:
-        return not self.channel.startswith(("email:", "webhook:"))
+        return not self.channel.startswith(("email:", "webhook:", CHART))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.incidents.decision import Decision, Say
 from bot.incidents.model import Event, Incident, title_of
 from bot.oncall.model import Book
 from bot.paging import notify
-from bot.paging.model import Page, PageKind, PageState
+from bot.paging.model import CHART, Page, PageKind, PageState
 
 _REROUTED = ".again"
+CHART_WAITS = timedelta(seconds=3)  # for the card and the runbook that it stands below
 _GONE = {PageState.FAILED, PageState.CANCELLED}
 
 
@@ -32,6 +33,7 @@ def pages_for(decision: Decision, book: Book, now: datetime) -> list[Page]:
             due_at=now,
             planned_at=now,
             reason=why,
+            alone=bool(incident.exercise),
         )
 
     def address(person: str) -> str:
@@ -74,6 +76,20 @@ def _news(incident: Incident) -> str:
     return "\n".join(dict.fromkeys(title_of(alert) for alert in incident.alerts if alert.fingerprint in untold))
 
 
+def with_charts(pages: Sequence[Page]) -> list[Page]:
+    """Each runbook of a thread is followed by a picture, which goes its own way and holds nothing up."""
+    charts = [
+        Page(
+            id=f"{page.incident}.{page.id.split('.')[1]}.{PageKind.CHART}", incident=page.incident, kind=PageKind.CHART,
+            step=page.step, round=page.round, channel=f"{CHART}{page.channel}", due_at=page.due_at + CHART_WAITS,
+            planned_at=page.due_at + CHART_WAITS, reason="what the alert saw",
+        )
+        for page in pages
+        if page.kind is PageKind.RUNBOOK and page.incident is not None
+    ]  # fmt: skip
+    return [*pages, *charts]
+
+
 def owed_runbook(decision: Decision, pages: Sequence[Page], now: datetime) -> list[Page]:
     """The runbook for somebody who has taken an incident out of a message about several: those have none of their
     own."""
@@ -113,7 +129,7 @@ def same_decision(one: Page, other: Page) -> bool:
 
 def may_reroute(page: Page, channel: str) -> bool:
     """Once, and not to where it has just been refused."""
-    return page.channel != channel and not page.id.endswith(_REROUTED)
+    return page.kind is not PageKind.CHART and page.channel != channel and not page.id.endswith(_REROUTED)
 
 
 def rerouted(page: Page, channel: str, now: datetime) -> Page:
