@@ -30,8 +30,9 @@ class SilenceDesk:
         self._world = world
         self._changed = changed
 
-    async def add(self, actor: Actor, draft: Draft) -> tuple[Silence, Hidden]:
-        made, decisions = await pipeline.silence(self._store, draft, actor.id, self._world(), self._clock.now())
+    async def add(self, actor: Actor, draft: Draft, *, event_key: str | None = None) -> tuple[Silence, Hidden]:
+        now = self._clock.now()
+        made, decisions = await pipeline.silence(self._store, draft, actor.id, self._world(), now, event_key)
         self._changed(decisions)
         return made, await self._hidden(made)
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from bot.complaints import did_you_mean
 from bot.errors import ConflictError, UsageError
+from bot.incidents import notes
 from bot.incidents.decision import Decision, Say, Told, World, ack_timeout
 from bot.incidents.escalation import EVERYBODY, climb, restart
-from bot.incidents.model import Event, Incident, State, next_state
+from bot.incidents.model import Event, Incident, State, ended_by_hand, next_state
 from bot.oncall.model import Book
 from bot.oncall.owners import Reached
 
@@ -83,8 +84,9 @@ def snooze(incident: Incident, actor: str, until: datetime, now: datetime) -> De
     return Decision(changed, Event.SNOOZED, f"snoozed until {until:%Y-%m-%d %H:%M} UTC", actor, cancel=True)
 
 
-def hand_over(incident: Incident, actor: str, person: str, world: World, now: datetime) -> Decision:
-    """Gives it to that person, who is paged now. Without an answer in the first step's wait the ladder begins."""
+def hand_over(incident: Incident, actor: str, person: str, world: World, now: datetime, note: str = "") -> Decision:
+    """Gives it to that person, who is paged now and reads the note. Without an answer in the first step's wait the
+    ladder begins."""
     heir = person_named(person, world.book)
     if incident.acked_by == f"person:{heir}":
         raise ConflictError(f"{world.book.people[heir].name} has {incident.id} already", incident.acked_by)
@@ -92,6 +94,8 @@ def hand_over(incident: Incident, actor: str, person: str, world: World, now: da
         raise UsageError(f"{incident.id} cannot be handed to whoever hands it over; to have it yourself, take it")
     _refuse_hidden(incident)
     holder = incident.acked_by if incident.state is State.ACKED else None
+    incident = notes.note(incident, actor, note, now).incident if note.strip() else incident
+    told = f": {' '.join(note.split())}" if note.strip() else ""
     changed = incident.model_copy(
         update={
             "state": next_state(incident.state, Event.HANDED),
@@ -113,13 +117,13 @@ def hand_over(incident: Incident, actor: str, person: str, world: World, now: da
         }
     )
     origin = f" from {short(holder)}" if holder not in {None, actor} else ""
-    why = f"{short(actor)} hands it{origin} to {heir}"
+    why = f"{short(actor)} hands it{origin} to {heir}{told}"
     return Decision(
         changed,
         Event.HANDED,
         why,
         actor,
-        wake=(Reached(heir, f"{short(actor)} hands it to you"),),
+        wake=(Reached(heir, f"{short(actor)} hands it to you{told}"),),
         say=(Say.ESCALATED,) if incident.announced else (Say.CARD, Say.RUNBOOK),
         cancel=True,
         tell=_tell(holder, f"{short(actor)} has handed {incident.id} from you to {heir}", actor),
@@ -193,9 +197,15 @@ def release(incident: Incident, actor: str, world: World, now: datetime) -> Deci
     return replace(decision, actor=actor)
 
 
-def resolve(incident: Incident, actor: str, now: datetime) -> Decision:
+def resolve(incident: Incident, actor: str, now: datetime, cause: str = "", note: str = "") -> Decision:
     """Closes it by hand. While alerts go on it is watched, and opens again should they still be there an ack
-    timeout later."""
+    timeout later. `cause` is one of notes.CAUSES, or empty."""
+    incident = ended_by_hand(incident, now)  # what was paged by hand is over with that
+    if cause and cause not in notes.CAUSES:
+        raise UsageError(f'"{cause}" is no cause; write one of {", ".join(notes.CAUSES)}')
+    named = f"Cause: {notes.CAUSES[cause]}." if cause else ""
+    if written := " ".join(filter(None, [named, note.strip()])):
+        incident = notes.note(incident, actor, written, now).incident
     changed = incident.model_copy(
         update={
             "state": next_state(incident.state, Event.RESOLVED),
@@ -207,7 +217,8 @@ def resolve(incident: Incident, actor: str, now: datetime) -> Decision:
             "next_at": now + ack_timeout(incident) if incident.going_on else None,
         }
     )
-    return Decision(changed, Event.RESOLVED, "resolved by hand", actor, say=(Say.RESOLVED,), cancel=True)
+    why = f"resolved by hand: {notes.CAUSES[cause]}" if cause else "resolved by hand"
+    return Decision(changed, Event.RESOLVED, why, actor, say=(Say.RESOLVED,), cancel=True)
 
 
 def short(actor: str | None) -> str:

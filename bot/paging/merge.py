@@ -49,7 +49,7 @@ class Parcel:
 
 
 def mergeable(page: Page) -> bool:
-    return page.kind in _MERGED and page.incident is not None and page.by_slack
+    return page.kind in _MERGED and page.incident is not None and page.by_slack and not page.alone
 
 
 def parcel(due: Sequence[Page], critical: Callable[[Page], bool], recent: Recent | None, now: datetime) -> Parcel:
@@ -81,6 +81,33 @@ def answered(lead: Page, shown: Sequence[Incident]) -> bool:
     sent = lead.sent_at or lead.due_at
     acted = (at for one in shown for at in (one.acked_at, one.resolved_at if one.resolved_by else None) if at)
     return any(at > sent for at in acted)
+
+
+def split_out(shown: Sequence[Page], incident: Incident, now: datetime) -> tuple[list[Page], list[Page]]:
+    """One incident leaves a message about several for one of its own. `shown` is all that the message shows; returns
+    the rows that change, so that it is redrawn without that incident, and the new ones. A row that leaves stays as the
+    record of what was sent, without its incident."""
+    leaving = [page for page in shown if page.incident == incident.id]
+    staying = [page for page in shown if page.incident not in {incident.id, None}]
+    changed = [page.model_copy(update={"incident": None}) for page in leaving]
+    changed += [page.model_copy(update={"shown_revision": 0}) for page in staying]
+    if not leaving:
+        return [], []
+    first = leaving[0]
+    stem = f"{incident.id}.{incident.revision}"
+    why = "split out of a message about several incidents"
+    place = {"incident": incident.id, "step": first.step, "round": first.round, "due_at": now, "planned_at": now}
+    person = f".{first.person}" if first.person else ""
+    alone = Page(
+        id=f"{stem}.{first.kind}{person}.alone", kind=first.kind, person=first.person, channel=first.channel, alone=True,
+        reason=first.reason if first.kind is PageKind.PAGE else why, **place,
+    )  # fmt: skip
+    if first.kind is not PageKind.CARD:
+        return changed, [alone]
+    runbook = Page(
+        id=f"{stem}.{PageKind.RUNBOOK}.alone", kind=PageKind.RUNBOOK, channel=first.channel, reason=why, **place
+    )
+    return changed, [alone, runbook]
 
 
 def is_reply(page: Page) -> bool:

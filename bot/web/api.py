@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.errors import AgentpagerError, ConfigError, RemoteError
 from bot.incidents.model import Incident
 from bot.incidents.people import short
-from bot.ports import Commands
+from bot.ports import Actor, Commands, Outcome
 from bot.records.timeline import promised
 from bot.settings import Http
 from bot.web import ack_links, calendars, records, silences
@@ -233,7 +233,7 @@ class _Pager:
 
     async def act(self, request: Request) -> Response:
         commands = self._backend.commands
-        verbs = {
+        verbs: dict[str, Callable[[Actor, str | None], Awaitable[Outcome]]] = {
             "ack": commands.ack,
             "resolve": commands.resolve,
             "release": commands.release,
@@ -241,13 +241,14 @@ class _Pager:
             "take": commands.take,
             "escalate": commands.escalate,
         }
+        more: dict[str, tuple[Callable[[Actor, str | None, str], Awaitable[Outcome]], tuple[str, ...]]]
         more = {"snooze": (commands.snooze, ("until", "for")), "hand": (commands.hand, ("to",))}
         more |= {"note": (commands.note, ("text",)), "mark": (commands.mark, ("mark",))}
         name, reference, body = request.path_params["verb"], request.path_params["id"], await json_of(request)
         actor = actor_of(body, commands.book)
         if name in more:
-            act, keys = more[name]
-            outcome = await act(actor, reference, _said(body, keys))
+            say, keys = more[name]
+            outcome = await say(actor, reference, _said(body, keys))
         elif name in verbs:
             outcome = await verbs[name](actor, reference)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core_world import after, ended, observe, opened
+from core_world import WORLD, after, ended, observe, opened
 
 from bot.errors import ConflictError, UsageError
 from bot.incidents import notes, people
@@ -73,3 +73,35 @@ def test_notes_and_marks_outlive_what_comes_later():
     acked = people.ack(incident, "person:ana", after(minutes=1)).incident
     (cleared,) = observe([ended(alert, after(minutes=2)) for alert in acked.alerts], [acked], after(minutes=2))
     assert (cleared.incident.state, len(cleared.incident.notes), cleared.incident.mark) == (State.RESOLVED, 1, "noise")
+
+
+def test_a_mark_is_shown_so_its_messages_are_drawn_anew():
+    assert notes.mark(opened(), "person:ana", "noise").incident.revision == opened().revision + 1
+
+
+def test_what_is_no_real_problem_is_marked_noted_and_filed_with_its_owner():
+    decision = notes.no_problem(opened(), "person:ana", "sensitive", "spikes at every deploy", WORLD, after())
+    assert (decision.event, decision.why) == (Event.MARKED, "it was noise: too sensitive: spikes at every deploy")
+    assert (decision.incident.mark, decision.incident.marked_by) == ("noise", "person:ana")
+    assert decision.incident.notes[-1].text == "No real problem, too sensitive: spikes at every deploy"
+    assert (decision.wake, decision.say, decision.cancel) == ((), (), False)
+    (task,) = decision.tasks
+    assert task.channel == "#payments-agents"
+    assert task.text.split("\n") == [
+        "ErrorsHigh: no real problem, too sensitive",
+        "Ana says so of INC-1, ErrorsHigh of refund-agent.",
+        "In their words: spikes at every deploy",
+        "• Rule ErrorsHigh (alerts/agents.yaml, group agents)",
+        "• Owner team:payments, owner of agent refund-agent",
+        "Raise its limit, lengthen its `for`, or lower its severity.",
+    ]
+
+
+def test_without_words_the_kind_says_it():
+    decision = notes.no_problem(opened(), "person:ana", "duplicate", " ", WORLD, after())
+    assert decision.why == "it was noise: a duplicate"
+
+
+def test_a_kind_of_noise_that_there_is_not_is_refused():
+    with pytest.raises(UsageError, match='"boring" is no kind of noise; write one of sensitive, known'):
+        notes.no_problem(opened(), "person:ana", "boring", "", WORLD, after())

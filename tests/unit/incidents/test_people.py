@@ -143,6 +143,19 @@ def test_whoever_resolves_closes_it_and_it_is_watched_while_its_alerts_go_on(bef
     assert incident.next_at == after(hours=1, minutes=2)
 
 
+def test_the_cause_and_a_note_are_kept_with_the_end():
+    decision = people.resolve(acked(), "person:ana", after(minutes=2), "provider", "status page says so")
+    assert decision.why == "resolved by hand: a provider or dependency"
+    (note,) = decision.incident.notes
+    assert note.text == "Cause: a provider or dependency. status page says so"
+    assert people.resolve(acked(), "person:ana", after(minutes=2)).incident.notes == ()
+
+
+def test_a_cause_that_is_none_is_refused_with_those_there_are():
+    with pytest.raises(UsageError, match='"weather" is no cause; write one of change, provider'):
+        people.resolve(acked(), "person:ana", after(minutes=2), "weather")
+
+
 def test_nobody_resolves_twice():
     closed = people.resolve(opened(), "person:ana", NOW).incident
     with pytest.raises(ConflictError):
@@ -262,6 +275,12 @@ def test_whoever_it_is_handed_to_is_paged_now():
     assert decision.tell == ()
     assert (incident.state, incident.assigned, incident.acked_by) == (State.OPEN, "cat", None)
     assert incident.next_at == after(minutes=35)
+
+
+def test_a_note_goes_with_it_and_wakes_them_knowing_it():
+    decision = people.hand_over(acked(), "person:ana", "cat", WORLD, after(minutes=30), "tried a restart,\nno luck")
+    assert [one.why for one in decision.wake] == ["ana hands it to you: tried a restart, no luck"]
+    assert [(one.by, one.text) for one in decision.incident.notes] == [("person:ana", "tried a restart,\nno luck")]
 
 
 def test_without_an_answer_of_theirs_the_ladder_begins():

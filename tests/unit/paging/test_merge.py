@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from core_world import NOW
+from core_world import NOW, opened
 
-from bot.paging.merge import MOST, Parcel, Recent, parcel, without_replies
+from bot.paging.merge import MOST, Parcel, Recent, parcel, split_out, without_replies
 from bot.paging.model import Page, PageKind
 
 
@@ -107,3 +107,38 @@ def test_cards_that_will_be_one_card_get_no_runbook_reply_each():
     assert [one.kind for one in without_replies(crowd)] == ["card", "card", "card", "page"]
     few = [*cards(2), *(page(number, PageKind.RUNBOOK, None) for number in (1, 2))]
     assert without_replies(few) == few
+
+
+def sent(number: int, kind: PageKind = PageKind.CARD, person: str | None = None) -> Page:
+    changes = {"lead": f"INC-1.1.{kind}", "slack_channel": "C0", "ts": "1.0", "shown_revision": 1}
+    return page(number, kind, person, **changes)
+
+
+def test_one_split_out_gets_a_card_and_its_runbook_and_the_others_are_drawn_anew():
+    changed, new = split_out([sent(1), sent(2), sent(3)], opened(), NOW)
+    assert [(one.id, one.incident, one.lead) for one in changed] == [
+        ("INC-1.1.card", None, "INC-1.1.card"),  # still the address of the message of the others
+        ("INC-2.1.card", "INC-2", "INC-1.1.card"),
+        ("INC-3.1.card", "INC-3", "INC-1.1.card"),
+    ]
+    assert [one.shown_revision for one in changed[1:]] == [0, 0]
+    assert [(one.kind, one.incident, one.channel, one.lead, one.ts) for one in new] == [
+        (PageKind.CARD, "INC-1", "#refunds", None, None),
+        (PageKind.RUNBOOK, "INC-1", "#refunds", None, None),
+    ]
+
+
+def test_a_page_split_out_goes_to_the_same_person_for_the_same_reason():
+    _, (alone,) = split_out([sent(number, PageKind.PAGE, "ana") for number in (1, 2)], opened(), NOW)
+    assert (alone.kind, alone.person, alone.channel, alone.reason) == (PageKind.PAGE, "ana", "U0ANA", "r")
+
+
+def test_what_was_split_out_is_never_merged_again():
+    _, (alone,) = split_out([sent(number, PageKind.PAGE, "ana") for number in (1, 2)], opened(), NOW)
+    recent = Recent("INC-1.1.page", NOW, merged=True)
+    assert parcel([alone, page(5), page(6), page(7)], nothing_critical, recent, NOW) == Parcel((alone,))
+    assert ids(parcel([page(5), page(6), alone, page(7)], nothing_critical, None, NOW)) == ["INC-5", "INC-6", "INC-7"]
+
+
+def test_what_is_not_in_the_message_is_not_split_out():
+    assert split_out([sent(2), sent(3)], opened(), NOW) == ([], [])
