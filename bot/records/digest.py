@@ -1,12 +1,17 @@
-"""Shift hand-overs and the weekly digest: what the next person has to know, as text. Pure; posts nothing."""
+"""Hand-overs of shifts, and digests of the day and the week: what the next person has to know. Pure; posts nothing.
+
+As text a digest has its title on the first line, then its figures, then its sections; slack/duty_blocks.py reads that
+again. Nothing that came from data holds a line break, so no label can begin a line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from bot.agents.model import Agent
 from bot.audit.chain import Head
 from bot.forecast.coverage import Gap
 from bot.forecast.spans import length
@@ -18,15 +23,25 @@ from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Schedule
 from bot.oncall.turns import Every, turns
 from bot.records import markdown
+from bot.records.mending import busiest, busy_words, fix_first
 from bot.records.report import Case, report
-from bot.records.tables import counted, sentences
+from bot.records.tables import counted
 from bot.records.timeline import Names, plain, span
+from bot.records.usage import Usage, complaints
 from bot.schema import Model
 
 LISTED = 8  # lines of one section
+FIGURE, ITEM = "▪ ", "• "  # what lines of the text begin with; headings begin with neither
 _LOOK_BACK = timedelta(days=40)  # a monthly turn and more
-_WEEK = timedelta(weeks=1)
-_LONGEST = 2800  # characters of a message; Slack takes 3,000 in one block
+_DAY, _WEEK = timedelta(days=1), timedelta(weeks=1)
+_LONGEST = 9000  # characters of a message; Slack takes some 13,000 in all its blocks
+
+
+class Figure(Model):
+    """One number in words, and what it counts."""
+
+    name: str
+    value: str
 
 
 class Section(Model):
@@ -36,6 +51,7 @@ class Section(Model):
 
 class Digest(Model):
     title: str
+    figures: tuple[Figure, ...] = ()
     sections: tuple[Section, ...]
 
 
@@ -56,8 +72,17 @@ class Present:
     now: datetime
     unresolved: Sequence[Incident]
     silences: Sequence[Silence]
-    gaps: Sequence[Gap]
-    head: Head | None
+    gaps: Sequence[Gap] = ()
+    head: Head | None = None
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """How the runbooks fare: in the time that is told of, and over a longer one."""
+
+    lately: Sequence[Usage] = ()
+    known: Sequence[Usage] = ()
 
 
 def last_handover(schedule: Schedule, almanac: Almanac, now: datetime) -> Handover | None:
@@ -74,8 +99,17 @@ def last_handover(schedule: Schedule, almanac: Almanac, now: datetime) -> Handov
 
 def weekly_due(when: str, zone: str, now: datetime) -> datetime:
     """The latest `Mon 09:00` of that zone that has come."""
-    weeks = turns(Every(_WEEK), when, date(2020, 1, 1), zone)
-    return weeks.end(weeks.at(now) - 1)
+    return _last_turn(_WEEK, when, zone, now)
+
+
+def daily_due(when: str, zone: str, now: datetime) -> datetime:
+    """The latest `09:00` of that zone that has come."""
+    return _last_turn(_DAY, when, zone, now)
+
+
+def _last_turn(every: timedelta, when: str, zone: str, now: datetime) -> datetime:
+    rota = turns(Every(every), when, date(2020, 1, 1), zone)
+    return rota.end(rota.at(now) - 1)
 
 
 def concerns(incident: Incident, schedule: str) -> bool:
@@ -92,38 +126,107 @@ def channel_of(schedule: str, book: Book) -> str | None:
     return None
 
 
-def handover(schedule: str, change: Handover, state: Present, cases: Sequence[Case], book: Book) -> Digest:
+def handover(
+    schedule: str, change: Handover, state: Present, cases: Sequence[Case], book: Book, shelf: Shelf | None = None
+) -> Digest:
     """`cases` are the incidents of the shift that ends; of the open ones those that the schedule is woken for."""
     names = Names(book)
     before, after = (", ".join(names.of(person) for person in people) for people in (change.before, change.after))
     mine = [incident for incident in state.unresolved if concerns(incident, schedule)]
+    told = report(cases, change.since, change.at, "rule")
+    concerned = {one.agent for one in cases}
+    agents = {name: agent for name, agent in state.agents.items() if name in concerned}
     sections = (
         Section(heading="Open now", lines=tuple(_open(mine, names, state.now)) or ("nothing",)),
         *_hidden(state, names),
-        *_past(f"Since {_moment(change.since)}", cases, change.since, change.at, names),
+        *_fix_first(cases, shelf or Shelf(), agents, book),
+        *_too_many(cases, names),
+        *_past(told, names),
         *_ahead(state),
     )
-    return Digest(title=f"Hand-over of {schedule}: {before} to {after}", sections=sections)
+    lasted_from = Figure(name="The shift began", value=_moment(change.since))
+    title = f"Hand-over of {schedule}: {before} to {after}"
+    return Digest(title=title, figures=(lasted_from, *_figures(told)), sections=sections)
 
 
-def weekly(start: datetime, end: datetime, state: Present, cases: Sequence[Case], book: Book) -> Digest:
+def weekly(
+    start: datetime, end: datetime, state: Present, cases: Sequence[Case], book: Book, shelf: Shelf | None = None
+) -> Digest:
+    shelf = shelf or Shelf()
+    runbooks = complaints(shelf.lately, shelf.known)
+    told = Section(heading="Runbooks", lines=tuple(_some(runbooks)))
+    return _of_all(f"The week until {_moment(end)}", start, end, state, cases, book, shelf, [told] if runbooks else [])
+
+
+def daily(
+    start: datetime, end: datetime, state: Present, cases: Sequence[Case], book: Book, shelf: Shelf | None = None
+) -> Digest:
+    return _of_all(f"The day until {_moment(end)}", start, end, state, cases, book, shelf or Shelf(), ())
+
+
+def _of_all(
+    title: str,
+    start: datetime,
+    end: datetime,
+    state: Present,
+    cases: Sequence[Case],
+    book: Book,
+    shelf: Shelf,
+    more: Iterable[Section],
+) -> Digest:
     names = Names(book)
+    told = report(cases, start, end, "rule")
     sections = (
-        *_past("The week", cases, start, end, names),
+        *_fix_first(cases, shelf, state.agents, book),
         Section(heading="Open now", lines=tuple(_open(state.unresolved, names, state.now)) or ("nothing",)),
+        *more,
         *_hidden(state, names),
+        *_too_many(cases, names),
+        *_past(told, names),
         *_ahead(state),
     )
-    return Digest(title=f"The week until {end:%a %Y-%m-%d %H:%M} UTC", sections=sections)
+    return Digest(title=title, figures=tuple(_figures(told)), sections=sections)
 
 
 def as_text(digest: Digest, longest: int = _LONGEST) -> str:
-    """The title on the first line; at most `longest` characters, cut at the end of a line."""
-    lines = [digest.title]
+    """At most `longest` characters, cut at the end of a line."""
+    lines = [digest.title, *(f"{FIGURE}{one.name}: {one.value}" for one in digest.figures)]
     for section in digest.sections:
-        lines += [section.heading, *(f"• {line}" for line in section.lines)]
+        lines += [section.heading, *(f"{ITEM}{line}" for line in section.lines)]
     text = "\n".join(lines)
     return text if len(text) <= longest else text[: text.rindex("\n", 0, longest - 2)] + "\n…"
+
+
+def _figures(told: Mapping[str, Any]) -> Iterator[Figure]:
+    """The same numbers as in a report, the ones that say how the nights were first."""
+    total = told["total"]
+    yield Figure(name="Pages", value=f"{total['pages']}, {total['night_pages']} at night")
+    yield Figure(name="Ack p50 / p95", value=_spread(total["ack_seconds"]))
+    marked = f"{total['noise']} of {total['marked']} judged" if total["marked"] else "nobody has judged"
+    yield Figure(name="Noise", value=marked)
+    yield Figure(name="Ended by themselves, never taken", value=str(total["unattended"]))
+    quiet = f", {total['suppressed']} suppressed" if total["suppressed"] else ""
+    yield Figure(name="Incidents", value=f"{total['incidents']}, {total['woke']} woke somebody{quiet}")
+    if total["escalated"]:
+        yield Figure(name="Past the first level", value=f"{total['escalated']} of {total['woke']}")
+    broken = total["sla"]["ack_breached"] + total["sla"]["resolve_breached"]
+    if total["sla"]["promised"]:
+        kept = f"{broken} broken" if broken else "all kept"
+        yield Figure(name="Promises", value=f"{kept}, {counted(total['sla']['promised'], 'incident')}")
+
+
+def _spread(seconds: Mapping[str, float] | None) -> str:
+    return f"{span(seconds['median'])} / {span(seconds['p95'])}" if seconds else "no acks"
+
+
+def _fix_first(cases: Sequence[Case], shelf: Shelf, agents: Mapping[str, Agent], book: Book) -> Iterator[Section]:
+    if lines := fix_first(cases, shelf.known, shelf.lately, agents, book):
+        yield Section(heading="Fix these first", lines=tuple(lines))
+
+
+def _too_many(cases: Sequence[Case], names: Names) -> Iterator[Section]:
+    if busy := busiest(cases):
+        yield Section(heading="Too many pages", lines=tuple(_some([busy_words(one, names) for one in busy], 5)))
 
 
 def _open(incidents: Iterable[Incident], names: Names, now: datetime) -> Iterator[str]:
@@ -136,7 +239,8 @@ def _line(incident: Incident, names: Names, now: datetime) -> str:
     agent = f"{plain(incident.agent)}: " if incident.agent and incident.agent not in incident.title else ""
     broken = [one.what for one in standings(incident, now) if one.broken]
     promise = f"; promise for the {' and the '.join(broken)} not kept" if broken else ""
-    head = f"{incident.id} {incident.severity} {agent}{plain(incident.title)}"
+    exercise = f" ({incident.exercise})" if incident.exercise else ""
+    head = f"{incident.id} {incident.severity}{exercise} {agent}{plain(incident.title)}"
     return f"{head}, {_holder(incident, names)}, open for {span(lasted(incident, now).total_seconds())}{promise}"
 
 
@@ -162,9 +266,7 @@ def _silence(silence: Silence, names: Names) -> str:
     return f"{plain(' '.join(silence.matchers))}, {names.of(silence.created_by)}: {plain(silence.reason)}"
 
 
-def _past(heading: str, cases: Sequence[Case], start: datetime, end: datetime, names: Names) -> Iterator[Section]:
-    told = report(cases, start, end, "rule")
-    yield Section(heading=heading, lines=tuple(sentences(told))[1:])
+def _past(told: Mapping[str, Any], names: Names) -> Iterator[Section]:
     noisy = [_rule(row) for row in told["rows"] if row["pages"]]
     if noisy:
         yield Section(heading="Rules that woke most", lines=tuple(_some(noisy, 5)))
@@ -210,6 +312,8 @@ def _moment(at: datetime) -> str:
 
 def as_markdown(digest: Digest) -> str:
     lines = [f"# {markdown.text(digest.title)}"]
+    if digest.figures:
+        lines += ["", *(f"- {markdown.text(f'{one.name}: {one.value}')}" for one in digest.figures)]
     for section in digest.sections:
         lines += [
             "",

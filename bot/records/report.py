@@ -28,12 +28,15 @@ class Woke:
     """One message that woke one person."""
 
     person: str
+    at: datetime
     night: bool
 
 
 @dataclass(frozen=True)
 class Case:
-    """What reports count of one incident. `answered` and `ended` are seconds, None while there is no ack or no end."""
+    """What reports count of one incident. `answered` and `ended` are seconds, None while there is no ack or no end.
+    `acted`: somebody did more about it than to take it. `unattended`: it woke somebody, nobody took it, and it ended by
+    itself."""
 
     agent: str
     owner: str
@@ -46,6 +49,8 @@ class Case:
     answered: float | None
     answered_by: str | None
     ended: float | None
+    acted: bool
+    unattended: bool
     mark: str
     promised: bool
     breached: tuple[str, ...]
@@ -67,10 +72,18 @@ def case(incident: Incident, pages: Iterable[Page], book: Book, now: datetime) -
         answered=answered.total_seconds() if answered is not None else None,
         answered_by=(incident.answered_by or "").removeprefix("person:") or None,
         ended=lasted(incident, now).total_seconds() if over else None,
+        acted=_acted(incident),
+        unattended=bool(sent) and over and incident.how_resolved == "cleared" and answered is None,
         mark=incident.mark,
         promised=incident.promised.ack is not None or incident.promised.resolve is not None,
         breached=incident.breached,
     )
+
+
+def _acted(incident: Incident) -> bool:
+    """Whether waking somebody led to anything: a step was done, it was closed by hand, or they say it was right."""
+    did = any(mark.state in {"done", "undone"} for mark in incident.progress)
+    return incident.mark != "noise" and (did or incident.mark == "right" or incident.how_resolved == "human")
 
 
 def _woke(sent: Sequence[Page], book: Book) -> Iterable[Woke]:
@@ -86,7 +99,7 @@ def _woke(sent: Sequence[Page], book: Book) -> Iterable[Woke]:
             told.add(_telling(page))
         known = book.people.get(page.person)
         local = page.sent_at.astimezone(ZoneInfo(known.timezone if known is not None else "UTC"))
-        yield Woke(page.person, is_night(local))
+        yield Woke(page.person, page.sent_at, is_night(local))
 
 
 def _telling(page: Page) -> tuple[str | None, ...]:
@@ -137,6 +150,7 @@ def _numbers(cases: Sequence[Case]) -> dict[str, Any]:
         "woke": len(woke),
         "suppressed": sum(one.suppressed for one in cases),
         "answered": sum(one.answered is not None for one in woke),
+        "unattended": sum(one.unattended for one in woke),
         "ended": sum(one.ended is not None for one in woke),
         "reopened": sum(one.reopened > 0 for one in cases),
         "ack_seconds": _spread([one.answered for one in woke if one.answered is not None]),
@@ -157,18 +171,15 @@ def _numbers(cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def _spread(seconds: list[float]) -> dict[str, float] | None:
-    """Mean, median and the 90th percentile by nearest rank: the smallest that nine of ten do not exceed."""
+    """Mean, median and two percentiles by nearest rank: `p90` is the smallest that nine of ten do not exceed."""
     if not seconds:
         return None
     ranked = sorted(seconds)
     middle = len(ranked) // 2
     median = ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
-    ninetieth = ranked[math.ceil(len(ranked) * 9 / 10) - 1]
-    return {
-        "mean": round(math.fsum(ranked) / len(ranked), 1),
-        "median": round(median, 1),
-        "p90": round(ninetieth, 1),
-    }
+    told = {"mean": math.fsum(ranked) / len(ranked), "median": median}
+    told |= {f"p{share}": ranked[math.ceil(len(ranked) * share / 100) - 1] for share in (90, 95)}
+    return {name: round(value, 1) for name, value in told.items()}
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -11,7 +11,7 @@ from bot.audit.chain import Head
 from bot.forecast.coverage import Gap
 from bot.incidents import people
 from bot.incidents.decision import World
-from bot.incidents.model import Promise, Severity
+from bot.incidents.model import Promise, Severity, State
 from bot.incidents.promises import timed
 from bot.incidents.silences import Silence
 from bot.oncall.almanac import NOTHING
@@ -24,6 +24,8 @@ from bot.records.digest import (
     as_text,
     channel_of,
     concerns,
+    daily,
+    daily_due,
     handover,
     last_handover,
     weekly,
@@ -98,6 +100,19 @@ def test_the_week_ends_at_its_hour_on_the_wall(now, due):
     assert weekly_due("Mon 09:00", "Europe/Madrid", now) == due
 
 
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        (utc(2026, 11, 9, 8), utc(2026, 11, 9, 8)),
+        (utc(2026, 11, 9, 7, 59), utc(2026, 11, 8, 8)),
+        (utc(2026, 10, 25, 7), utc(2026, 10, 24, 7)),  # 09:00 of summer time; the next is at 08:00 UTC
+        (utc(2026, 10, 25, 8), utc(2026, 10, 25, 8)),
+    ],
+)
+def test_the_day_ends_at_its_hour_on_the_wall(now, due):
+    assert daily_due("09:00", "Europe/Madrid", now) == due
+
+
 def test_the_channel_is_that_of_the_team_whose_policy_wakes_the_schedule():
     assert channel_of("primary", BOOK_) == "#payments-agents"
     assert channel_of("other", BOOK_) is None
@@ -122,6 +137,10 @@ def world() -> World:
     return World(WORLD.agents, BOOK_, "#c")
 
 
+def figures(digest) -> dict[str, str]:
+    return {figure.name: figure.value for figure in digest.figures}
+
+
 def sections(digest) -> dict[str, tuple[str, ...]]:
     return {section.heading: section.lines for section in digest.sections}
 
@@ -131,7 +150,7 @@ def test_a_hand_over_says_who_gives_to_whom_and_what_is_open():
     told = handover("primary", CHANGE, present(mine, theirs), [], BOOK_)
     assert told.title == "Hand-over of primary: Ana to Ben"
     assert sections(told)["Open now"] == ("INC-1 critical ErrorsHigh of refund-agent, nobody has it, open for 30m",)
-    assert "Since Mon 2026-11-02 08:00 UTC" in sections(told)
+    assert figures(told)["The shift began"] == "Mon 2026-11-02 08:00 UTC"
 
 
 def test_whoever_has_it_or_has_snoozed_it_is_named_and_what_nobody_has_comes_first():
@@ -170,6 +189,53 @@ def test_silences_gaps_and_the_head_of_the_audit_log_are_told():
     assert sections(told)["Audit log"] == ("head 7:ab",)
 
 
+def woken(minutes: float, person: str = "ana", **update):
+    at = after(minutes=minutes)
+    page = Page(
+        id=f"INC-1.1.page.{person}", incident="INC-1", kind=PageKind.PAGE, person=person, channel="U0X", due_at=at,
+        state=PageState.SENT, sent_at=at, reason="",
+    )  # fmt: skip
+    return case(opened().model_copy(update=update), [page], BOOK, after(hours=9))
+
+
+def test_the_figures_say_how_the_nights_were():
+    cases = [
+        woken(0, answered_after=timedelta(minutes=2), answered_by="person:ana", mark="noise"),
+        woken(600, answered_after=timedelta(minutes=4), answered_by="person:ana", mark="right"),
+        woken(601, state=State.RESOLVED, how_resolved="cleared", resolved_at=after(minutes=660)),
+    ]
+    told = weekly(after(days=-7), after(days=1), present(), cases, BOOK)
+    # 02:00, and 12:00 and 12:01 where Ana lives, which is UTC here; 3 minutes are the middle of 2 and 4.
+    assert figures(told) == {
+        "Pages": "3, 1 at night",
+        "Ack p50 / p95": "3m / 4m",
+        "Noise": "1 of 2 judged",
+        "Ended by themselves, never taken": "1",
+        "Incidents": "3, 3 woke somebody",
+    }
+
+
+def test_more_than_two_pages_in_half_a_day_are_too_many():
+    two_days = [woken(0), woken(12 * 60), woken(24 * 60), woken(0, "ben"), woken(5, "ben")]
+    assert "Too many pages" not in sections(weekly(after(days=-7), NOW, present(), two_days, BOOK))
+    told = weekly(after(days=-7), NOW, present(), [*two_days, woken(12 * 60 - 1), woken(11 * 60)], BOOK)
+    assert sections(told)["Too many pages"] == (
+        "Ana: 3 pages within 12 hours from Wed 2026-11-04 02:00 UTC; more than 2 leave no time to mend what they were "
+        "about",
+    )
+
+
+def test_a_drill_that_goes_on_is_told_as_one():
+    told = daily(after(days=-1), NOW, present(opened().model_copy(update={"exercise": "drill"})), [], BOOK)
+    assert sections(told)["Open now"][0].startswith("INC-1 critical (drill) ErrorsHigh")
+
+
+def test_the_day_is_told_as_the_week_is_without_the_runbooks_in_full():
+    told = daily(after(days=-1), NOW, present(), [], BOOK)
+    assert told.title == "The day until Wed 2026-11-04 02:00 UTC"
+    assert sections(told) == {"Open now": ("nothing",)}
+
+
 def test_the_rules_that_woke_most_and_who_was_woken_are_told():
     page = Page(
         id="INC-1.1.page.ana", incident="INC-1", kind=PageKind.PAGE, person="ana", channel="U0ANA", due_at=NOW,
@@ -179,7 +245,6 @@ def test_the_rules_that_woke_most_and_who_was_woken_are_told():
     told = sections(weekly(after(days=-7), after(days=1), present(), [seen, seen], BOOK))
     assert told["Rules that woke most"] == ("ErrorsHigh: 2 pages, 2 at night, 2 of 2 marked as noise",)
     assert told["Who was woken"] == ("Ana: 2 pages, 2 at night, 0 acks",)
-    assert told["The week"][0] == "2 incidents, 2 woke somebody, 0 stayed suppressed"
     assert told["Open now"] == ("nothing",)
 
 
@@ -190,12 +255,12 @@ def test_long_lists_are_cut_and_counted():
 
 
 def test_the_text_fits_into_one_message():
-    many = [opened().model_copy(update={"id": f"INC-{number}", "title": "x" * 1000}) for number in range(1, 21)]
+    many = [opened().model_copy(update={"id": f"INC-{number}", "title": "x" * 2000}) for number in range(1, 21)]
     text = as_text(weekly(after(days=-7), NOW, present(*many), [], BOOK))
-    assert len(text) <= 2800
+    assert len(text) <= 9000
     assert text.endswith("\n…")
     assert as_text(weekly(after(days=-7), NOW, present(), [], BOOK)).startswith(
-        "The week until Wed 2026-11-04 02:00 UTC\nThe week\n• 0 incidents"
+        "The week until Wed 2026-11-04 02:00 UTC\n▪ Pages: 0, 0 at night\n▪ Ack p50 / p95: no acks\n"
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from core_world import BOOK, after, alert, opened
 
-from bot.incidents.model import Incident, Promise, State, Suppression, SuppressionKind
+from bot.incidents.model import Incident, Promise, State, StepMark, Suppression, SuppressionKind
 from bot.oncall.model import Person
 from bot.paging.model import Page, PageKind, PageState
 from bot.records.report import BYS, Case, case, report
@@ -60,19 +60,19 @@ def test_nothing_happened():
 
 def test_acks_of_one_to_ten_minutes():
     cases = [one(page(), **answered(minutes)) for minutes in (10, 1, 9, 2, 8, 3, 7, 4, 6, 5)]
-    # Mean and median of 1..10 minutes are 5.5; nine of the ten are at most 9.
-    assert total(*cases)["ack_seconds"] == {"mean": 330.0, "median": 330.0, "p90": 540.0}
+    # Mean and median of 1..10 minutes are 5.5; nine of the ten are at most 9, and nine and a half of them at most 10.
+    assert total(*cases)["ack_seconds"] == {"mean": 330.0, "median": 330.0, "p90": 540.0, "p95": 600.0}
 
 
 def test_an_odd_number_has_one_in_the_middle():
     cases = [one(page(), **answered(minutes)) for minutes in (1, 2, 30)]
     # Mean 11; the middle one 2; nine tenths of three are 2.7, so the third.
-    assert total(*cases)["ack_seconds"] == {"mean": 660.0, "median": 120.0, "p90": 1800.0}
+    assert total(*cases)["ack_seconds"] == {"mean": 660.0, "median": 120.0, "p90": 1800.0, "p95": 1800.0}
 
 
 def test_the_end_counts_without_the_time_in_which_it_was_suppressed():
     seen = one(page(), **resolved(50, hidden_for=20 * MINUTE))
-    assert total(seen)["resolve_seconds"] == {"mean": 1800.0, "median": 1800.0, "p90": 1800.0}
+    assert total(seen)["resolve_seconds"] == {"mean": 1800.0, "median": 1800.0, "p90": 1800.0, "p95": 1800.0}
     assert total(seen)["ended"] == 1
 
 
@@ -202,8 +202,8 @@ def test_by_agent():
         ("search-agent", 1, 1, 1, 0),
     ]
     # Acks after 6 and 2 minutes; ends after 30 and 10; of two marked one is noise.
-    assert rows[0]["ack_seconds"] == {"mean": 240.0, "median": 240.0, "p90": 360.0}
-    assert rows[0]["resolve_seconds"] == {"mean": 1200.0, "median": 1200.0, "p90": 1800.0}
+    assert rows[0]["ack_seconds"] == {"mean": 240.0, "median": 240.0, "p90": 360.0, "p95": 360.0}
+    assert rows[0]["resolve_seconds"] == {"mean": 1200.0, "median": 1200.0, "p90": 1800.0, "p95": 1800.0}
     assert (rows[0]["noise_share"], rows[0]["reopened"], rows[1]["ack_seconds"]) == (0.5, 1, None)
 
 
@@ -290,3 +290,39 @@ def test_markdown_escapes_names():
     assert page_.startswith("# On-call report, 2026-11-02 to 2026-11-09\n")
     assert "| a&#124;b\\* | 1 | 1 |" in page_
     assert "## Who was woken" in page_
+
+
+# What came of it
+
+
+def test_an_end_that_nobody_waited_for_is_counted():
+    by_itself = resolved(4, how_resolved="cleared")
+    cases = [
+        one(page(), **by_itself),
+        one(page(), **by_itself, **answered(2)),
+        one(page(), **resolved(4, how_resolved="human")),
+        one(**by_itself),  # woke nobody
+        one(page()),  # goes on
+    ]
+    assert total(*cases)["unattended"] == 1
+
+
+@pytest.mark.parametrize(
+    ("update", "acted"),
+    [
+        ({}, False),
+        (answered(2), False),
+        (resolved(4, how_resolved="cleared"), False),
+        (resolved(4, how_resolved="human"), True),
+        ({"mark": "right"}, True),
+        ({"progress": (StepMark(step="a", state="done", at=after(minutes=3), by="person:ana"),)}, True),
+        ({"progress": (StepMark(step="a", state="skipped", at=after(minutes=3), by="person:ana"),)}, False),
+        (resolved(4, how_resolved="human", mark="noise"), False),
+    ],
+)
+def test_somebody_acted_when_waking_them_led_to_something(update, acted):
+    assert one(page(), **update).acted is acted
+
+
+def test_a_page_keeps_the_instant_at_which_it_woke():
+    assert [woke.at for woke in one(page(minutes=3)).woke] == [after(minutes=3)]
