@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.charts.spark import minutes, sparkline
 from bot.incidents.escalation import next_rung, wide
 from bot.incidents.model import Alert, AlertState, Incident, Severity
 from bot.oncall.model import Book
@@ -259,12 +260,22 @@ def footer(scene: Scene) -> str:
     rules = list(dict.fromkeys(alert.name for alert in alerts))
     usual = incident.owner_why == f"owner of agent {incident.agent}"
     why = "" if usual else f" ({mrk(incident.owner_why, 150)})"
-    pieces = [f"rule {mrk(', '.join(rules[:2]), 120)}" + (f" +{len(rules) - 2}" if len(rules) > 2 else "")]
+    pieces = [_course(scene)] if _course(scene) else []
+    pieces.append(f"rule {mrk(', '.join(rules[:2]), 120)}" + (f" +{len(rules) - 2}" if len(rules) > 2 else ""))
     pieces.append(f"owner {mrk(incident.owner, 80)}{why}")
     if rendered is not None and rendered.reviewed_on is not None:
         days = (scene.now.date() - rendered.reviewed_on).days
         pieces += [f"runbook last reviewed {days} d ago"] if days > _REVIEW_LIMIT_DAYS else []
     return " · ".join(pieces)
+
+
+def _course(scene: Scene) -> str:
+    """What the alert watches, as a line of bars; nothing where that is not known or no longer matters."""
+    history = scene.rendered.history if scene.rendered is not None else None
+    if history is None or not scene.incident.going_on:
+        return ""
+    bars = sparkline(history)
+    return f"{bars} last {minutes(history)} min" if bars else ""
 
 
 def no_data_line(incident: Incident) -> str:
