@@ -17,6 +17,7 @@ _SHOWN_LINKS = 10
 _SUMMARY, _IMPACT, _TEXT, _COMMAND = 800, 600, 1500, 900  # characters that the thread has room for
 _ROOMS = (2500, 1000, 400)  # where it has not: all texts no longer than this
 _KINDS = {"manual": "", "check": "check", "command": "command", "link": "link"}
+_KINDS |= {"decision": "decision", "action": "action", "escalate": "escalation", "handoff": "hand-off"}
 
 
 def evidence(rendered: Rendered, now: datetime) -> list[str]:
