@@ -17,6 +17,9 @@ Run alone with `python tests/fake_slack.py --port N --journal FILE`, or in a tes
   {"do": "command", "user": U, "text": "status"}
   {"do": "mention", "user": U, "channel": C, "text": "ack", "thread_ts": T}
   {"do": "write", "user": U, "text": "ack", "thread_ts": T}                   a direct message to the app
+  {"do": "choose", "user": U, "action": "inc.more", "label": "Silence", "channel": C, "ts": T}   of an overflow menu
+  {"do": "submit", "user": U, "view_id": V, "values": {"reason": "why"}}      a window's button; "use" and "close" alike
+  {"do": "shortcut", "user": U, "callback": "message.ack", "channel": C, "ts": T}
   {"do": "disconnect" | "deaf" | "drop"}        Socket Mode: planned refresh, open but silent, cut
   {"users": {"U1": {"deleted": true}}} · {"missing": ["#gone"]} · {"limits": true}
 `GET /journal`, `GET /messages?channel=#x`, `GET /answers` read back.
@@ -79,6 +82,7 @@ class FakeSlack:
         self.ephemeral: list[dict[str, Any]] = []
         self.responses: list[dict[str, Any]] = []
         self.views: dict[str, dict[str, Any]] = {}
+        self.hashes: dict[str, str] = {}  # of views; another one after each change
         self.planned: dict[str, str] = {}
         self.users: dict[str, dict[str, Any]] = {}
         self.missing: set[str] = set()
@@ -183,6 +187,95 @@ class FakeSlack:
             ],
         }
         return await self.deliver("interactive", payload)
+
+    async def choose(self, user: str, action: str, label: str, channel: str, ts: str, *, team: str = TEAM) -> Any:
+        """Picks the option of an overflow menu whose text begins with `label`."""
+        channel = self.channel_id(channel)
+        message = next(each for each in self.messages.get(channel, []) if each["ts"] == ts)
+        block, menu = _element(message.get("blocks") or [], action)
+        option = next(each for each in menu["options"] if each["text"]["text"].startswith(label))
+        done = {"type": menu["type"], "action_id": action, "block_id": block, "action_ts": self._ts()}
+        return await self._act(user, done | {"selected_option": option}, channel, message, team)
+
+    async def _act(self, user: str, action: dict[str, Any], channel: str, message: dict[str, Any], team: str) -> Any:
+        payload = self._from(user, team) | {
+            "type": "block_actions",
+            "container": {"type": "message", "message_ts": message["ts"], "channel_id": channel},
+            "trigger_id": self._number("trigger"),
+            "channel": {"id": channel, "name": "x"},
+            "message": {key: value for key, value in message.items() if key != "channel"},
+            "response_url": f"http://127.0.0.1:{self.port}/response/{self._number('r')}",
+            "actions": [action],
+        }
+        return await self.deliver("interactive", payload)
+
+    async def submit(self, user: str, view_id: str, values: dict[str, Any] | None = None, *, team: str = TEAM) -> Any:
+        """Presses the button at the foot of a window. `values`: action id → what was typed or picked; everything else
+        is as the window presets it. Carries out what the answer says."""
+        shown = self._shown_view(view_id, values)
+        answer = await self.deliver("interactive", self._from(user, team) | {"type": "view_submission", "view": shown})
+        said = answer["payload"]
+        if said.get("response_action") == "update":
+            self._show_view(view_id, {"view": said["view"]})
+        elif answer["acked"] and said.get("response_action") in {None, "clear"}:
+            self.views.pop(view_id)
+        return answer
+
+    async def close(self, user: str, view_id: str) -> Any:
+        shown = self._shown_view(view_id, None)
+        payload = {"type": "view_closed", "view": shown, "is_cleared": False}
+        return await self.deliver("interactive", self._from(user, TEAM) | payload)
+
+    async def use(self, user: str, view_id: str, action: str, values: dict[str, Any] | None = None) -> Any:
+        """A button, or an input with `dispatch_action`, inside a window."""
+        shown = self._shown_view(view_id, values)
+        block, element = _element(self.views[view_id]["blocks"], action)
+        done = {"type": element["type"], "action_id": action, "block_id": block, "action_ts": self._ts()}
+        done |= (
+            {"value": element["value"]}
+            if "value" in element
+            else shown["state"]["values"].get(block, {}).get(action, {})
+        )
+        payload = {
+            "type": "block_actions",
+            "container": {"type": "view", "view_id": view_id},
+            "trigger_id": self._number("trigger"),
+            "view": shown,
+            "actions": [done],
+        }
+        return await self.deliver("interactive", self._from(user, TEAM) | payload)
+
+    async def shortcut(self, user: str, callback: str, channel: str, ts: str, *, team: str = TEAM) -> Any:
+        """An entry of the menu of a message."""
+        channel = self.channel_id(channel)
+        message = next(each for each in self.messages.get(channel, []) if each["ts"] == ts)
+        payload = {
+            "type": "message_action",
+            "callback_id": callback,
+            "trigger_id": self._number("trigger"),
+            "message_ts": ts,
+            "channel": {"id": channel, "name": "x"},
+            "message": {key: value for key, value in message.items() if key != "channel"},
+            "response_url": f"http://127.0.0.1:{self.port}/response/{self._number('r')}",
+        }
+        return await self.deliver("interactive", self._from(user, team) | payload)
+
+    def _from(self, user: str, team: str) -> dict[str, Any]:
+        return {
+            "team": {"id": team, "domain": "home"},
+            "user": {"id": user, "team_id": team, "username": user.lower()},
+            "api_app_id": "A0APP",
+        }
+
+    def _shown_view(self, view_id: str, values: dict[str, Any] | None) -> dict[str, Any]:
+        view = self.views[view_id]
+        state: dict[str, Any] = {}
+        for block in view["blocks"]:
+            inputs = [block["element"]] if block["type"] == "input" else block.get("elements", [])
+            for element in [*inputs, block.get("accessory") or {}]:
+                if isinstance(element, dict) and element.get("action_id") and element.get("type") != "button":
+                    state.setdefault(block["block_id"], {})[element["action_id"]] = _state_of(element, values or {})
+        return {"id": view_id, "team_id": TEAM, "hash": self.hashes.get(view_id, ""), "state": {"values": state}} | view
 
     async def command(
         self, user: str, text: str, *, channel: str = "#general", team: str = TEAM, trigger: str | None = None
@@ -467,13 +560,22 @@ class FakeSlack:
         return _slice(found, args)
 
     def _do_views_open(self, args: dict[str, Any]) -> dict[str, Any]:
-        view_id = self._number("V")
-        self.views[view_id] = _decoded(args.get("view"))
-        return {"view": {"id": view_id, "hash": "1"}}
+        return self._show_view(self._number("V"), args)
+
+    _do_views_push = _do_views_open
 
     def _do_views_update(self, args: dict[str, Any]) -> dict[str, Any]:
-        self.views[str(args.get("view_id"))] = _decoded(args.get("view"))
-        return {"view": {"id": args.get("view_id"), "hash": "2"}}
+        view_id = str(args.get("view_id"))
+        if view_id not in self.views:
+            return {"error": "not_found"}
+        if args.get("hash") and args["hash"] != self.hashes[view_id]:
+            return {"error": "hash_conflict"}
+        return self._show_view(view_id, args)
+
+    def _show_view(self, view_id: str, args: dict[str, Any]) -> dict[str, Any]:
+        self.views[view_id] = _decoded(args.get("view"))
+        self.hashes[view_id] = self._number("h")
+        return {"view": {"id": view_id, "hash": self.hashes[view_id]}}
 
     # --- Socket Mode ----------------------------------------------------------------------------------------------
 
@@ -525,6 +627,11 @@ class FakeSlack:
             try:
                 return web.json_response(await self.click(order.pop("user"), order.pop("action"), **order))
             except LookupError as error:
+                return web.json_response({"acked": False, "status": 0, "payload": {}, "error": str(error)})
+        if do in {"choose", "submit", "use", "close", "shortcut"}:
+            try:
+                return web.json_response(await getattr(self, do)(**order))
+            except (LookupError, StopIteration) as error:
                 return web.json_response({"acked": False, "status": 0, "payload": {}, "error": str(error)})
         if do == "command":
             return web.json_response(await self.command(order.pop("user"), order.pop("text"), **order))
@@ -633,14 +740,21 @@ def _block_is_good(block: dict[str, Any]) -> bool:
             return 0 < len(block["elements"]) <= 10 and all(0 < len(each["text"]) <= 3000 for each in block["elements"])
         case "actions":
             ids = [each["action_id"] for each in block["elements"]]
-            texts_fit = all(
-                len(each["text"]["text"]) <= 75 and len(each["value"]) <= 2000 for each in block["elements"]
-            )
+            texts_fit = all(_control_is_good(each) for each in block["elements"])
             return 0 < len(ids) <= 25 and len(ids) == len(set(ids)) and texts_fit
         case "divider":
             return True
         case _:
             return False
+
+
+def _control_is_good(element: dict[str, Any]) -> bool:
+    if element["type"] == "overflow":
+        shown = element["options"]
+        return 0 < len(shown) <= 5 and all(
+            0 < len(each["text"]["text"]) <= 75 and len(each["value"]) <= 150 for each in shown
+        )
+    return len(element["text"]["text"]) <= 75 and len(element.get("value", "")) <= 2000
 
 
 async def _arguments(request: web.Request) -> dict[str, Any]:
@@ -679,6 +793,37 @@ def _button(message: dict[str, Any], action: str) -> dict[str, Any]:
             if element.get("action_id") == action:
                 return {"value": element["value"], "block_id": block["block_id"]}
     raise LookupError(f"no button {action} in {message.get('text')}")
+
+
+def _element(blocks: list[dict[str, Any]], action: str) -> tuple[str, dict[str, Any]]:
+    """The id of its block, and the element."""
+    for block in blocks:
+        inside = [block["element"]] if block["type"] == "input" else block.get("elements", [])
+        for element in [*inside, block.get("accessory") or {}]:
+            if isinstance(element, dict) and element.get("action_id") == action:
+                return block["block_id"], element
+    raise LookupError(f"nothing here is called {action}")
+
+
+def _state_of(element: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """What Slack's `view.state.values` says of one input."""
+    kind, action = element["type"], element["action_id"]
+    said = values.get(action)
+    if kind == "plain_text_input":
+        return {"type": kind, "value": said if action in values else element.get("initial_value")}
+    if kind == "datetimepicker":
+        return {"type": kind, "selected_date_time": said if action in values else element.get("initial_date_time")}
+    if kind == "users_select":
+        return {"type": kind, "selected_user": said if action in values else element.get("initial_user")}
+    if kind == "checkboxes":
+        found = [each for each in element["options"] if each["value"] in said] if action in values else None
+        return {"type": kind, "selected_options": element.get("initial_options", []) if found is None else found}
+    options = [
+        *element.get("options", []),
+        *(o for group in element.get("option_groups", []) for o in group["options"]),
+    ]
+    picked = next((each for each in options if each["value"] == said), None) if action in values else None
+    return {"type": kind, "selected_option": element.get("initial_option") if action not in values else picked}
 
 
 async def main() -> None:
