@@ -12,7 +12,8 @@ from bot.slack.blocks import draw
 
 CARD = Page(id="INC-1.1.card", incident="INC-1", kind=PageKind.CARD, channel="#c", due_at=NOW, reason="because")
 BOOK = Book.model_construct(people={}, teams={}, schedules={}, escalation_policies={}, fallback="person:ana")
-HISTORY = History(points=(0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, None, 7.0), step=timedelta(minutes=1), threshold=5.0, comparison=">")
+POINTS = (0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, None, 7.0)
+HISTORY = History(points=POINTS, step=timedelta(minutes=1), threshold=5.0, comparison=">")
 
 
 def last_line(incident, history) -> str:
