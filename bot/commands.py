@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,18 +10,21 @@ from zoneinfo import ZoneInfo
 
 from bot import pipeline, telemetry
 from bot.errors import ConflictError, UsageError
-from bot.incidents import notes, people
+from bot.incidents import exercise, notes, people, steps
 from bot.incidents.decision import Decision, World
 from bot.incidents.model import AlertState, Event, Incident, State
 from bot.oncall.duty import on_duty
 from bot.oncall.model import Book
 from bot.oncall.moments import moment
 from bot.oncall.owners import owner_of, policy_of, reach
+from bot.paging.model import PageKind, PageState
 from bot.ports import Actor, AgentStatus, Clock, Outcome
 from bot.renderings import Renderings
-from bot.runbooks.rendered import Rendered
+from bot.runbooks import progress
+from bot.runbooks.rendered import Rendered, RenderedStep
 from bot.store.database import Database
 
+_NEVER_SENT = {PageState.CANCELLED, PageState.FAILED}
 _AT_ONCE = 500  # incidents taken by one transaction
 _Decide = Callable[[Incident, World, datetime], Decision]
 
@@ -85,8 +88,12 @@ class Desk:
             actor, reference, event_key, lambda i, world, now: people.release(i, actor.id, world, now)
         )
 
-    async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
-        return await self._act(actor, reference, event_key, lambda i, _, now: people.resolve(i, actor.id, now))
+    async def resolve(
+        self, actor: Actor, reference: str | None, *, cause: str = "", note: str = "", event_key: str | None = None
+    ) -> Outcome:
+        return await self._act(
+            actor, reference, event_key, lambda i, _, now: people.resolve(i, actor.id, now, cause, note)
+        )
 
     async def take(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         return await self._act(actor, reference, event_key, lambda i, _, now: people.take_over(i, actor.id, now))
@@ -100,9 +107,11 @@ class Desk:
         end = moment(until, self._clock.now(), actor.person.timezone if actor.person else "UTC")
         return await self._act(actor, reference, event_key, lambda i, _, now: people.snooze(i, actor.id, end, now))
 
-    async def hand(self, actor: Actor, reference: str | None, person: str, *, event_key: str | None = None) -> Outcome:
+    async def hand(
+        self, actor: Actor, reference: str | None, person: str, *, note: str = "", event_key: str | None = None
+    ) -> Outcome:
         return await self._act(
-            actor, reference, event_key, lambda i, world, now: people.hand_over(i, actor.id, person, world, now)
+            actor, reference, event_key, lambda i, world, now: people.hand_over(i, actor.id, person, world, now, note)
         )
 
     async def note(self, actor: Actor, reference: str | None, text: str, *, event_key: str | None = None) -> Outcome:
@@ -110,6 +119,100 @@ class Desk:
 
     async def mark(self, actor: Actor, reference: str | None, verdict: str, *, event_key: str | None = None) -> Outcome:
         return await self._act(actor, reference, event_key, lambda i, _world, _now: notes.mark(i, actor.id, verdict))
+
+    async def no_problem(
+        self, actor: Actor, reference: str | None, kind: str, text: str, *, event_key: str | None = None
+    ) -> Outcome:
+        return await self._act(
+            actor, reference, event_key, lambda i, world, now: notes.no_problem(i, actor.id, kind, text, world, now)
+        )
+
+    async def paged(self, incident: Incident) -> Collection[str]:
+        pages = await self._store.pages_of(incident.id)
+        told = (page for page in pages if page.kind is PageKind.PAGE and page.state not in _NEVER_SENT)
+        return {page.person for page in told if page.person is not None}
+
+    async def shown(self, message: str) -> Sequence[Incident]:
+        names = {page.incident: None for page in await self._store.pages_led_by(message) if page.incident}
+        found = [await self._store.incident(name) for name in names]
+        return [incident for incident in found if incident is not None]
+
+    async def split(self, actor: Actor, message: str, reference: str, *, event_key: str | None = None) -> Outcome:
+        incident = await self.incident(reference)
+        pages = await self._store.pages_led_by(message)
+        if not await pipeline.split(self._store, pages, incident.id, actor.id, self._clock.now(), event_key):
+            return Outcome(incident, False, "that click has been recorded already")
+        self._changed(incident)
+        return Outcome(incident, True, f"{incident.id} has a message of its own now.")
+
+    async def step(
+        self,
+        actor: Actor,
+        reference: str | None,
+        step: str,
+        state: str,
+        text: str = "",
+        *,
+        event_key: str | None = None,
+    ) -> Outcome:
+        incident = await self._one(actor, reference)
+        rendered = await self._store.rendering(incident.id)
+        target = progress.named(rendered, step, incident.id)
+        if target.kind == "decision" and state == "done":
+            text = _chosen(target, text)
+        try:
+            outcome = await self._act(
+                actor, incident.id, event_key, lambda i, world, now: _stepped(i, actor, target, state, text, world, now)
+            )
+        except steps.AlreadyError as already:
+            return Outcome(await self._store.incident(incident.id), False, f"{incident.id}: {already}.")
+        if outcome.changed and outcome.incident is not None and state == "done" and target.verify:
+            self._check_again(outcome.incident, target)
+        return outcome
+
+    def _check_again(self, incident: Incident, step: RenderedStep) -> None:
+        """Looks whether the step has helped. What the check says is written down, and shown by an edit."""
+
+        async def tell(result: Rendered) -> None:
+            check = next((one for one in result.steps if one.id == step.verify), None)
+            if check is None or check.check is None:
+                return
+            line = f"after {progress.label_of(step)}: {progress.verdict_of(check)}"
+            world, now = self._world(), self._clock.now()
+            await pipeline.act(self._store, incident.id, lambda i: steps.verified(i, line), world, now, None)
+
+        self._renderings.check_again(incident, self._facts(incident), tell)
+
+    async def opened(self, actor: Actor, reference: str) -> None:
+        incident = await self.incident(reference)
+        if actor.id not in incident.readers:
+            world, now = self._world(), self._clock.now()
+            await pipeline.act(self._store, incident.id, lambda i: steps.opened(i, actor.id), world, now, None)
+
+    async def report(
+        self, actor: Actor, reference: str, step: str, kind: str, text: str, *, event_key: str | None = None
+    ) -> Outcome:
+        incident = await self.incident(reference)
+        rendered = await self._store.rendering(incident.id)
+        if rendered is None or not rendered.runbook:
+            raise UsageError(f"{incident.id} has no runbook that could be wrong")
+        target = _named(progress.named(rendered, step, incident.id)) if step.strip() else None
+        channel, told_by = self._desk_of(rendered.owner, incident), self.name_of(actor.id)
+        return await self._act(
+            actor,
+            incident.id,
+            event_key,
+            lambda i, _, now: steps.report(i, actor.id, rendered.runbook, target, kind, text, told_by, channel, now),
+        )
+
+    def _desk_of(self, owner: str, incident: Incident) -> str:
+        """Where the owners of a runbook read what is to be mended."""
+        kind, _, name = owner.rpartition(":")
+        if kind in {"team", ""} and name in self.book.teams:
+            return self.book.teams[name].channel or incident.channel
+        if kind in {"person", ""} and name in self.book.people:
+            return self.book.people[name].slack
+        return incident.channel
 
     async def _act(self, actor: Actor, reference: str | None, event_key: str | None, decide: _Decide) -> Outcome:
         incident = await self._one(actor, reference)
@@ -123,17 +226,20 @@ class Desk:
             if error.holder is None:
                 raise
             told = str(error).replace(people.short(error.holder), self.name_of(error.holder))
-            raise ConflictError(told, error.holder) from None
+            raise type(error)(told, error.holder) from None
         if decision is None:
             return Outcome(await self._store.incident(incident.id), False, "that click has been recorded already")
         self._changed(decision.incident)
         self._count(decision, incident)
-        return Outcome(decision.incident, True, self._spoken(decision, actor))
+        told = self._spoken(decision, actor) if not exercise.result_of(decision.incident) else _test_over(decision)
+        return Outcome(decision.incident, True, told)
 
     def _count(self, decision: Decision, before: Incident) -> None:
         if decision.event is None:
             return
         telemetry.decisions.labels(decision.event).inc()
+        if before.exercise:
+            return
         if decision.event is Event.ACKED and before.state is State.OPEN and before.paged_at is not None:
             telemetry.ack_delay.observe((self._clock.now() - before.paged_at).total_seconds())
 
@@ -169,7 +275,7 @@ class Desk:
                 again = incident.next_at.strftime("%H:%M UTC")
                 return f"{incident.id} is resolved. Its alerts still fire: it opens again if they do at {again}."
             case _:
-                return f"{incident.id} is {incident.state}."
+                return _otherwise(decision)
 
     def name_of(self, actor: str | None) -> str:
         person = self.book.people.get((actor or "").removeprefix("person:"))
@@ -253,6 +359,46 @@ class Desk:
 
     def oncall(self, at: datetime | None = None) -> dict[str, Any]:
         return roster(self.book, at or self._clock.now())
+
+
+def _stepped(
+    incident: Incident, actor: Actor, step: RenderedStep, state: str, text: str, world: World, now: datetime
+) -> Decision:
+    known = _named(step)
+    if state == "done" and step.kind == "escalate":
+        return steps.escalate(incident, actor.id, known, step.to, world, now)
+    if state == "done" and step.kind == "handoff":
+        return steps.hand_off(incident, actor.id, known, text, now)
+    return steps.mark(incident, actor.id, known, state, text, now)
+
+
+def _named(step: RenderedStep) -> steps.Named:
+    return steps.Named(step.id, progress.label_of(step))
+
+
+def _chosen(step: RenderedStep, text: str) -> str:
+    choice = progress.choice_of(step, text)
+    if choice is None:
+        known = ", ".join(f'"{one.label}"' for one in step.choices)
+        said = f'"{text}" is no answer to it' if text.strip() else "it needs an answer"
+        raise UsageError(f"{progress.label_of(step)}: {said}; choose one of {known}")
+    return choice.label
+
+
+def _otherwise(decision: Decision) -> str:
+    incident = decision.incident
+    match decision.event:
+        case Event.STEPPED:
+            told = decision.why.partition("\n")[0]
+            return f"{incident.id}: {told}."
+        case Event.REPORTED:
+            return f"{incident.id}: filed for the owner of the runbook in {decision.tasks[0].channel}."
+        case _:
+            return f"{incident.id} is {incident.state}."
+
+
+def _test_over(decision: Decision) -> str:
+    return f"{decision.incident.id} is over. The test {decision.why}."
 
 
 def _local(at: datetime, actor: Actor) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from bot.actions.model import Run
+from bot.actions.runs import Wish
 from bot.audit.model import Entry
 from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
@@ -56,6 +57,11 @@ class Messenger(Protocol):
 
     async def find(self, page: Page, thread: Posted | None) -> Posted | None:
         """Reads the channel's history, or the thread's, for this page's id. RemoteError when it cannot be read."""
+
+
+class Pictures(Protocol):
+    async def upload(self, incident: Incident, picture: bytes, thread: Posted) -> Posted:
+        """Puts a PNG into a thread, once, without retrying. Every failure is a RemoteError, as a Messenger's."""
 
 
 class Channels(Protocol):
@@ -121,7 +127,10 @@ class Commands(Protocol):
 
     async def release(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
 
-    async def resolve(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+    async def resolve(
+        self, actor: Actor, reference: str | None, *, cause: str = "", note: str = "", event_key: str | None = None
+    ) -> Outcome:
+        """`cause` is one of incidents.notes.CAUSES, or empty."""
 
     async def take(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         """From whoever has it."""
@@ -131,8 +140,10 @@ class Commands(Protocol):
     async def snooze(self, actor: Actor, reference: str | None, until: str, *, event_key: str | None = None) -> Outcome:
         """`until` as people write it: `2h`, `09:00`, `2026-12-24T09:00`; in the actor's time zone."""
 
-    async def hand(self, actor: Actor, reference: str | None, person: str, *, event_key: str | None = None) -> Outcome:
-        """`person` is an id, a name or a Slack mention."""
+    async def hand(
+        self, actor: Actor, reference: str | None, person: str, *, note: str = "", event_key: str | None = None
+    ) -> Outcome:
+        """`person` is an id, a name or a Slack mention, and reads the note."""
 
     async def note(
         self, actor: Actor, reference: str | None, text: str, *, event_key: str | None = None
@@ -140,6 +151,43 @@ class Commands(Protocol):
 
     async def mark(self, actor: Actor, reference: str | None, verdict: str, *, event_key: str | None = None) -> Outcome:
         """Was it right to wake somebody? `verdict` is right or noise."""
+
+    async def step(
+        self,
+        actor: Actor,
+        reference: str | None,
+        step: str,
+        state: str,
+        text: str = "",
+        *,
+        event_key: str | None = None,
+    ) -> Outcome:
+        """What became of one step of the runbook: `step` is its id or number, `state` done, skipped, failed or undone.
+        `text` is the choice of a decision, or the answers of a hand-off. A done escalation pages whom it names. Saying
+        the same twice changes nothing, and is no mistake."""
+
+    async def opened(self, actor: Actor, reference: str) -> None:
+        """The actor has opened the runbook of that incident."""
+
+    async def report(
+        self, actor: Actor, reference: str, step: str, kind: str, text: str, *, event_key: str | None = None
+    ) -> Outcome:
+        """The runbook is `wrong` or has something `missing`, at this step or, without one, as a whole: kept, and filed
+        where its owners read it."""
+
+    async def no_problem(
+        self, actor: Actor, reference: str | None, kind: str, text: str, *, event_key: str | None = None
+    ) -> Outcome:
+        """Marks it as noise and files a task to its owner; `kind` is one of incidents.notes.NOISE."""
+
+    async def paged(self, incident: Incident) -> Collection[str]:
+        """The ids of the people who were told of it, or are about to be."""
+
+    async def shown(self, message: str) -> Sequence[Incident]:
+        """The incidents of a message about several; `message` is the id of its leading page."""
+
+    async def split(self, actor: Actor, message: str, reference: str, *, event_key: str | None = None) -> Outcome:
+        """Gives one incident of such a message a message of its own."""
 
     async def incidents(self, *, only_open: bool = True, limit: int = 1000) -> Sequence[Incident]: ...
 
@@ -172,13 +220,77 @@ class Hidden:
 class Silencing(Protocol):
     """Silences. Every method raises UsageError for what makes no sense, ConflictError for what is over."""
 
-    async def add(self, actor: Actor, draft: Draft) -> tuple[Silence, Hidden]: ...
+    async def add(self, actor: Actor, draft: Draft, *, event_key: str | None = None) -> tuple[Silence, Hidden]: ...
 
     async def preview(self, actor: Actor, draft: Draft) -> tuple[Silence, Hidden]: ...
 
     async def expire(self, actor: Actor, silence_id: str) -> Silence: ...
 
     async def silences(self, *, ended: bool = False) -> Sequence[Silence]: ...
+
+
+class Paging(Protocol):
+    """Pages that people ask for. `target` is an agent, a team or a person, as people write them. Raises UsageError for
+    what there is not, ConflictError when the same test is under way."""
+
+    async def page(self, actor: Actor, target: str, why: str = "", *, event_key: str | None = None) -> Outcome:
+        """Opens an incident and wakes whoever answers for the target, level by level until somebody has it."""
+
+    async def test(self, actor: Actor, target: str, *, event_key: str | None = None) -> Outcome:
+        """Sends a page that is marked as a test, to `me` or to whoever is on call for the target, and wakes nobody
+        else."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What would be asked for, before anybody agrees: the exact request in `wish`. `may` are the people whose word
+    counts, each with why; `enough` says that the word of whoever asks is enough. `earlier` are the runs of the step so
+    far. `problem` says why it cannot be asked for; empty when it can."""
+
+    incident: Incident
+    wish: Wish
+    may: Mapping[str, str]
+    enough: bool
+    earlier: Sequence[Run]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a click or command: `message` is for the person who acted, one plain sentence."""
+
+    run: Run
+    changed: bool
+    message: str
+
+
+class Acting(Protocol):
+    """Actions of runbooks. `reference` names an incident as people write it, `step` a step of its runbook by id or
+    number, `name` a run by its id, or an incident where only one of its actions waits. Every method raises UsageError
+    for what there is not or who may not, ConflictError for what is too late."""
+
+    async def propose(self, actor: Actor, reference: str, step: str, *, undo: bool = False) -> Proposal: ...
+
+    async def ask(
+        self,
+        actor: Actor,
+        reference: str,
+        step: str,
+        *,
+        undo: bool = False,
+        token: str = "",
+        event_key: str | None = None,
+    ) -> Settled:
+        """`token` is that of the proposal which was shown: a request that has changed since is not made."""
+
+    async def agree(self, actor: Actor, name: str, *, event_key: str | None = None) -> Settled: ...
+
+    async def refuse(self, actor: Actor, name: str, *, event_key: str | None = None) -> Settled: ...
+
+    async def run(self, run_id: str) -> Run | None: ...
+
+    async def runs(self, reference: str) -> Sequence[Run]:
+        """Those of an incident, the first asked for first."""
 
 
 class Records(Protocol):
@@ -289,11 +401,6 @@ class Store(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
 
 
-class Watcher(Protocol):
-    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`,
-    QueryError when it answers that the question is bad."""
-
-    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
 class DeliveryMemory(Protocol):
     """What Slack has delivered, kept for a while: what comes again is not carried out again."""
 
@@ -303,3 +410,8 @@ class DeliveryMemory(Protocol):
     async def remember_deliveries(self, keys: Collection[str], now: datetime) -> None: ...
 
 
+class Watcher(Protocol):
+    """The other process, asked by request. Raises RemoteError when it is dead, hung or slower than `seconds`,
+    QueryError when it answers that the question is bad."""
+
+    async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any: ...
