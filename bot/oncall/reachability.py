@@ -51,7 +51,8 @@ def trouble(account: Account) -> Trouble | None:
     if account.foreign:
         return Trouble(f"{slack} belongs to another workspace ({account.foreign})", "their clicks are refused", True)
     if account.guest:
-        return Trouble(f"{slack} is a guest", "guests may not see the channel of their pages", False)
+        hint = "make them a full member of the workspace, or name somebody else"
+        return Trouble(f"{slack} is a guest, whose clicks are refused", hint, True)
     return None
 
 

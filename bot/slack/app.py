@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import ConfigError, Finding, RemoteError
+from bot.oncall.reachability import Account
 from bot.ports import Clock, DeliveryMemory
 from bot.settings import Slack
 from bot.slack.authorize import Home
 from bot.slack.buttons import Buttons
 from bot.slack.deliveries import Deliveries
-from bot.slack.errors import call
+from bot.slack.directory import whoami
 from bot.slack.guard import Guard
 from bot.slack.reception import COMMIT_SECONDS, Desks, Reception
 from bot.slack.runbook_window import RunbookWindow
@@ -74,6 +75,10 @@ class SlackApp:
     def home(self) -> Home | None:
         return self._reception.home
 
+    def learn(self, accounts: Iterable[Account]) -> None:
+        """What Slack has said of people elsewhere."""
+        self._reception.members.learn(accounts)
+
     def healthy(self) -> bool:
         """Slack has accepted the token, and in Socket Mode one connection shows signs of life."""
         if self.home is None:
@@ -120,9 +125,14 @@ class SlackApp:
             process_before_response=True,
             logger=quiet_logger("bot.slack.bolt"),
         )
+        bolt.use(self._meet)
         for listener in _LISTENERS:
             listener(self._reception).register(bolt)
         return bolt
+
+    async def _meet(self, body: dict[str, Any], next: Any) -> None:  # noqa: A002 - Bolt's own name
+        await self._reception.meet(body)
+        await next()
 
     def _bolt_identity(self) -> AuthorizeResult:
         """Bolt's own authorize, which only asks for our identity; people are judged in authorize.py."""
@@ -134,27 +144,6 @@ class SlackApp:
             bot_id=home.bot if home else None,
             bot_user_id=home.bot_user if home else None,
         )
-
-
-async def whoami(web: AsyncWebClient) -> Home:
-    """auth.test: whose token this is, and what it may do."""
-    scopes: list[str] = []
-
-    async def ask() -> Any:
-        answer = await web.auth_test()
-        named = answer.headers.get("x-oauth-scopes") or answer.headers.get("X-OAuth-Scopes") or ""
-        scopes.extend(scope.strip() for scope in named.split(",") if scope.strip())
-        return answer
-
-    data = await call("auth.test", ask())
-    return Home(
-        team=str(data.get("team_id") or ""),
-        team_name=str(data.get("team") or ""),
-        bot_user=str(data.get("user_id") or ""),
-        bot=str(data.get("bot_id") or ""),
-        enterprise=str(data.get("enterprise_id") or ""),
-        scopes=tuple(scopes),
-    )
 
 
 def _require_secrets(settings: Slack) -> None:

@@ -1,15 +1,18 @@
 """Who may do something, decided in one place for buttons, commands and mentions alike.
 
-Bolt checks neither workspace nor person: in a shared channel it runs a handler for a user of another company.
+Bolt checks neither workspace nor person: in a shared channel it runs a handler for a user of another company. Guests of
+our own workspace are outsiders too, whatever the on-call files say. Bots get no answer: it would be one to answer to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import AgentpagerError
 from bot.oncall.model import Book
+from bot.oncall.reachability import Account
 from bot.ports import Actor
 
 
@@ -36,8 +39,10 @@ class NotAllowedError(AgentpagerError):
     """Nothing is done. The message is for the one who asked; an empty one means no answer at all."""
 
 
-def authorize(body: dict[str, Any], home: Home | None, book: Book) -> Actor:
-    """The person behind a click, command or mention, or NotAllowedError."""
+def authorize(
+    body: dict[str, Any], home: Home | None, book: Book, known: Callable[[str], Account | None] = lambda _: None
+) -> Actor:
+    """The person behind a click, command or mention, or NotAllowedError. `known` is what Slack has said of accounts."""
     caller = caller_of(body)
     if home is None:
         raise NotAllowedError("agentpager is still starting, so nothing was done. Try again in a moment.")
@@ -49,11 +54,27 @@ def authorize(body: dict[str, Any], home: Home | None, book: Book) -> Actor:
         )
     for person in book.people.values():
         if person.slack == caller.user:
+            if why := _why_not(known(caller.user), home):
+                raise NotAllowedError(
+                    f"{why}, so nothing was done. Somebody of your team can do it, or an admin can "
+                    f"make you a member of {home.team_name or home.team}."
+                )
             return Actor(f"person:{person.id}", person.name, "slack", person)
     raise NotAllowedError(
         f"agentpager does not know you yet, so nothing was done. Ask for an entry under “people” in its "
         f"oncall files with slack: {caller.user}"
     )
+
+
+def _why_not(account: Account | None, home: Home) -> str:
+    """Of an account that the on-call files name all the same."""
+    if account is None:
+        return ""
+    if not account.human:
+        return "agentpager takes nothing from bots"
+    if account.foreign:
+        return f"agentpager serves members of {home.team_name or home.team} only"
+    return "agentpager takes nothing from guests" if account.guest else ""
 
 
 def caller_of(body: dict[str, Any]) -> Caller:

@@ -1,4 +1,5 @@
-"""Asks Slack who stands behind a member id. What the answer means is decided in oncall/reachability.py."""
+"""Asks Slack whose token we have, and who stands behind a member id. What that means is decided elsewhere: in
+authorize.py for what people do, in oncall/reachability.py for the pages to them."""
 
 from __future__ import annotations
 
@@ -10,12 +11,32 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import RemoteError
 from bot.oncall.reachability import Account
 from bot.settings import Slack
-from bot.slack.app import whoami
 from bot.slack.authorize import Home
 from bot.slack.errors import call
 from bot.slack.web import new_session, web_client
 
 _NOBODY = {"user_not_found", "user_not_visible"}
+
+
+async def whoami(web: AsyncWebClient) -> Home:
+    """auth.test: whose token this is, and what it may do."""
+    scopes: list[str] = []
+
+    async def ask() -> Any:
+        answer = await web.auth_test()
+        named = answer.headers.get("x-oauth-scopes") or answer.headers.get("X-OAuth-Scopes") or ""
+        scopes.extend(scope.strip() for scope in named.split(",") if scope.strip())
+        return answer
+
+    data = await call("auth.test", ask())
+    return Home(
+        team=str(data.get("team_id") or ""),
+        team_name=str(data.get("team") or ""),
+        bot_user=str(data.get("user_id") or ""),
+        bot=str(data.get("bot_id") or ""),
+        enterprise=str(data.get("enterprise_id") or ""),
+        scopes=tuple(scopes),
+    )
 
 
 async def account_of(web: AsyncWebClient, slack: str, home: Home) -> Account:

@@ -15,10 +15,9 @@ from bot.oncall.reachability import Account, another_address, no_second_way, tro
 from bot.paging.attempt import UNREACHABLE
 from bot.ports import Clock
 from bot.settings import Slack
-from bot.slack.app import whoami
 from bot.slack.authorize import Home
 from bot.slack.client import SlackMessenger
-from bot.slack.directory import account_of
+from bot.slack.directory import account_of, whoami
 from bot.slack.errors import call
 from bot.slack.scopes import APP_SCOPE, OPTIONAL, REQUIRED, lost_without
 from bot.slack.web import new_session, redact, web_client

@@ -20,8 +20,9 @@ from bot.errors import RemoteError
 from bot.oncall.model import Book
 from bot.ports import Actor, Clock, Commands, Silencing
 from bot.slack import answers
-from bot.slack.authorize import Home, authorize
+from bot.slack.authorize import Home, authorize, caller_of
 from bot.slack.errors import call
+from bot.slack.members import Members
 from bot.slack.web import TIMEOUT_SECONDS, new_session, quiet_logger, redact
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Reception:
         self.clock = clock
         self.home: Home | None = None
         self._commit_seconds = commit_seconds
+        self.members = Members(web)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._session: aiohttp.ClientSession | None = None
 
@@ -62,6 +64,7 @@ class Reception:
     async def close(self) -> None:
         """Gives what was begun a moment to end."""
         if self._tasks:
+        await self.members.close()
             _, late = await asyncio.wait(self._tasks, timeout=self._commit_seconds)
             for task in late:
                 task.cancel()
@@ -72,7 +75,13 @@ class Reception:
 
     def authorize(self, body: dict[str, Any]) -> Actor:
         """The person behind a click, command, message or window. Raises NotAllowedError, whose text is for them."""
-        return authorize(body, self.home, self.book)
+        return authorize(body, self.home, self.book, self.members.known)
+
+    async def meet(self, body: dict[str, Any]) -> None:
+        """Before anybody of the book is let in, Slack may say that the account is a guest's."""
+        user = caller_of(body).user
+        if self.home is not None and any(person.slack == user for person in self.book.people.values()):
+            await self.members.meet(user, self.home)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

@@ -31,6 +31,7 @@ from slack_world import (
 )
 
 from bot.errors import ConfigError, UsageError
+from bot.oncall.reachability import Account
 from bot.paging.model import PageKind
 from bot.ports import AgentStatus
 from bot.slack.app import SlackApp
@@ -194,6 +195,39 @@ async def test_a_stranger_is_told_and_nothing_happens(world, caller, says):
         assert says in answer["payload"]["text"]
     assert world.commands.calls == []
     assert world.slack.views == {}
+
+
+@pytest.mark.parametrize("kind", ["is_restricted", "is_ultra_restricted"])
+async def test_a_guest_is_refused_politely_whatever_the_files_say(world, kind):
+    world.slack.users[ANA.slack] = {kind: True}
+    assert (await world.click())["acked"]
+    told = await world.told()
+    assert told["response_type"] == "ephemeral"
+    assert "takes nothing from guests, so nothing was done" in told["text"]
+    answer = await world.slack.command(ANA.slack, "ack INC-7")
+    assert "guests" in answer["payload"]["text"]
+    await world.slack.mention(ANA.slack, "ack", channel=CHANNEL, thread_ts=world.card.ts)
+    await until(lambda: world.slack.ephemeral)
+    assert "guests" in world.slack.ephemeral[0]["text"]
+    assert world.commands.calls == []
+    assert len(world.slack.calls("users.info")) == 1
+
+
+@pytest.mark.parametrize(
+    "mode", [{"name": "refused", "error": "unknown_method"}, {"name": "error_500"}, {"name": "silent", "seconds": 30}]
+)
+async def test_slack_not_saying_who_somebody_is_keeps_nobody_from_acting(world, mode):
+    world.slack.mode(**mode, method="users.info")
+    assert (await world.click())["acked"]
+    assert len(world.commands.calls) == 1
+
+
+async def test_what_is_known_of_an_account_is_not_asked_again(world):
+    world.app.learn([Account(ANA.slack), Account(BEN.slack, guest=True)])
+    await world.click()
+    await world.click(user=BEN.slack)
+    assert [call[1] for call in world.commands.calls] == ["person:ana"]
+    assert world.slack.calls("users.info") == []
 
 
 async def test_a_slow_commit_is_admitted_at_once_and_reported_when_it_is_done():

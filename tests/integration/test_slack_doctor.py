@@ -119,7 +119,7 @@ BREAKS = [
     ),
     (lambda slack: slack.users.update(U02ABCDEF={"missing": True}), "person ana", "fail", "no Slack user", 1),
     (lambda slack: slack.users.update(U02ABCDEF={"deleted": True}), "person ana", "fail", "deactivated", 1),
-    (lambda slack: slack.users.update(U02ABCDEF={"is_restricted": True}), "person ana", "warning", "guest", 0),
+    (lambda slack: slack.users.update(U02ABCDEF={"is_restricted": True}), "person ana", "fail", "guest", 1),
     (lambda slack: slack.users.update(U02ABCDEF={"team_id": "T9"}), "person ana", "fail", "another workspace", 1),
     (
         lambda slack: slack.users.update(U02ABCDEF={"profile": {"email": "other@example.com"}}),

@@ -259,7 +259,11 @@ async def test_without_an_answer_a_doubted_member_is_posted_to(world):
         ({"missing": True}, "No page to Ana Ruiz would arrive: there is no Slack user U0ANA", "critical"),
         ({"is_bot": True}, "No page to Ana Ruiz would arrive: U0ANA is a bot", "critical"),
         ({"team_id": "T0X"}, "No page to Ana Ruiz would arrive: U0ANA belongs to another workspace (T0X)", "critical"),
-        ({"is_ultra_restricted": True}, "Not every page to Ana Ruiz would arrive: U0ANA is a guest", "warning"),
+        (
+            {"is_ultra_restricted": True},
+            "No page to Ana Ruiz would arrive: U0ANA is a guest, whose clicks are refused",
+            "critical",
+        ),
     ],
 )
 async def test_every_kind_of_account_that_cannot_be_paged(world, user, words, severity):

@@ -32,7 +32,7 @@ LATER = Schedule(id="later", layers=(Layer(people=("ben",), start=date(2026, 11,
         (Account("U0ANA", active=False), "U0ANA is deactivated", True),
         (Account("U0ANA", human=False), "U0ANA is a bot", True),
         (Account("U0ANA", foreign="T0OTHER"), "U0ANA belongs to another workspace (T0OTHER)", True),
-        (Account("U0ANA", guest=True), "U0ANA is a guest", False),
+        (Account("U0ANA", guest=True), "U0ANA is a guest, whose clicks are refused", True),
         (Account("U0ANA", active=False, guest=True), "U0ANA is deactivated", True),
     ],
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from slack_world import ANA, BOOK
+from slack_world import ANA, BEN, BOOK
 
+from bot.oncall.reachability import Account
 from bot.slack.authorize import Home, NotAllowedError, authorize
 
 HOME = Home(team="T0HOME", team_name="Home", bot_user="U0BOT", bot="B0BOT")
@@ -50,6 +51,21 @@ def test_nobody_and_the_bot_itself_get_no_answer(way, user):
     with pytest.raises(NotAllowedError) as caught:
         authorize(way(user, "T0HOME"), HOME, BOOK)
     assert str(caught.value) == ""
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("account", "says"),
+    [
+        (Account(ANA.slack, guest=True), "takes nothing from guests"),
+        (Account(ANA.slack, human=False), "takes nothing from bots"),
+        (Account(ANA.slack, foreign="T0OTHER"), "serves members of Home only"),
+    ],
+)
+def test_an_outsider_may_not_even_where_the_files_name_the_account(way, account, says):
+    with pytest.raises(NotAllowedError, match=f"{says}, so nothing was done"):
+        authorize(way(ANA.slack, "T0HOME"), HOME, BOOK, {ANA.slack: account}.get)
+    assert authorize(way(BEN.slack, "T0HOME"), HOME, BOOK, {ANA.slack: account}.get).person == BEN
 
 
 def test_another_bot_gets_no_answer():

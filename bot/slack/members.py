@@ -1,0 +1,68 @@
+"""What Slack says of the accounts that click and write, kept for an hour: guests and bots are refused (authorize.py).
+
+A click is never held up by it for long. Where Slack does not say in time who somebody is, what stands in the on-call
+files counts: an acknowledgement at night matters more than a guest who is refused a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import RemoteError
+from bot.oncall.reachability import Account
+from bot.slack.authorize import Home
+from bot.slack.directory import account_of
+from bot.slack.web import redact
+
+logger = logging.getLogger(__name__)
+
+_KEPT_SECONDS = 3600.0
+_AGAIN_SECONDS = 60.0  # after a question without an answer
+_PATIENCE_SECONDS = 0.7  # of the three that Slack waits for a click
+
+
+class Members:
+    def __init__(self, web: AsyncWebClient) -> None:
+        self._web = web
+        self._known: dict[str, Account] = {}
+        self._until: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def known(self, user: str) -> Account | None:
+        return self._known.get(user)
+
+    def learn(self, accounts: Iterable[Account]) -> None:
+        """What has been asked elsewhere need not be asked again."""
+        for account in accounts:
+            self._keep(account)
+
+    async def meet(self, user: str, home: Home) -> None:
+        """Makes sure that `known` can tell, if Slack says so in time."""
+        if self._until.get(user, 0.0) > asyncio.get_running_loop().time():
+            return
+        if user not in self._asking:
+            task = asyncio.create_task(self._ask(user, home))
+            self._asking[user] = task
+            task.add_done_callback(lambda _: self._asking.pop(user, None))
+        await asyncio.wait({self._asking[user]}, timeout=_PATIENCE_SECONDS)
+
+    async def close(self) -> None:
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(self, user: str, home: Home) -> None:
+        self._until[user] = asyncio.get_running_loop().time() + _AGAIN_SECONDS
+        try:
+            self._keep(await account_of(self._web, user, home))
+        except RemoteError as error:
+            logger.warning("slack: it is not known who %s is: %s", user, redact(str(error)))
+
+    def _keep(self, account: Account) -> None:
+        self._known[account.slack] = account
+        self._until[account.slack] = asyncio.get_running_loop().time() + _KEPT_SECONDS
