@@ -354,7 +354,7 @@ class Outbox(Sender):
 
     def _count(self, lead: Page, now: datetime) -> None:
         """Messages that wake a person, against what a night may hold."""
-        if lead.kind is PageKind.PAGE and lead.person and self._budget.exceeded(lead.person, now):
+        if lead.kind is PageKind.PAGE and lead.person and not lead.alone and self._budget.exceeded(lead.person, now):
             telemetry.budget_exceeded.inc()
             log.warning("page.budget_exceeded", person=lead.person)
 

@@ -16,6 +16,7 @@ from bot.ports import AgentStatus, Hidden, Outcome
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
 from bot.settings import Slack
 from bot.slack.client import SlackMessenger
+from bot.slack.reception import Desks
 
 NOW = datetime(2026, 11, 20, 2, 18, tzinfo=UTC)
 CHANNEL = "#agent-pages"
@@ -250,6 +251,27 @@ async def until(condition, seconds: float = 5.0) -> None:
 
 
 CONFLICT: AgentpagerError = ConflictError("INC-7 is taken already: ben has it")
+
+
+class FakePaging:
+    """Remembers what it is asked to page."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple] = []
+
+    async def page(self, actor, target, why="", *, event_key=None):
+        self.calls.append(("page", actor.id, target, why, event_key))
+        return Outcome(incident(), True, f"INC-7 pages {target} now.")
+
+    async def test(self, actor, target, *, event_key=None):
+        self.calls.append(("test", actor.id, target, event_key))
+        return Outcome(incident(), True, "INC-7: a test page is on its way to you.")
+
+
+def desks(commands=None, silencing=None, **others) -> Desks:
+    """Everything that Slack can ask for, made up but for what is given."""
+    parts = {"commands": commands or FakeCommands(), "silencing": silencing or FakeSilencing(), "paging": FakePaging()}
+    return Desks(**parts | others)
 
 
 class FakeSilencing:

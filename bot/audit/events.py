@@ -6,7 +6,9 @@ from datetime import datetime
 
 from bot.audit.model import Entry
 from bot.incidents.decision import Decision
+from bot.paging import measured
 from bot.paging.attempt import Verdict
+from bot.paging.measured import Measured
 from bot.paging.model import Page
 
 
@@ -34,6 +36,17 @@ def of_page(page: Page, verdict: Verdict, now: datetime) -> Entry:
         detail["person"] = page.person
     why = page.error if verdict is not Verdict.SENT else page.reason
     return Entry(at=now, actor="agentpager", action=f"page.{verdict}", subject=page.id, why=why, detail=detail)
+
+
+def of_test(decision: Decision, found: Measured, asked_by: str, now: datetime) -> Entry:
+    """Evidence of a test: who was reached by which ways, how soon, and how soon they answered."""
+    incident = decision.incident
+    verdict = "passed" if found.passed else "unanswered" if found.answered is None else "void"
+    people = [target.removeprefix("person:") for target in incident.policy.steps[0].notify]
+    detail = {"people": ",".join(people), "asked_by": asked_by, **measured.detail(found)}
+    return Entry(
+        at=now, actor=decision.actor, action=f"test.{verdict}", subject=incident.id, why=decision.why, detail=detail
+    )
 
 
 def of_second_channel(page: Page, now: datetime) -> Entry:

@@ -15,7 +15,7 @@ from bot.incidents import settling
 from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due, still_firing
 from bot.incidents.inhibition import inhibition_of
-from bot.incidents.model import INTERNAL, Alert, AlertState, Incident, Severity, State, title_of
+from bot.incidents.model import BY_HAND, INTERNAL, Alert, AlertState, Incident, Severity, State, title_of
 from bot.incidents.policy import IncidentRules
 from bot.incidents.settling import grouping_of, settle
 from bot.incidents.suppression import suppressions
@@ -90,7 +90,7 @@ def resuppress(incidents: Iterable[Incident], world: World, now: datetime) -> li
 def drop_groups(incidents: Iterable[Incident], known: frozenset[str], world: World, now: datetime) -> list[Decision]:
     """Ends the alerts of rule groups that the configuration no longer has."""
     book = _Ledger(incidents, now)
-    book.miss(lambda alert: alert.group not in known and alert.group != INTERNAL, frozenset())
+    book.miss(lambda alert: alert.group not in {*known, INTERNAL, BY_HAND}, frozenset())
     book.end_unowned(world)
     book.hide(world)
     return book.decisions(world)

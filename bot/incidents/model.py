@@ -11,6 +11,7 @@ from bot.oncall.model import Policy
 from bot.schema import Model, Positive
 
 INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
+BY_HAND = "by hand"  # group of those that people raise: nothing hides them, and they hide nothing
 
 
 class Severity(StrEnum):
@@ -314,6 +315,18 @@ class Incident(Model):
 
 def worst_first(alert: Alert) -> tuple[int, datetime, str, str]:
     return -SEVERITY_RANK[alert.severity], alert.starts_at, alert.name, alert.fingerprint
+
+
+def ended_by_hand(incident: Incident, now: datetime, result: str = "") -> Incident:
+    """Without what people raised by hand: nothing of that goes on by itself. `result` is kept with it."""
+
+    def end(alert: Alert) -> Alert:
+        if alert.group != BY_HAND or alert.state is AlertState.RESOLVED:
+            return alert
+        told = alert.annotations | ({"result": result} if result else {})
+        return alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": now, "annotations": told})
+
+    return incident.model_copy(update={"alerts": tuple(end(alert) for alert in incident.alerts)})
 
 
 def title_of(alert: Alert) -> str:

@@ -62,6 +62,8 @@ def _answering(incident: Incident) -> str | None:
 
 
 def _promise(incident: Incident, sla: Sla) -> Promise:
+    if incident.exercise:
+        return Promise()
     return next((promise for severity, promise in sla.items() if severity == incident.severity.value), Promise())
 
 

@@ -16,7 +16,16 @@ from pydantic import AfterValidator, Field
 
 from bot.errors import ConflictError, UsageError
 from bot.incidents.matching import index_of
-from bot.incidents.model import INTERNAL, SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
+from bot.incidents.model import (
+    BY_HAND,
+    INTERNAL,
+    SEVERITY_RANK,
+    Alert,
+    Incident,
+    Severity,
+    Suppression,
+    SuppressionKind,
+)
 from bot.labels import Matcher, matches_all, parse_matchers
 from bot.schema import Model
 
@@ -97,7 +106,7 @@ def compiled(matchers: Sequence[str]) -> tuple[Matcher, ...]:
 
 
 def matches(matchers: Sequence[Matcher], alert: Alert) -> bool:
-    return matches_all(matchers, alert.labels)
+    return alert.group != BY_HAND and matches_all(matchers, alert.labels)
 
 
 def hides(silence: Silence, matchers: Sequence[Matcher], alert: Alert) -> bool:

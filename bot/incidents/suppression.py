@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from bot.incidents.decision import World
 from bot.incidents.inhibition import inhibition_of
 from bot.incidents.matching import index_of
-from bot.incidents.model import SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
+from bot.incidents.model import BY_HAND, SEVERITY_RANK, Alert, Incident, Severity, Suppression, SuppressionKind
 from bot.incidents.policy import IncidentRules, Maintenance, MuteWindow
 from bot.incidents.silences import Silences
 from bot.oncall.almanac import Almanac
@@ -23,7 +23,7 @@ _CHAINED = 10  # windows that follow one another without a gap are told as one, 
 
 def suppressions(alerts: Iterable[Alert], world: World, now: datetime) -> dict[str, tuple[Suppression, ...]]:
     """Fingerprint to everything that hides it, of all alerts that go on anywhere: one may inhibit another."""
-    alive = list(alerts)
+    alive = [alert for alert in alerts if alert.group != BY_HAND]
     timed = _timed(world, now)
     if timed is None and not world.rules.inhibit_rules:
         return {}

@@ -22,6 +22,7 @@ _LISTED = 5
 _STEPS = 5
 _OTHERS = 10
 _SIGNS = {Severity.CRITICAL: "🔴 CRITICAL", Severity.WARNING: "🔶 WARNING"}
+_EXERCISES = {"test": "🧪 TEST", "drill": "🧪 DRILL"}
 _READ_OUT = frozenset(" .,:;%+-/()")
 
 
@@ -70,8 +71,9 @@ def tell(
         return Told(one_line(first, SUBJECT_LIMIT), ((one_line(first),), *((lines,) if lines else ())), link, "", zone)
     begun = incident.opened_at.astimezone(ZoneInfo(zone))
     who = person.name if person is not None else "Everybody here"
+    test = "This is only a test, nothing is wrong. " if incident.exercise == "test" else ""
     facts = (
-        f"{who}, you are paged: {one_line(page.reason)}.",
+        f"{test}{who}, you are paged: {one_line(page.reason)}.",
         f"{incident.id}, {incident.severity}, since {begun:%a %H:%M} ({zone}). Owner: {incident.owner}.",
     )
     alerts = tuple(_alert_line(alert) for alert in incident.going_on[:_LISTED])
@@ -103,7 +105,7 @@ def subject_of(incident: Incident) -> str:
     title, agent = one_line(incident.title), one_line(incident.agent or "")
     named = title if not agent or agent.lower() in title.lower() else f"{agent}: {title}"
     end = f" · {incident.id}"
-    sign = _SIGNS.get(incident.severity, "")
+    sign = _EXERCISES.get(incident.exercise) or _SIGNS.get(incident.severity, "")
     return one_line(f"{sign} {named}", SUBJECT_LIMIT - len(end)) + end
 
 

@@ -14,6 +14,7 @@ from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import runbook
+from bot.slack.exercise_blocks import test_blocks, test_text
 from bot.slack.facts import (
     LISTED,
     Scene,
@@ -68,6 +69,8 @@ def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book:
     if page.kind in _SIGNS or incident is None:
         return _message(page, _notice_text(page), _notice(page))
     scene = Scene(page, incident, rendered, book, now)
+    if incident.exercise == "test":
+        return _message(page, test_text(scene), test_blocks(scene))
     match page.kind:
         case PageKind.RUNBOOK:
             return _message(page, _runbook_text(scene), _runbook_reply(scene))

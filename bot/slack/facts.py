@@ -48,6 +48,11 @@ class Scene:
 
 
 def sign_of(scene: Scene) -> str:
+    sign = _sign_of(scene)
+    return f"🧪 DRILL {sign}" if scene.incident.exercise == "drill" else sign
+
+
+def _sign_of(scene: Scene) -> str:
     incident, page = scene.incident, scene.page
     if page.kind is PageKind.PAGE and not scene.overtaken:
         if incident.exhausted:
