@@ -84,6 +84,7 @@ class FakeSlack:
         self.views: dict[str, dict[str, Any]] = {}
         self.hashes: dict[str, str] = {}  # of views; another one after each change
         self.planned: dict[str, str] = {}
+        self.uploads: dict[str, dict[str, Any]] = {}  # files: their bytes, and the thread they were put into
         self.users: dict[str, dict[str, Any]] = {}
         self.missing: set[str] = set()
         self.scopes = SCOPES
@@ -111,6 +112,7 @@ class FakeSlack:
         app.router.add_get("/api/{method}", self._api)
         app.router.add_get("/socket/{ticket}", self._socket)
         app.router.add_post("/response/{number}", self._response)
+        app.router.add_post("/upload/{number}", self._upload)
         app.router.add_post("/control", self._control)
         app.router.add_get("/journal", self._get_journal)
         app.router.add_get("/messages", self._get_messages)
@@ -558,6 +560,29 @@ class FakeSlack:
             if args.get("ts") in {each["ts"], each.get("thread_ts")}
         ]
         return _slice(found, args)
+
+    def _do_files_getUploadURLExternal(self, args: dict[str, Any]) -> dict[str, Any]:
+        if "files:write" not in self.scopes.split(","):
+            return {"ok": False, "error": "missing_scope", "needed": "files:write", "provided": self.scopes}
+        number = f"F{next(self._numbers):08d}"
+        self.uploads[number] = {"name": args["filename"], "length": int(args["length"])}
+        return {"ok": True, "file_id": number, "upload_url": f"http://127.0.0.1:{self.port}/upload/{number}"}
+
+    def _do_files_completeUploadExternal(self, args: dict[str, Any]) -> dict[str, Any]:
+        files = args["files"] if isinstance(args["files"], list) else json.loads(args["files"])
+        if any(len(self.uploads.get(each["id"], {}).get("bytes", b"")) == 0 for each in files):
+            return {"ok": False, "error": "file_not_found"}
+        for each in files:
+            self.uploads[each["id"]] |= {"channel": args.get("channel_id"), "thread": args.get("thread_ts")}
+        return {"ok": True, "files": files}
+
+    async def _upload(self, request: web.Request) -> web.StreamResponse:
+        place = self.uploads.get(request.match_info["number"])
+        body = await request.read()
+        if place is None or len(body) != place["length"] or "Authorization" in request.headers:
+            return web.Response(status=400)
+        place["bytes"] = body
+        return web.Response(text=f"OK - {len(body)}")
 
     def _do_views_open(self, args: dict[str, Any]) -> dict[str, Any]:
         return self._show_view(self._number("V"), args)

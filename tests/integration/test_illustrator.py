@@ -163,7 +163,7 @@ async def test_slack_that_takes_no_pictures_is_asked_once_and_pages_go_on(town, 
     await town.later(seconds=3)
     failed = await town.until_state(PageState.FAILED)
     assert error.code in failed.error
-    await town.fire(alert(), alert("Other", labels={"agent": "search-agent"}))
+    await town.fire(alert(), alert("Other", labels={"cause": "other"}))
     await town.slack_took("INC-2.1.card", "INC-2.1.runbook")
     await town.later(seconds=3)
     second = await town.until(lambda page: page.state is PageState.CANCELLED, "INC-2.1.chart")
