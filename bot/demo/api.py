@@ -14,14 +14,15 @@ from typing import Any, TypeVar
 from bot.demo import blockkit
 from bot.demo.interactions import ExpiredTriggerError, Interactions
 from bot.demo.limits import Limits
-from bot.demo.shapes import channel_json, message_json, user_json, view_json
-from bot.demo.state import Channel, Message, View, World
+from bot.demo.shapes import channel_json, file_json, group_json, message_json, quiet_json, user_json, view_json
+from bot.demo.state import Channel, File, Message, UserGroup, View, World
 
 T = TypeVar("T")
 
 MAX_TEXT = 40_000
 MAX_METADATA_BYTES = 8_192
 MAX_MODALS = 3
+MAX_FILE_BYTES = 1 << 20  # Slack takes a gigabyte; a chart has no business being larger than this
 
 SCOPE_OF = {
     "chat.delete": "chat:write",
@@ -31,6 +32,13 @@ SCOPE_OF = {
     "chat.update": "chat:write",
     "conversations.list": "channels:read",
     "conversations.open": "im:write",
+    "dnd.info": "dnd:read",
+    "files.completeUploadExternal": "files:write",
+    "files.getUploadURLExternal": "files:write",
+    "files.info": "files:read",
+    "usergroups.list": "usergroups:read",
+    "usergroups.users.list": "usergroups:read",
+    "usergroups.users.update": "usergroups:write",
     "users.info": "users:read",
     "users.list": "users:read",
     "users.lookupByEmail": "users:read.email",
@@ -91,11 +99,21 @@ class Arguments:
 
 
 class WebApi:
-    def __init__(self, world: World, interactions: Interactions, limits: Limits, socket_url: Callable[[], str]) -> None:
+    """`socket_url` and `upload_url` (of a file's id) give out addresses of the workspace itself."""
+
+    def __init__(
+        self,
+        world: World,
+        interactions: Interactions,
+        limits: Limits,
+        socket_url: Callable[[], str],
+        upload_url: Callable[[str], str],
+    ) -> None:
         self._world = world
         self._interactions = interactions
         self._limits = limits
         self._socket_url = socket_url
+        self._upload_url = upload_url
         self._methods: dict[str, Callable[[Arguments, float], dict[str, Any]]] = {
             "api.test": self._api_test,
             "apps.connections.open": self._connections_open,
@@ -113,11 +131,19 @@ class WebApi:
             "conversations.members": self._members,
             "conversations.open": self._open,
             "conversations.replies": self._replies,
+            "dnd.info": self._quiet_info,
+            "files.completeUploadExternal": self._file_complete,
+            "files.getUploadURLExternal": self._file_url,
+            "files.info": self._file_info,
             "team.info": self._team_info,
+            "usergroups.list": self._group_list,
+            "usergroups.users.list": self._group_users,
+            "usergroups.users.update": self._group_update,
             "users.info": self._user_info,
             "users.list": self._user_list,
             "users.lookupByEmail": self._user_by_email,
             "views.open": self._view_open,
+            "views.publish": self._view_publish,
             "views.push": self._view_push,
             "views.update": self._view_update,
         }
@@ -283,13 +309,26 @@ class WebApi:
             return text, []
         if not isinstance(blocks, list):
             raise SlackError("invalid_blocks_format")
-        found = blockkit.problems(blocks)
+        found = blockkit.problems(blocks) + self._unknown_files(blocks, "/blocks")
         if found:
             messages = [f"[ERROR] {one}" for one in found]
             raise SlackError("invalid_blocks", errors=found, response_metadata={"messages": messages})
         if blockkit.too_long(blocks):
             raise SlackError("msg_blocks_too_long")
         return text, blocks
+
+    def _unknown_files(self, blocks: list[Any], at: str) -> list[str]:
+        """Complaints about pictures of files that do not exist, or are not uploaded yet."""
+        named = [(index, block.get("slack_file")) for index, block in enumerate(blocks) if isinstance(block, Mapping)]
+        return [
+            f"invalid slack file [json-pointer:{at}/{index}/slack_file]"
+            for index, named_file in named
+            if isinstance(named_file, Mapping) and not self._is_complete(str(named_file.get("id")))
+        ]
+
+    def _is_complete(self, file_id: str) -> bool:
+        file = self._world.files.get(file_id)
+        return file is not None and file.complete
 
     def _metadata(self, arguments: Arguments) -> dict[str, Any] | None:
         metadata = arguments.value("metadata", "invalid_metadata_format")
@@ -434,23 +473,127 @@ class WebApi:
             raise SlackError("users_not_found")
         return {"user": user_json(self._world, user, now)}
 
+    def _quiet_info(self, arguments: Arguments, now: float) -> dict[str, Any]:
+        user = self._world.users.get(arguments.text("user"))
+        if user is None:
+            raise SlackError("user_not_found")
+        return quiet_json(self._world.quiet.get(user.id), user.timezone, now)
+
+    # --- user groups ---
+
+    def _group_list(self, arguments: Arguments, _now: float) -> dict[str, Any]:
+        users = arguments.flag("include_users")
+        return {"usergroups": [group_json(self._world, one, users=users) for one in self._world.groups.values()]}
+
+    def _group_users(self, arguments: Arguments, _now: float) -> dict[str, Any]:
+        return {"users": list(self._group(arguments).users)}
+
+    def _group_update(self, arguments: Arguments, _now: float) -> dict[str, Any]:
+        """Replaces all members; as at Slack there is no group without any."""
+        group = self._group(arguments)
+        users = [user for user in arguments.text("users").split(",") if user]
+        if not users:
+            raise SlackError("no_users_provided")
+        if any(user not in self._world.users or self._world.users[user].is_bot for user in users):
+            raise SlackError("invalid_users")
+        group.users = list(dict.fromkeys(users))
+        self._world.changed()
+        return {"usergroup": group_json(self._world, group, users=True)}
+
+    def _group(self, arguments: Arguments) -> UserGroup:
+        group = self._world.groups.get(arguments.text("usergroup"))
+        if group is None:
+            raise SlackError("no_such_subteam")
+        return group
+
+    # --- files: an address to upload to, the upload itself (workspace.py), and the end of it ---
+
+    def _file_url(self, arguments: Arguments, _now: float) -> dict[str, Any]:
+        name, size = arguments.text("filename"), arguments.number("length", 0)
+        if not name or size <= 0:
+            raise SlackError("invalid_arguments")
+        if size > MAX_FILE_BYTES:
+            raise SlackError("file_upload_size_restricted")
+        file = self._world.new_file(name, size)
+        return {"upload_url": self._upload_url(file.id), "file_id": file.id}
+
+    def _file_complete(self, arguments: Arguments, now: float) -> dict[str, Any]:
+        wanted = arguments.value("files", "invalid_arguments")
+        if not isinstance(wanted, list) or not wanted or not all(isinstance(one, Mapping) for one in wanted):
+            raise SlackError("invalid_arguments")
+        files = [self._uploaded(str(one.get("id"))) for one in wanted]
+        channel = self._file_channel(arguments) if arguments.text("channel_id") else None
+        thread_ts = arguments.text("thread_ts")
+        if channel is not None and thread_ts:
+            thread_ts = self._thread(channel, thread_ts)
+        for file, one in zip(files, wanted, strict=True):
+            file.title, file.complete = str(one.get("title") or file.name), True
+        if channel is not None:
+            for file in files:
+                file.shared.add(channel.id)
+            comment = arguments.text("initial_comment")
+            message = self._own_message(channel, now, comment, [], thread_ts=thread_ts)
+            message.files = tuple(file.id for file in files)
+            self._world.post(message)
+        return {"files": [file_json(self._world, file) for file in files]}
+
+    def _uploaded(self, file_id: str) -> File:
+        file = self._world.files.get(file_id)
+        if file is None or file.content is None:
+            raise SlackError("file_not_found")
+        return file
+
+    def _file_channel(self, arguments: Arguments) -> Channel:
+        """`chat:write.public` does not help here: the app has to be in the channel."""
+        channel = self._world.channels.get(arguments.text("channel_id"))
+        if channel is None:
+            raise SlackError("channel_not_found")
+        if self._world.app.user_id not in channel.members:
+            raise SlackError("not_in_channel")
+        return channel
+
+    def _file_info(self, arguments: Arguments, _now: float) -> dict[str, Any]:
+        return {"file": file_json(self._world, self._uploaded(arguments.text("file")))}
+
     # --- views ---
 
     def _view(self, arguments: Arguments) -> dict[str, Any]:
         view = arguments.value("view", "invalid_arguments")
         found = blockkit.view_problems(view)
+        if not found:
+            found = self._unknown_files(view["blocks"], "/view/blocks")
         if found:
             messages = [f"[ERROR] {one}" for one in found]
             raise SlackError("invalid_arguments", response_metadata={"messages": messages})
         return dict(view)
 
-    def _view_open(self, arguments: Arguments, now: float) -> dict[str, Any]:
+    def _modal(self, arguments: Arguments) -> dict[str, Any]:
         body = self._view(arguments)
+        external = body.get("external_id")
+        if body["type"] != "modal":
+            raise SlackError("invalid_arguments")
+        if external and any(view.body.get("external_id") == external for view in self._world.views.values()):
+            raise SlackError("duplicate_external_id")
+        return body
+
+    def _view_publish(self, arguments: Arguments, _now: float) -> dict[str, Any]:
+        body, user = self._view(arguments), arguments.text("user_id")
+        if not self._world.app.has_home:
+            raise SlackError("not_enabled")
+        if body["type"] != "home" or user not in self._world.users:
+            raise SlackError("invalid_arguments")
+        shown = self._world.homes.get(user)
+        if shown is not None and arguments.text("hash") not in {"", shown.hash}:
+            raise SlackError("hash_conflict")
+        return {"view": view_json(self._world, self._world.publish_home(user, body))}
+
+    def _view_open(self, arguments: Arguments, now: float) -> dict[str, Any]:
+        body = self._modal(arguments)
         user = self._interactions.exchange_trigger(arguments.text("trigger_id"), now)
         return {"view": view_json(self._world, self._world.open_view(user, body, push=False))}
 
     def _view_push(self, arguments: Arguments, now: float) -> dict[str, Any]:
-        body = self._view(arguments)
+        body = self._modal(arguments)
         user = self._interactions.exchange_trigger(arguments.text("trigger_id"), now)
         if len(self._world.stacks.get(user, [])) >= MAX_MODALS:
             raise SlackError("push_limit_reached")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 Surface = Literal["message", "modal", "home"]
@@ -19,6 +20,10 @@ BLOCK_OVERHEAD = 125
 
 TEXT_KEYS = {"type", "text", "emoji", "verbatim"}
 OPTION_KEYS = {"text", "value", "description", "url"}
+VIEW_KEYS = {
+    "title", "submit", "close", "blocks", "private_metadata", "callback_id", "external_id", "clear_on_close",
+    "notify_on_close", "submit_disabled",
+}  # fmt: skip
 CONFIRM_SIZES = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 
 
@@ -62,6 +67,13 @@ def problems(blocks: Any, surface: Surface = "message", at: str = "/blocks") -> 
     return complaints.found
 
 
+def options_problems(answer: Mapping[str, Any]) -> list[str]:
+    """Everything wrong with what an app offers in an external select."""
+    complaints = Complaints()
+    _options_or_groups(complaints, {"type": "external_select", **answer}, "", 100)
+    return complaints.found
+
+
 def view_problems(view: Any) -> list[str]:
     """Everything wrong with a modal or a home tab."""
     complaints = Complaints()
@@ -71,6 +83,7 @@ def view_problems(view: Any) -> list[str]:
     if surface not in {"modal", "home"}:
         complaints.add(f"unsupported type: {surface}", "/view/type")
         return complaints.found
+    complaints.only(view, VIEW_KEYS, "/view")
     if surface == "modal":
         complaints.text(view, "title", "/view", 24, required=True, plain=True)
         for key in ("submit", "close"):
@@ -81,7 +94,8 @@ def view_problems(view: Any) -> list[str]:
         if has_input and not view.get("submit"):
             complaints.add("missing required field: submit", "/view")
     complaints.size(view, "private_metadata", "/view", 3000, empty=True)
-    complaints.size(view, "callback_id", "/view", MAX_ID)
+    complaints.size(view, "callback_id", "/view", MAX_ID, empty=True)
+    complaints.size(view, "external_id", "/view", MAX_ID, empty=True)
     if "blocks" not in view:
         complaints.add("missing required field: blocks", "/view")
     else:
@@ -289,22 +303,57 @@ def _overflow(complaints: Complaints, element: Mapping[str, Any], at: str) -> No
 
 def _select(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
     complaints.text(element, "placeholder", at, 150, plain=True)
-    if element.get("option_groups") is None and str(element["type"]).endswith("static_select"):
-        _options(complaints, element, at, 100)
+    most, queried = element.get("max_selected_items"), element.get("min_query_length")
+    if most is not None and not (isinstance(most, int) and most >= 1):
+        complaints.add("must be greater than 0", f"{at}/max_selected_items")
+    if queried is not None and not (isinstance(queried, int) and queried >= 0):
+        complaints.add("must be greater than -1", f"{at}/min_query_length")
+    if str(element["type"]).endswith("static_select"):
+        _options_or_groups(complaints, element, at, 100)
+        _initial(complaints, element, at)
 
 
 def _choices(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
     _options(complaints, element, at, 10)
+    _initial(complaints, element, at)
 
 
-def _options(complaints: Complaints, element: Mapping[str, Any], at: str, limit: int) -> None:
-    for index, option in enumerate(complaints.items(element, "options", at, limit)):
+def _options_or_groups(complaints: Complaints, element: Mapping[str, Any], at: str, limit: int) -> None:
+    if element.get("option_groups") is None:
+        # An external select may find nothing.
+        _options(complaints, element, at, limit, least=0 if "external" in str(element["type"]) else 1)
+        return
+    for index, group in enumerate(complaints.items(element, "option_groups", at, limit)):
+        here = f"{at}/option_groups/{index}"
+        if not isinstance(group, Mapping):
+            complaints.add("must be an object", here)
+            continue
+        complaints.only(group, {"label", "options"}, here)
+        complaints.text(group, "label", here, 75, required=True, plain=True)
+        _options(complaints, {"type": element["type"], **group}, here, limit)
+
+
+def _initial(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
+    """What is chosen at first has to be one of the options, to the letter."""
+    groups = element.get("option_groups") or [element]
+    offered = [option for group in groups for option in group.get("options") or []]
+    if element.get("initial_option") is not None and element["initial_option"] not in offered:
+        complaints.add("must match one of the options", f"{at}/initial_option")
+    if element.get("initial_options") is not None:
+        chosen = complaints.items(element, "initial_options", at, 100)
+        if any(option not in offered for option in chosen):
+            complaints.add("must match one of the options", f"{at}/initial_options")
+
+
+def _options(complaints: Complaints, element: Mapping[str, Any], at: str, limit: int, *, least: int = 1) -> None:
+    for index, option in enumerate(complaints.items(element, "options", at, limit, least=least)):
         here = f"{at}/options/{index}"
         if not isinstance(option, Mapping):
             complaints.add("must be an object", here)
             continue
         complaints.only(option, OPTION_KEYS, here)
-        complaints.text(option, "text", here, 75, required=True, plain=element["type"] in {"overflow", "static_select"})
+        plain = element["type"] not in {"checkboxes", "radio_buttons"}
+        complaints.text(option, "text", here, 75, required=True, plain=plain)
         complaints.text(option, "description", here, 75)
         complaints.size(option, "value", here, 150)
         if element["type"] != "overflow" and option.get("value") is None:
@@ -314,6 +363,48 @@ def _options(complaints: Complaints, element: Mapping[str, Any], at: str, limit:
 def _plain_input(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
     complaints.text(element, "placeholder", at, 150, plain=True)
     complaints.size(element, "initial_value", at, 3000, empty=True)
+    for key, least in (("min_length", 0), ("max_length", 1)):
+        length = element.get(key)
+        if length is not None and not (isinstance(length, int) and least <= length <= 3000):
+            complaints.add(f"must be between {least} and 3000", f"{at}/{key}")
+    _dispatched(complaints, element, at)
+
+
+def _number_input(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
+    complaints.text(element, "placeholder", at, 150, plain=True)
+    complaints.size(element, "initial_value", at, 3000, empty=True)
+    if not isinstance(element.get("is_decimal_allowed"), bool):
+        complaints.add("missing required field: is_decimal_allowed", at)
+    _dispatched(complaints, element, at)
+
+
+def _dispatched(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
+    config = element.get("dispatch_action_config")
+    if config is None:
+        return
+    kinds = config.get("trigger_actions_on") if isinstance(config, Mapping) else None
+    known = {"on_enter_pressed", "on_character_entered"}
+    if not isinstance(kinds, list) or not kinds or not set(map(str, kinds)) <= known:
+        complaints.add("must be a valid enum value", f"{at}/dispatch_action_config/trigger_actions_on")
+
+
+def _moment(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
+    """A date, a time of day, or an instant in Unix seconds (ten digits)."""
+    complaints.text(element, "placeholder", at, 150, plain=True)
+    instant = element.get("initial_date_time")
+    if instant is not None and not (isinstance(instant, int) and len(str(instant)) == 10):
+        complaints.add("must be a 10 digit integer", f"{at}/initial_date_time")
+    for key, shape in (("initial_date", "%Y-%m-%d"), ("initial_time", "%H:%M")):
+        value = element.get(key)
+        if value is not None and not _is_written(value, shape):
+            complaints.add("does not match the required format", f"{at}/{key}")
+
+
+def _is_written(value: Any, shape: str) -> bool:
+    try:
+        return datetime.strptime(str(value), shape).strftime(shape) == str(value)  # noqa: DTZ007 - a date or a time alone
+    except ValueError:
+        return False
 
 
 def _image_element(complaints: Complaints, element: Mapping[str, Any], at: str) -> None:
@@ -352,6 +443,36 @@ SHAPES = {
         {"initial_value", "multiline", "min_length", "max_length", "dispatch_action_config", *_PLACEHOLDER},
         _plain_input,
     ),
+    "email_text_input": Shape({"initial_value", "dispatch_action_config", *_PLACEHOLDER}, _plain_input),
+    "url_text_input": Shape({"initial_value", "dispatch_action_config", *_PLACEHOLDER}, _plain_input),
+    "number_input": Shape(
+        {"initial_value", "is_decimal_allowed", "min_value", "max_value", "dispatch_action_config", *_PLACEHOLDER},
+        _number_input,
+    ),
+    "external_select": Shape({"initial_option", "min_query_length", *_PLACEHOLDER}, _select),
+    "multi_external_select": Shape(
+        {"initial_options", "min_query_length", "max_selected_items", *_PLACEHOLDER}, _select
+    ),
+    "multi_users_select": Shape({"initial_users", "max_selected_items", *_PLACEHOLDER}, _select),
+    "channels_select": Shape({"initial_channel", "response_url_enabled", *_PLACEHOLDER}, _select),
+    "multi_channels_select": Shape({"initial_channels", "max_selected_items", *_PLACEHOLDER}, _select),
+    "conversations_select": Shape(
+        {"initial_conversation", "default_to_current_conversation", "response_url_enabled", "filter", *_PLACEHOLDER},
+        _select,
+    ),
+    "multi_conversations_select": Shape(
+        {
+            "initial_conversations",
+            "default_to_current_conversation",
+            "max_selected_items",
+            "filter",
+            *_PLACEHOLDER,
+        },
+        _select,
+    ),
+    "datepicker": Shape({"initial_date", *_PLACEHOLDER}, _moment),
+    "timepicker": Shape({"initial_time", "timezone", *_PLACEHOLDER}, _moment),
+    "datetimepicker": Shape({"initial_date_time", "focus_on_load"}, _moment),
 }
 _SELECTS = {
     "static_select",

@@ -1,10 +1,15 @@
-"""The people, channels and app of the demo's workspace. The on-call files of the demo name the same people."""
+"""The people, channels and app of the demo's workspace. The on-call files of the demo name the same people.
+
+The app is installed from its own manifest: what is not asked for there fails here, as it would at Slack.
+"""
 
 from __future__ import annotations
 
 import secrets
 
-from bot.demo.state import App, Channel, Scene, User
+from bot.demo.manifest import read
+from bot.demo.state import App, Channel, Quiet, Scene, User, UserGroup
+from bot.slack.manifest import manifest
 
 BOT_USER = "U0AGENTPAGER"
 
@@ -16,19 +21,8 @@ PEOPLE = (
     User("U0EMIWEST", "emi", "Emi West", "emi@example.com", "Europe/London", "Head of operations"),
 )
 
-# What the app's manifest asks for, and nothing more: a call outside it fails here as it would at Slack.
-SCOPES = (
-    "app_mentions:read",
-    "channels:history",
-    "chat:write",
-    "chat:write.public",
-    "commands",
-    "groups:history",
-    "im:history",
-    "im:write",
-    "users:read",
-    "users:read.email",
-)
+GROUPS = (UserGroup("S0PAYMENTS", "payments-oncall", "Payments: on call now", ["U0EMIWEST"]),)
+QUIET = (("U0DEVPATEL", Quiet()),)
 
 TOPICS = {
     "agent-pages": "Every page of every agent",
@@ -43,6 +37,7 @@ def scene() -> Scene:
         Channel(f"C{name.replace('-', '').upper()}", name, "channel", everyone | {BOT_USER}, topic=topic)
         for name, topic in TOPICS.items()
     )
+    asked = read(manifest())
     app = App(
         id="A0AGENTPAGER",
         name="agentpager",
@@ -51,9 +46,13 @@ def scene() -> Scene:
         bot_token=f"xoxb-demo-{secrets.token_hex(12)}",
         app_token=f"xapp-1-A0AGENTPAGER-{secrets.token_hex(12)}",
         signing_secret=secrets.token_hex(16),
-        scopes=SCOPES,
-        commands=("/agent",),
-        events=("app_mention", "message.im"),
+        scopes=asked.scopes,
+        commands=asked.commands,
+        events=asked.events,
+        takes_direct_messages=asked.takes_direct_messages,
+        has_home=asked.has_home,
+        shortcuts=asked.shortcuts,
     )
     bot = User(BOT_USER, "agentpager", "agentpager", is_bot=True)
-    return Scene("T0DEMO", "Northwind (demo)", "northwind-demo", (*PEOPLE, bot), channels, app)
+    groups = tuple(UserGroup(group.id, group.handle, group.name, list(group.users)) for group in GROUPS)
+    return Scene("T0DEMO", "Northwind (demo)", "northwind-demo", (*PEOPLE, bot), channels, app, groups, QUIET)

@@ -1,4 +1,5 @@
-"""What people do on the page, turned into what Slack sends to an app: clicks, commands, mentions, submitted modals.
+"""What people do on the page, turned into what Slack sends to an app: clicks, choices, commands, mentions, shortcuts,
+submitted modals, an opened Home tab.
 
 Holds what is short-lived: trigger ids (three seconds, once) and response URLs (thirty minutes, five uses).
 """
@@ -14,12 +15,37 @@ from typing import Any
 from bot.demo import blockkit
 from bot.demo.delivery import Delivery, NotAcknowledgedError
 from bot.demo.shapes import message_json, view_json
-from bot.demo.state import Channel, Message, View, World
+from bot.demo.state import Channel, Message, Tab, View, World
 
 TRIGGER_SECONDS = 3.0
 RESPONSE_SECONDS = 1800.0
 RESPONSE_USES = 5
 EVENT_RETRY_SECONDS = (1.0, 60.0, 300.0)
+
+# What an element's payload calls the thing that was chosen or typed.
+CHOSEN = {
+    "button": "",
+    "channels_select": "selected_channel",
+    "checkboxes": "selected_options",
+    "conversations_select": "selected_conversation",
+    "datepicker": "selected_date",
+    "datetimepicker": "selected_date_time",
+    "email_text_input": "value",
+    "external_select": "selected_option",
+    "multi_channels_select": "selected_channels",
+    "multi_conversations_select": "selected_conversations",
+    "multi_external_select": "selected_options",
+    "multi_static_select": "selected_options",
+    "multi_users_select": "selected_users",
+    "number_input": "value",
+    "overflow": "selected_option",
+    "plain_text_input": "value",
+    "radio_buttons": "selected_option",
+    "static_select": "selected_option",
+    "timepicker": "selected_time",
+    "url_text_input": "value",
+    "users_select": "selected_user",
+}
 
 
 class ExpiredTriggerError(Exception):
@@ -79,25 +105,11 @@ class Interactions:
         self, user: str, channel: str, ts: str, action: Mapping[str, Any], values: Mapping[str, Any]
     ) -> None:
         """A button, menu or select of a message. NotAcknowledgedError when the app did not take it."""
-        message = self._world.find(channel, ts)
-        if message is None:
-            raise NoSuchThingError("message")
+        message = self._message(channel, ts)
         element = _element(message.blocks, action)
-        where = self._world.channels[channel]
-        shown = message_json(self._world, message)
-        container = {
-            "type": "message",
-            "message_ts": ts,
-            "channel_id": channel,
-            "is_ephemeral": bool(message.ephemeral_to),
-        }
-        if message.thread_ts:
-            container["thread_ts"] = message.thread_ts
         payload = {
             **self._interaction("block_actions", user),
-            "container": container,
-            "channel": {"id": channel, "name": _channel_name(where)},
-            "message": shown,
+            **self._place(message),
             "state": {"values": dict(values)},
             "response_url": self._new_url(user, channel, ts, message.thread_ts),
             "actions": [self._action(element, action)],
@@ -117,6 +129,62 @@ class Interactions:
         }
         await self._delivery.deliver("interactive", payload)
 
+    async def suggestions(self, user: str, source: Mapping[str, Any], typed: str) -> dict[str, Any]:
+        """What an external select offers for what has been typed: `{"options": […]}` or `{"option_groups": […]}`.
+
+        `source` names the element, in a `view` or in a message (`channel` and `ts`).
+        """
+        payload = self._interaction("block_suggestion", user)
+        del payload["trigger_id"]
+        if source.get("view"):
+            view = self._view(user, str(source["view"]))
+            blocks = view.body["blocks"]
+            payload |= {"container": {"type": "view", "view_id": view.id}, "view": view_json(self._world, view)}
+        else:
+            message = self._message(str(source.get("channel")), str(source.get("ts")))
+            blocks = message.blocks
+            payload |= self._place(message)
+        element = _element(blocks, source)
+        payload |= {"action_id": element["action_id"], "block_id": source["block_id"], "value": typed}
+        answer = await self._delivery.deliver("interactive", payload)
+        found = blockkit.options_problems(answer)
+        if found:
+            raise NotAcknowledgedError("dispatch_failed")
+        return {key: answer[key] for key in ("options", "option_groups") if key in answer}
+
+    async def shortcut(self, user: str, callback_id: str, channel: str = "", ts: str = "") -> None:
+        """An entry of the app in the menu of a message, or of the workspace when no message is named."""
+        known = {one.callback_id: one for one in self._world.app.shortcuts}
+        shortcut = known.get(callback_id)
+        if shortcut is None or (shortcut.kind == "message") != bool(ts):
+            raise NoSuchThingError("shortcut")
+        kind = "message_action" if ts else "shortcut"
+        payload = {**self._interaction(kind, user), "callback_id": callback_id, "action_ts": self._stamp()}
+        if ts:
+            message = self._message(channel, ts)
+            place = self._place(message)
+            del place["container"]
+            payload |= {**place, "message_ts": ts}
+            payload["response_url"] = self._new_url(user, channel, ts, message.thread_ts)
+        await self._delivery.deliver("interactive", payload)
+
+    def open_tab(self, user: str, tab: Tab) -> None:
+        """The person looks at the app's Home or Messages tab; the app hears of it when it asked to."""
+        if "app_home_opened" not in self._world.app.events:
+            return
+        channel, now = self._world.open_dm(user).id, self._stamp()
+        event: dict[str, Any] = {
+            "type": "app_home_opened",
+            "user": user,
+            "channel": channel,
+            "tab": tab,
+            "event_ts": now,
+        }
+        shown = self._world.homes.get(user)
+        if tab == "home" and shown is not None:
+            event["view"] = view_json(self._world, shown)
+        self._send_event(event, float(now))
+
     async def submit(self, user: str, view_id: str, values: Mapping[str, Any]) -> dict[str, str]:
         """Submits a modal; the result maps block ids to what the app finds wrong with them."""
         view = self._view(user, view_id)
@@ -134,7 +202,8 @@ class Interactions:
             if blockkit.view_problems(body):
                 raise NotAcknowledgedError("dispatch_failed")
             if action == "update":
-                self._world.update_view(view, body)
+                if view.id in self._world.views:
+                    self._world.update_view(view, body)
             else:
                 self._world.open_view(user, body, push=True)
         elif view.id in self._world.views:
@@ -190,9 +259,9 @@ class Interactions:
         app = self._world.app
         joined = app.user_id in where.members
         if where.kind == "im" and "message.im" in app.events:
-            self._send_event(message, {"type": "message", "channel_type": "im"})
+            self._send_message(message, {"type": "message", "channel_type": "im"})
         elif joined and f"<@{app.user_id}>" in text and "app_mention" in app.events:
-            self._send_event(message, {"type": "app_mention"})
+            self._send_message(message, {"type": "app_mention"})
         return message
 
     # --- what the app does with it ---
@@ -262,17 +331,43 @@ class Interactions:
 
     def _action(self, element: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
         out = {"type": element["type"], "action_id": element["action_id"], "block_id": chosen["block_id"]}
-        out["action_ts"] = f"{self._clock():.6f}"
+        out["action_ts"] = self._stamp()
         for key in ("text", "value", "style", "placeholder"):
             if key in element:
                 out[key] = element[key]
-        if "selected" in chosen:
-            key = "selected_user" if element["type"] == "users_select" else "selected_option"
-            out[key] = chosen["selected"]
+        if named := CHOSEN.get(str(element["type"])):
+            out[named] = chosen.get("selected")
         return out
 
+    def _stamp(self) -> str:
+        return f"{self._clock():.6f}"
+
+    def _message(self, channel: str, ts: str) -> Message:
+        message = self._world.find(channel, ts)
+        if message is None:
+            raise NoSuchThingError("message")
+        return message
+
+    def _place(self, message: Message) -> dict[str, Any]:
+        """Where something of a message was used."""
+        container = {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": message.channel,
+            "is_ephemeral": bool(message.ephemeral_to),
+        }
+        if message.thread_ts:
+            container["thread_ts"] = message.thread_ts
+        return {
+            "container": container,
+            "channel": {"id": message.channel, "name": _channel_name(self._world.channels[message.channel])},
+            "message": message_json(self._world, message),
+        }
+
     def _view(self, user: str, view_id: str) -> View:
-        view = self._world.views.get(view_id)
+        """A modal that is open, or the person's Home tab."""
+        home = self._world.homes.get(user)
+        view = home if home is not None and home.id == view_id else self._world.views.get(view_id)
         if view is None or view.user != user:
             raise NoSuchThingError("view")
         return view
@@ -296,19 +391,22 @@ class Interactions:
         message = Message(channel, self._world.new_ts(self._clock()), "USLACKBOT", text, ephemeral_to=user)
         self._world.post(message)
 
-    def _send_event(self, message: Message, event: dict[str, Any]) -> None:
-        scene, app = self._world.scene, self._world.app
+    def _send_message(self, message: Message, event: dict[str, Any]) -> None:
         event |= {
             "user": message.user,
             "text": message.text,
             "ts": message.ts,
             "event_ts": message.ts,
             "channel": message.channel,
-            "team": scene.team_id,
+            "team": self._world.scene.team_id,
             "client_msg_id": secrets.token_hex(16),
         }
         if message.thread_ts:
             event["thread_ts"] = message.thread_ts
+        self._send_event(event, float(message.ts))
+
+    def _send_event(self, event: dict[str, Any], at: float) -> None:
+        scene, app = self._world.scene, self._world.app
         payload = {
             "token": "verification-token",
             "team_id": scene.team_id,
@@ -316,7 +414,7 @@ class Interactions:
             "event": event,
             "type": "event_callback",
             "event_id": f"Ev{secrets.token_hex(5).upper()}",
-            "event_time": int(float(message.ts)),
+            "event_time": int(at),
             "authorizations": [
                 {
                     "enterprise_id": None,

@@ -13,12 +13,13 @@ from aiohttp import web
 from bot.demo.delivery import NotAcknowledgedError
 from bot.demo.interactions import Interactions, NoSuchThingError
 from bot.demo.shapes import message_json, view_json
-from bot.demo.state import Channel, Message, World
+from bot.demo.state import Channel, Message, Quiet, World
 
 STATIC = Path(__file__).parent / "static"
 SHOWN_MESSAGES = 200
 QUIET_SECONDS = 15.0
 MAX_TEXT = 8_000
+PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
 MIME = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 POLICY = "default-src 'self'; img-src 'self' https: data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
@@ -70,7 +71,12 @@ class Page:
             web.get("/ui/state", self._state),
             web.get("/ui/stream", self._stream),
             web.post("/ui/say", _answered(self._say)),
+            web.get("/ui/file/{id}", self._file),
             web.post("/ui/click", _answered(self._click)),
+            web.post("/ui/options", _answered(self._options)),
+            web.post("/ui/shortcut", _answered(self._shortcut)),
+            web.post("/ui/tab", _answered(self._tab)),
+            web.post("/ui/quiet", _answered(self._quiet)),
             web.post("/ui/submit", _answered(self._submit)),
             web.post("/ui/close", _answered(self._close)),
             web.post("/ui/read", _answered(self._read)),
@@ -89,6 +95,17 @@ class Page:
             raise web.HTTPNotFound
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         return web.Response(body=file.read_bytes(), content_type=MIME[file.suffix], charset="utf-8", headers=headers)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """A picture as the reader sees it; whatever else was uploaded is only ever a download."""
+        file = self._world.files.get(request.match_info["id"])
+        if file is None or not file.complete:
+            raise web.HTTPNotFound
+        kind = PICTURES.get(Path(file.name).suffix, "application/octet-stream")
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        if kind not in PICTURES.values():
+            headers["Content-Disposition"] = "attachment"
+        return web.Response(body=file.content, content_type=kind, headers=headers)
 
     async def _state(self, request: web.Request) -> web.Response:
         user = request.query.get("as", "")
@@ -122,6 +139,7 @@ class Page:
         world.open_dm(user)
         channels = world.channels_of(user)
         current = next((one for one in channels if one.id == channel), channels[0])
+        app_shortcuts, quiet = world.app.shortcuts, world.quiet.get(user)
         return {
             "me": user,
             "team": world.scene.team,
@@ -131,7 +149,12 @@ class Page:
                 "connected": self._interactions.app_connected,
                 "commands": list(world.app.commands),
                 "takesDirectMessages": world.app.takes_direct_messages,
+                "hasHome": world.app.has_home,
+                "shortcuts": [{"name": one.name, "id": one.callback_id, "kind": one.kind} for one in app_shortcuts],
             },
+            "home": view_json(world, world.homes[user]) if user in world.homes else None,
+            "groups": [{"id": one.id, "handle": one.handle, "users": one.users} for one in world.groups.values()],
+            "quiet": {"begins": quiet.begins, "ends": quiet.ends} if quiet is not None else None,
             "people": [self._person(one.id) for one in world.users.values() if not one.is_bot],
             "names": {one.id: one.real_name for one in world.users.values()},
             "channelNames": {one.id: one.name for one in world.channels.values() if one.kind != "im"},
@@ -194,6 +217,27 @@ class Page:
             await self._interactions.click_in_view(user, str(body["view"]), action, values)
         else:
             await self._interactions.click(user, self._channel_id(body), str(body.get("ts")), action, values)
+        return {}
+
+    async def _options(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._interactions.suggestions(self._user(body), body, str(body.get("typed") or "")[:MAX_TEXT])
+
+    async def _shortcut(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        ts = str(body.get("ts") or "")
+        channel = self._channel_id(body) if ts else ""
+        await self._interactions.shortcut(self._user(body), str(body.get("callback_id")), channel, ts)
+        return {}
+
+    async def _tab(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        self._interactions.open_tab(self._user(body), "home" if body.get("tab") == "home" else "messages")
+        return {}
+
+    async def _quiet(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Switches the nightly pause of one's notifications."""
+        user = self._user(body)
+        if self._world.quiet.pop(user, None) is None:
+            self._world.quiet[user] = Quiet()
+        self._pulse.beat()
         return {}
 
     async def _submit(self, body: Mapping[str, Any]) -> dict[str, Any]:

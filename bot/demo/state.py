@@ -1,4 +1,4 @@
-"""What a workspace remembers: people, channels, messages, open views, and who has read what.
+"""What a workspace remembers: people, channels, messages, files, open views, and who has read what.
 
 It knows nothing of HTTP, tokens or limits. Every change calls `on_change`, so that pages can redraw.
 """
@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["channel", "private", "im"]
+Tab = Literal["home", "messages"]
 
 
 @dataclass(frozen=True)
 class User:
+    """`guest` is Slack's word for how little a guest may see, empty for a full member."""
+
     id: str
     name: str
     real_name: str
@@ -22,6 +25,32 @@ class User:
     timezone: str = "UTC"
     title: str = ""
     is_bot: bool = False
+    guest: Literal["", "restricted", "ultra_restricted"] = ""
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Do not disturb: each day from `begins` to `ends`, `HH:MM` in the person's own zone."""
+
+    begins: str = "22:00"
+    ends: str = "08:00"
+
+
+@dataclass
+class UserGroup:
+    id: str
+    handle: str
+    name: str
+    users: list[str]
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """An entry in the menu of a message, or of the whole workspace."""
+
+    name: str
+    callback_id: str
+    kind: Literal["message", "global"] = "message"
 
 
 @dataclass(frozen=True)
@@ -39,6 +68,8 @@ class App:
     commands: tuple[str, ...]
     events: tuple[str, ...] = ("app_mention", "message.im")
     takes_direct_messages: bool = True  # false is Slack's messages_tab_read_only_enabled
+    has_home: bool = True
+    shortcuts: tuple[Shortcut, ...] = ()
 
 
 @dataclass
@@ -67,10 +98,24 @@ class Message:
     edited_ts: str = ""
     metadata: dict[str, Any] | None = None
     ephemeral_to: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def is_reply(self) -> bool:
         return bool(self.thread_ts) and self.thread_ts != self.ts
+
+
+@dataclass
+class File:
+    """`content` is None until it has been uploaded; `shared` is where people see it."""
+
+    id: str
+    name: str
+    size: int
+    title: str = ""
+    content: bytes | None = None
+    complete: bool = False
+    shared: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -93,6 +138,8 @@ class Scene:
     users: tuple[User, ...]
     channels: tuple[Channel, ...]
     app: App
+    groups: tuple[UserGroup, ...] = ()
+    quiet: tuple[tuple[str, Quiet], ...] = ()  # user id → when their notifications pause
 
 
 class World:
@@ -102,7 +149,11 @@ class World:
         self.users = {user.id: user for user in scene.users}
         self.channels = {channel.id: channel for channel in scene.channels}
         self.messages: dict[str, list[Message]] = {channel: [] for channel in self.channels}
+        self.groups = {group.id: group for group in scene.groups}
+        self.quiet = dict(scene.quiet)
+        self.files: dict[str, File] = {}
         self.views: dict[str, View] = {}
+        self.homes: dict[str, View] = {}  # user → what the app has published for them
         self.stacks: dict[str, list[str]] = {}  # user → ids of the modals they have open, the top one last
         self.read: dict[tuple[str, str], str] = {}
         self._last_micros = 0
@@ -186,7 +237,20 @@ class World:
             self.read[user, channel] = newest
             self.changed()
 
+    # --- files ---
+
+    def new_file(self, name: str, size: int) -> File:
+        file = File(f"F{secrets.token_hex(5).upper()}", name, size)
+        self.files[file.id] = file
+        return file
+
     # --- views ---
+
+    def publish_home(self, user: str, body: dict[str, Any]) -> View:
+        view_id = self.homes[user].id if user in self.homes else f"V{secrets.token_hex(5).upper()}"
+        self.homes[user] = View(view_id, user, filled_view(body), new_hash(), view_id)
+        self.changed()
+        return self.homes[user]
 
     def open_view(self, user: str, body: dict[str, Any], *, push: bool) -> View:
         stack = self.stacks.setdefault(user, [])
@@ -234,6 +298,8 @@ def with_block_ids(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         copy.setdefault("block_id", secrets.token_urlsafe(4))
         if copy.get("type") == "actions":
             copy["elements"] = [_with_action_id(element) for element in copy["elements"]]
+        if copy.get("type") == "input":
+            copy["element"] = _with_action_id(copy["element"])
         if isinstance(copy.get("accessory"), dict) and copy["accessory"].get("type") != "image":
             copy["accessory"] = _with_action_id(copy["accessory"])
         filled.append(copy)

@@ -1,4 +1,4 @@
-"""A local Slack-like workspace: the Web API, Socket Mode, response URLs and the web page on one port.
+"""A local Slack-like workspace: the Web API, Socket Mode, response URLs, uploads and the web page on one port.
 
 It knows no app but the one in its scene, and nothing of what that app does. aiohttp serves it because uvicorn needs a
 further package for websockets.
@@ -7,6 +7,7 @@ further package for websockets.
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ from bot.demo.limits import Limits
 from bot.demo.page import Page, Panel, Pulse
 from bot.demo.state import Scene, World
 
-MAX_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = (1 << 20) + 65_536
 STOP_SECONDS = 2.0
 
 
@@ -48,13 +49,14 @@ class Workspace:
         self._runner: web.AppRunner | None = None
         self._interactions: Interactions | None = None
         self._page: Page | None = None
+        self._upload_key = secrets.token_urlsafe(24)
 
     async def start(self, port: int, host: str = "127.0.0.1") -> None:
         """Listens; port 0 takes a free one. OSError when the port is taken."""
         self._session = aiohttp.ClientSession()
         interactions = Interactions(self.world, self._delivery(self._session), self._clock, lambda: self.url)
         self._interactions = interactions
-        self._api = WebApi(self.world, interactions, Limits(), self._socket_url)
+        self._api = WebApi(self.world, interactions, Limits(), self._socket_url, self._upload_url)
         self._page = Page(self.world, interactions, self.pulse, self._clock, self._panel)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(self._page.routes())
@@ -63,6 +65,7 @@ class Workspace:
                 web.route("*", "/api/{method}", self._call),
                 web.get("/socket", self.sockets.handle),
                 web.post("/response/{key}", self._respond),
+                web.post("/upload/{file}/{key}", self._upload),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
@@ -96,6 +99,24 @@ class Workspace:
         return (
             f"{self.url.replace('http', 'ws', 1)}/socket?ticket={self.sockets.new_ticket()}&app_id={self.world.app.id}"
         )
+
+    def _upload_url(self, file_id: str) -> str:
+        return f"{self.url}/upload/{file_id}/{self._upload_key}"
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        """The bytes of a file, as the body or as a form's file; only at an address that the API has given out."""
+        file = self.world.files.get(request.match_info["file"])
+        if file is None or not secrets.compare_digest(request.match_info["key"], self._upload_key):
+            return web.Response(status=404, text="no such upload")
+        if request.content_type == "multipart/form-data":
+            parts = [part for part in (await request.post()).values() if isinstance(part, web.FileField)]
+            content = parts[0].file.read() if parts else b""
+        else:
+            content = await request.read()
+        if len(content) != file.size:
+            return web.Response(status=400, text=f"got {len(content)} bytes instead of {file.size}")
+        file.content = content
+        return web.Response(text=f"OK - {len(content)}")
 
     async def _call(self, request: web.Request) -> web.Response:
         values = await _arguments(request)

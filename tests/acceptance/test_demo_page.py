@@ -173,7 +173,7 @@ async def test_a_page_is_answered_by_a_word_in_the_direct_message(browser, works
     posted = await client.chat_postMessage(channel=ANA, text="page", blocks=PAGE)
     page = await opened(browser, workspace, 1280, 800)
 
-    await page.click("#side .row:last-child")
+    await page.click("#side .row:has(.mark:text-is('●'))")
     await page.click("#composer .suggestion:text-is('ack')")
     alone = (await asyncio.wait_for(heard.get(), 10)).payload["event"]
     await page.hover("#messages article")
@@ -212,7 +212,7 @@ async def test_everything_is_reachable_on_a_phone(browser, workspace, app, recor
     page = await opened(browser, workspace, 390, 844)
 
     await page.click("#menu")
-    await page.click("#side .row:last-child")
+    await page.click("#side .row:has(.mark:text-is('●'))")
     await page.click("button:text-is('Acknowledge')")
     await asyncio.wait_for(heard.get(), 10)
     await page.click("#open-panel")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -12,6 +13,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.demo.cast import PEOPLE, scene
+from bot.demo.state import Quiet
 from bot.demo.workspace import Workspace
 
 ANA, BEN = PEOPLE[0].id, PEOPLE[1].id
@@ -273,3 +275,101 @@ async def test_the_sdk_comes_back_after_a_refresh(workspace, client, page, monke
 async def test_another_sites_form_cannot_act_as_a_person(workspace):
     async with aiohttp.ClientSession() as session, session.post(f"{workspace.url}/ui/say", data={"as": ANA}) as answer:
         assert answer.status == 415
+
+
+def allow(workspace, *scopes, **more):
+    """The app may do more than its manifest asks for; without scopes, less."""
+    workspace.world.app = replace(workspace.world.app, scopes=scopes, **more)
+
+
+async def refusal(request):
+    with pytest.raises(SlackApiError) as refused:
+        await request
+    return refused.value.response["error"]
+
+
+async def test_a_file_is_uploaded_in_three_steps_and_shown_by_a_block(workspace, client):
+    allow(workspace, "chat:write", "files:write")
+    begun = await client.files_getUploadURLExternal(filename="chart.png", length=3)
+    picture = {"type": "image", "alt_text": "chart", "slack_file": {"id": begun["file_id"]}}
+    done = [{"id": begun["file_id"], "title": "Tool errors"}]
+
+    before = await refusal(client.chat_postMessage(channel=PAGES, text="x", blocks=[picture]))
+    unfinished = await refusal(client.files_completeUploadExternal(files=done))
+    async with aiohttp.ClientSession() as session:
+        async with session.post(begun["upload_url"], data=b"12") as answer:
+            short = answer.status
+        async with session.post(begun["upload_url"], data=b"123") as answer:
+            whole = answer.status
+        async with session.post(begun["upload_url"] + "x", data=b"123") as answer:
+            stranger = answer.status
+    posted = await client.chat_postMessage(channel=PAGES, text="card")
+    shared = await client.files_completeUploadExternal(files=done, channel_id=PAGES, thread_ts=posted["ts"])
+    await client.chat_postMessage(channel=PAGES, text="x", blocks=[picture])
+
+    assert (before, unfinished) == ("invalid_blocks", "file_not_found")
+    assert (short, whole, stranger) == (400, 200, 404)
+    assert shared["files"][0]["title"] == "Tool errors"
+    [reply] = workspace.world.replies(PAGES, posted["ts"])
+    assert reply.files == (begun["file_id"],)
+
+
+async def test_without_its_scope_a_method_is_refused_and_the_scope_named(workspace, client):
+    allow(workspace, "chat:write")
+    for request, scope in [
+        (client.files_getUploadURLExternal(filename="a.png", length=1), "files:write"),
+        (client.dnd_info(user=ANA), "dnd:read"),
+        (client.usergroups_users_update(usergroup="S0PAYMENTS", users=[ANA]), "usergroups:write"),
+    ]:
+        with pytest.raises(SlackApiError) as refused:
+            await request
+        assert (refused.value.response["error"], refused.value.response["needed"]) == ("missing_scope", scope)
+
+
+async def test_a_user_group_takes_new_members_but_is_never_empty(workspace, client):
+    allow(workspace, "usergroups:read", "usergroups:write")
+    await client.usergroups_users_update(usergroup="S0PAYMENTS", users=[ANA, BEN])
+    empty = await refusal(client.usergroups_users_update(usergroup="S0PAYMENTS", users=[]))
+    unknown = await refusal(client.usergroups_users_update(usergroup="S0NONE", users=[ANA]))
+
+    assert (empty, unknown) == ("no_users_provided", "no_such_subteam")
+    assert (await client.usergroups_users_list(usergroup="S0PAYMENTS"))["users"] == [ANA, BEN]
+    assert (await client.usergroups_list())["usergroups"][0]["user_count"] == 2
+
+
+async def test_when_somebodys_notifications_pause_is_told(workspace, client):
+    allow(workspace, "dnd:read")
+    workspace.world.quiet = {ANA: Quiet("22:00", "08:00")}
+
+    paused, never = await client.dnd_info(user=ANA), await client.dnd_info(user=BEN)
+
+    assert paused["next_dnd_end_ts"] - paused["next_dnd_start_ts"] == 10 * 3600
+    assert (never["dnd_enabled"], never["next_dnd_start_ts"]) == (False, 1)
+
+
+async def test_a_home_tab_is_published_unless_it_is_turned_off(workspace, client):
+    view = {"type": "home", "blocks": [{"type": "divider"}]}
+    allow(workspace, has_home=True)
+    first = await client.views_publish(user_id=ANA, view=view)
+    stale = await refusal(client.views_publish(user_id=ANA, view=view, hash="1.stale"))
+    again = await client.views_publish(user_id=ANA, view=view, hash=first["view"]["hash"])
+    allow(workspace, has_home=False)
+    off = await refusal(client.views_publish(user_id=ANA, view=view))
+
+    assert (stale, off) == ("hash_conflict", "not_enabled")
+    assert again["view"]["id"] == first["view"]["id"]
+
+
+async def test_with_two_sockets_a_click_comes_through_whichever_is_left(workspace, client, page):
+    posted = await client.chat_postMessage(channel=ANA, text="page", blocks=BUTTONS)
+    click = {"as": ANA, "channel": posted["channel"], "ts": posted["ts"]}
+    click["action"] = {"block_id": "a1", "action_id": "inc.ack"}
+    async with app_listening(workspace, client) as first:
+        async with app_listening(workspace, client) as second:
+            answers = [await page("click", **click) for _ in range(4)]
+            shares = (first.qsize(), second.qsize())
+        after = await page("click", **click)
+
+    assert answers == [{}] * 4
+    assert shares == (2, 2)
+    assert after == {}

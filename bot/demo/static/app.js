@@ -1,11 +1,12 @@
 // The page: one snapshot from the workspace is drawn whole; messages are kept by their content so that nothing flickers.
 
 import { readValues, renderBlocks } from "/static/blocks.js";
-import { element, escape, mrkdwn } from "/static/mrkdwn.js";
+import { decode, element, escape, mrkdwn } from "/static/mrkdwn.js";
 
 const byId = (id) => document.getElementById(id);
-const view = { me: localStorage.getItem("me") ?? "", channel: "", thread: "", state: null, waiting: null, mine: null };
+const view = { me: localStorage.getItem("me") ?? "", channel: "", thread: "", tab: "messages", state: null, waiting: null, mine: null };
 const drafts = new Map();
+const filled = new Map(); // what has been filled in, by window: one under another keeps it, and so does one that is drawn anew
 const failed = new Map(); // what went wrong with a click, by message: it must outlive a redraw
 
 // --- talking to the workspace ---
@@ -56,6 +57,7 @@ function draw(state) {
   view.channel = state.channel;
   const names = {
     me: state.me, users: state.names, channels: state.channelNames,
+    groups: Object.fromEntries(state.groups.map((group) => [group.id, group.handle])),
     zone: state.people.find((person) => person.id === state.me)?.timezone ?? "UTC",
   };
   byId("team-name").textContent = state.team;
@@ -67,6 +69,7 @@ function draw(state) {
   drawTitle(state);
   drawMessages(byId("messages"), state.messages.filter((one) => !one.reply || one.subtype === "thread_broadcast" || (one.ephemeral && !view.thread)), names, true);
   drawThread(state, names);
+  drawHome(state, names);
   drawModal(state, names);
   drawPanel(state.panel);
   notice(state, first);
@@ -111,6 +114,11 @@ function drawSidebar(state) {
     element("div", { class: "you" }, avatar(me.id, me.name), element("div", {}, element("strong", {}, me.name), element("div", { class: "quiet" }, me.title))),
     element("h2", {}, "Channels"), ...state.channels.filter((one) => one.kind !== "im").map(row),
     element("h2", {}, "Direct messages"), ...state.channels.filter((one) => one.kind === "im").map(row),
+    element("h2", {}, "User groups"), ...state.groups.map((group) => element("div", { class: "group", "data-group": group.id },
+      element("strong", {}, `@${group.handle}`), element("span", { class: "grow" }, group.users.map((id) => state.names[id].split(" ")[0]).join(", ")))),
+    element("h2", {}, "Notifications"), element("button", { class: "row", id: "quiet", onclick: () => send("quiet", {}) },
+      element("span", { class: "mark", "aria-hidden": "true" }, state.quiet ? "☾" : "🔔"),
+      element("span", { class: "grow" }, state.quiet ? `Paused ${state.quiet.begins}–${state.quiet.ends}` : "Never paused"))
   );
   const elsewhere = state.channels.some((one) => one.mentions && one.id !== state.channel);
   byId("menu").classList.toggle("dot", elsewhere);
@@ -120,6 +128,10 @@ function drawTitle(state) {
   const here = state.channels.find((one) => one.id === state.channel);
   byId("channel-name").textContent = here.kind === "im" ? here.name : `# ${here.name}`;
   byId("channel-topic").textContent = here.kind === "im" ? "Direct message: this is what wakes you" : here.topic;
+  const tabs = here.kind === "im" && state.app.hasHome;
+  if (!tabs) view.tab = "messages";
+  byId("tabs").hidden = !tabs;
+  for (const tab of byId("tabs").children) tab.setAttribute("aria-selected", String(tab.dataset.tab === view.tab));
   composers();
 }
 
@@ -159,9 +171,10 @@ function messageNode(message, names, replies, key) {
   const problem = element("div", { class: "problem", role: "alert" }, failed.get(message.ts) ?? "");
   const body = element("div", { class: "body" });
   const tell = (text) => { if (text) failed.set(message.ts, text); else failed.delete(message.ts); redraw(); };
-  const context = { names, act: (node, action, confirm) => act(node, body, tell, { channel: view.channel, ts: message.ts, action }, confirm) };
+  const context = blockContext(names, body, { channel: view.channel, ts: message.ts }, tell);
   if (message.blocks?.length) body.append(renderBlocks(message.blocks, context));
   else body.append(element("div", { class: "b-text" }, mrkdwn(message.text, names)));
+  body.append(...(message.files ?? []).map(fileNode));
   if (message.edited) body.append(element("span", { class: "quiet edited", title: `Edited ${new Date(Number(message.edited.ts) * 1000).toLocaleTimeString()}` }, "(edited)"));
   const node = element("article", { class: `message${message.ephemeral ? " ephemeral" : ""}` },
     avatar(message.user, author),
@@ -173,19 +186,41 @@ function messageNode(message, names, replies, key) {
       body, problem,
       replies && message.reply_count && element("button", { class: "replies", onclick: () => openThread(message.ts) },
         element("strong", {}, `${message.reply_count} ${message.reply_count === 1 ? "reply" : "replies"}`), element("span", { class: "quiet" }, " View thread"))),
+    !message.ephemeral && shortcutsOf(message, tell),
     replies && !message.ephemeral && !message.reply && !byId("composer").classList.contains("closed") && element("button", { class: "icon start-thread", title: "Reply in thread", "aria-label": "Reply in thread", onclick: () => openThread(message.ts) }, "💬"));
   node.dataset.key = key;
   node.dataset.ts = message.ts;
   return node;
 }
 
+function fileNode(file) {
+  const address = `/ui/file/${encodeURIComponent(file.id)}`;
+  return element("figure", { class: "b-image" }, element("figcaption", { class: "quiet" }, file.title),
+    file.mimetype.startsWith("image/") ? element("img", { src: address, alt: file.title }) : element("a", { href: address, download: file.name }, file.name));
+}
+
+// The app's entries in the menu of a message.
+function shortcutsOf(message, tell) {
+  const own = view.state.app.shortcuts.filter((one) => one.kind === "message");
+  if (!own.length) return null;
+  const run = async (id) => {
+    menu.open = false;
+    const answer = await send("shortcut", { callback_id: id, channel: view.channel, ts: message.ts });
+    tell(answer.error ? `⚠ This didn't work (${answer.error}). Try again.` : "");
+  };
+  const menu = element("details", { class: "overflow shortcuts" }, element("summary", { class: "icon", "aria-label": "More message actions", title: "More message actions" }, "⋮"),
+    element("div", { class: "menu", role: "menu" }, ...own.map((one) => element("button", { type: "button", role: "menuitem", onclick: () => run(one.id) }, one.name, element("span", { class: "quiet" }, view.state.app.name)))));
+  return menu;
+}
+
 async function act(node, root, tell, body, confirm) {
   if (confirm && !(await confirmed(confirm))) return;
+  const button = node.matches("button, summary"); // a field must not lose the focus while somebody types
   node.classList.add("busy");
-  node.disabled = true;
+  if (button) node.disabled = true;
   const answer = await send("click", { ...body, values: readValues(root) });
   node.classList.remove("busy");
-  node.disabled = false;
+  if (button) node.disabled = false;
   tell(answer.error ? `⚠ This didn't work (${answer.error}). Try again.` : "");
 }
 
@@ -194,7 +229,7 @@ function confirmed(question) {
   return new Promise((done) => {
     const finish = (answer) => { dialog.close(); done(answer); };
     dialog.replaceChildren(
-      element("h2", {}, question.title.text), element("p", {}, mrkdwn(question.text.text, { users: {}, channels: {} })),
+      element("h2", {}, question.title.text), element("p", {}, question.text.type === "mrkdwn" ? mrkdwn(question.text.text, { users: {}, channels: {} }) : decode(question.text.text)),
       element("div", { class: "buttons" },
         element("button", { class: "button", onclick: () => finish(false) }, question.deny?.text ?? "Cancel"),
         element("button", { class: `button ${question.style ?? "primary"}`, onclick: () => finish(true) }, question.confirm?.text ?? "Yes")));
@@ -221,6 +256,34 @@ function drawThread(state, names) {
   drawMessages(byId("thread-messages"), thread, names, false);
 }
 
+// --- the app's Home tab ---
+
+function showTab(tab) {
+  view.tab = tab;
+  view.thread = "";
+  send("tab", { tab });
+  redraw();
+}
+
+function drawHome(state, names) {
+  const root = byId("home");
+  const on = view.tab === "home";
+  root.hidden = !on;
+  byId("messages").hidden = byId("composer").hidden = on;
+  if (!on) { root.dataset.key = ""; return; }
+  const key = `${state.me}|${state.home?.id}|${state.home?.hash}`;
+  if (root.dataset.key === key) return;
+  const same = root.dataset.key?.startsWith(`${state.me}|`);
+  const top = same ? root.scrollTop : 0;
+  root.dataset.key = key;
+  if (!state.home) { root.replaceChildren(element("div", { class: "empty" }, `${state.app.name} has not put anything here yet.`)); return; }
+  const problem = element("div", { class: "problem", role: "alert" });
+  const body = element("div", {});
+  body.append(renderBlocks(state.home.blocks, blockContext(names, body, { view: state.home.id }, (text) => { problem.textContent = text; })));
+  root.replaceChildren(body, problem);
+  root.scrollTop = top;
+}
+
 // --- modals ---
 
 function drawModal(state, names) {
@@ -229,13 +292,16 @@ function drawModal(state, names) {
   if (!top) { if (dialog.open) dialog.close(); dialog.dataset.key = ""; return; }
   const key = `${top.id}|${top.hash}`;
   if (dialog.dataset.key === key && dialog.open) return;
-  const kept = dialog.dataset.key?.startsWith(`${top.id}|`) ? inputs(dialog) : new Map();
+  const before = dialog.dataset.view;
+  if (dialog.open && before) filled.set(before, readValues(dialog.querySelector(".modal-body")));
+  for (const id of filled.keys()) if (!state.views.some((one) => one.id === id)) filled.delete(id);
+  const focus = before === top.id ? focused(dialog) : null;
   dialog.dataset.key = key;
+  dialog.dataset.view = top.id;
   const problem = element("div", { class: "problem", role: "alert" });
   const body = element("div", { class: "modal-body scroll" });
-  const context = { names, act: (node, action, confirm) => act(node, body, (text) => { problem.textContent = text; }, { view: top.id, action }, confirm) };
-  body.append(renderBlocks(top.blocks, context), problem);
-  for (const [name, node] of inputs(body)) if (kept.has(name)) node.value = kept.get(name).value;
+  const context = blockContext(names, body, { view: top.id }, (text) => { problem.textContent = text; });
+  body.append(renderBlocks(top.blocks, { ...context, values: filled.get(top.id) }), problem);
   const close = () => send("close", { view: top.id });
   dialog.oncancel = (event) => { event.preventDefault(); close(); };
   dialog.replaceChildren(
@@ -245,11 +311,29 @@ function drawModal(state, names) {
       element("button", { class: "button", onclick: close }, top.close?.text ?? (top.submit ? "Cancel" : "Close")),
       top.submit && element("button", { class: "button primary", onclick: (event) => submit(event.currentTarget, top, body, problem) }, top.submit.text)));
   if (!dialog.open) dialog.showModal();
+  if (focus) focus(body);
 }
 
-function inputs(root) {
-  return new Map([...root.querySelectorAll("input[data-action], textarea[data-action], select[data-action]")]
-    .map((node) => [`${node.closest("[data-block]").dataset.block}|${node.dataset.action}`, node]));
+// Gives the focus back to the same element after a redraw, with the caret where it was.
+function focused(root) {
+  const node = root.contains(document.activeElement) ? document.activeElement.closest("[data-action]") : null;
+  const block = node?.closest("[data-block]")?.dataset.block;
+  if (!block) return null;
+  const { action } = node.dataset;
+  const caret = node.selectionStart;
+  return (again) => {
+    const found = again.querySelector(`[data-block="${CSS.escape(block)}"] [data-action="${CSS.escape(action)}"]`);
+    (found?.querySelector("input") ?? found)?.focus();
+    if (caret != null && found?.setSelectionRange) found.setSelectionRange(caret, caret);
+  };
+}
+
+function blockContext(names, root, place, tell) {
+  return {
+    names,
+    act: (node, action, confirm) => act(node, root, tell, { ...place, action }, confirm),
+    options: (source, typed) => send("options", { ...place, ...source, typed }),
+  };
 }
 
 async function submit(button, top, body, problem) {
@@ -257,7 +341,9 @@ async function submit(button, top, body, problem) {
   const values = readValues(body);
   const missing = top.blocks.filter((block) => block.type === "input" && !block.optional && isEmpty(values[block.block_id]));
   for (const block of missing) showProblem(body, block.block_id, "Please complete this required field.");
-  if (missing.length) return;
+  const wrong = [...body.querySelectorAll("[data-block] :is(input, textarea)[data-action]")].filter((node) => node.value && !node.checkValidity());
+  for (const node of wrong) showProblem(body, node.closest("[data-block]").dataset.block, node.validationMessage);
+  if (missing.length || wrong.length) return;
   button.classList.add("busy");
   button.disabled = true;
   const answer = await send("submit", { view: top.id, values });
@@ -269,7 +355,7 @@ async function submit(button, top, body, problem) {
 
 function isEmpty(block) {
   const [value] = Object.values(block ?? {});
-  return !value || !(value.value ?? value.selected_option ?? value.selected_user ?? value.selected_options?.length ?? value.selected_date ?? value.selected_time);
+  return !Object.entries(value ?? {}).some(([name, one]) => name !== "type" && one != null && one.length !== 0);
 }
 
 function showProblem(body, block, text) {
@@ -339,6 +425,8 @@ function redraw() { if (view.state) draw(view.state); }
 function open(channel) {
   view.channel = channel;
   view.thread = "";
+  view.tab = "messages";
+  if (view.state.channels.some((one) => one.id === channel && one.kind === "im")) send("tab", { tab: "messages" });
   document.body.classList.remove("menu-open", "panel-open");
   refresh();
 }
@@ -346,6 +434,7 @@ function open(channel) {
 function become(person, channel = "") {
   view.me = person;
   view.thread = "";
+  view.tab = "messages";
   if (channel || !view.state.channels.some((one) => one.id === view.channel && one.kind !== "im")) view.channel = channel || `D${person.slice(1)}`;
   view.mine = null;
   localStorage.setItem("me", person);
@@ -420,6 +509,7 @@ function agentCard(agent, failures, titles) {
 
 byId("menu").addEventListener("click", () => toggle("menu-open"));
 byId("open-panel").addEventListener("click", () => toggle("panel-open"));
+for (const tab of byId("tabs").children) tab.addEventListener("click", () => showTab(tab.dataset.tab));
 byId("close-thread").addEventListener("click", () => { view.thread = ""; redraw(); });
 byId("main").addEventListener("click", () => document.body.classList.remove("menu-open"));
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") refresh(); });

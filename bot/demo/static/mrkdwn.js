@@ -90,6 +90,7 @@ function special(body, names) {
   }
   if (target.startsWith("#")) return element("span", { class: "mention" }, `#${names.channels[target.slice(1)] ?? label ?? ""}`);
   if (target.startsWith("!date^")) return date(target, label, names.zone);
+  if (target.startsWith("!subteam^")) return element("span", { class: "mention" }, `@${names.groups?.[target.slice(9)] ?? label?.replace(/^@/, "") ?? "group"}`);
   if (target.startsWith("!")) return element("span", { class: "mention me" }, `@${decode(label ?? target.slice(1)).replace(/^@/, "")}`);
   const url = decode(target);
   if (!/^(https?:|mailto:)/.test(url)) return document.createTextNode(`<${decode(body)}>`);

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.demo.blockkit import problems, too_long, view_problems
+from bot.demo.blockkit import options_problems, problems, too_long, view_problems
 
 
 def plain(text):
@@ -180,3 +180,70 @@ def test_a_modal_within_its_limits_is_fine():
 )
 def test_wrong_modals(view, reason):
     assert view_problems(view) == [reason]
+
+
+def choose(kind, **more):
+    return actions({"type": kind, "action_id": "s", **more})
+
+
+ONE, TWO = options(2)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        choose("static_select", options=[ONE, TWO], initial_option=TWO),
+        choose("static_select", option_groups=[{"label": plain("g"), "options": [ONE]}], initial_option=ONE),
+        choose("multi_static_select", options=[ONE, TWO], initial_options=[ONE], max_selected_items=1),
+        choose("external_select", min_query_length=0, initial_option=ONE),
+        choose("users_select", initial_user="U1"),
+        choose("radio_buttons", options=[ONE, TWO], initial_option=ONE),
+        choose("checkboxes", options=[{**ONE, "description": mrkdwn("why")}], initial_options=[]),
+        choose("datetimepicker", initial_date_time=1795141080),
+        choose("timepicker", initial_time="09:00"),
+        choose("datepicker", initial_date="2026-11-20"),
+    ],
+)
+def test_every_way_to_choose_is_taken(element):
+    # Slack wants at least one initial option where the key is given at all.
+    wanted = ["must provide at least 1 item"] if element["elements"][0].get("initial_options") == [] else []
+    assert [one.partition(" [")[0] for one in problems([element])] == wanted
+
+
+@pytest.mark.parametrize(
+    ("element", "reason"),
+    [
+        (choose("static_select", options=[ONE], initial_option=TWO), "must match one of the options"),
+        (choose("static_select", options=[ONE], initial_option={**ONE, "text": plain("x")}), "must match one of the"),
+        (choose("checkboxes", options=[ONE], initial_options=[TWO]), "must match one of the options"),
+        (choose("multi_users_select", max_selected_items=0), "must be greater than 0"),
+        (choose("external_select", options=[ONE]), "invalid additional property: options"),
+        (choose("datetimepicker", initial_date_time="tomorrow"), "must be a 10 digit integer"),
+        (choose("timepicker", initial_time="9:00"), "does not match the required format"),
+        (choose("datepicker", initial_date="20 November"), "does not match the required format"),
+    ],
+)
+def test_ways_to_choose_that_slack_refuses(element, reason):
+    assert problems([element])[0].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"type": "number_input"}, "missing required field: is_decimal_allowed"),
+        ({"max_length": 3001}, "must be between 1 and 3000"),
+        ({"min_length": -1}, "must be between 0 and 3000"),
+        ({"initial_value": "x" * 3001}, "must be less than 3001 characters"),
+        ({"dispatch_action_config": {"trigger_actions_on": ["on_blur"]}}, "must be a valid enum value"),
+    ],
+)
+def test_fields_that_slack_refuses(more, reason):
+    block = {**INPUT, "element": {**INPUT["element"], **more}}
+    assert problems([block], "modal")[0].startswith(reason)
+
+
+def test_what_an_app_offers_to_choose_from_is_checked_too():
+    assert options_problems({"options": []}) == []
+    assert options_problems({"option_groups": [{"label": plain("g"), "options": [ONE]}]}) == []
+    assert options_problems({"options": [ONE] * 101}) == ["no more than 100 items allowed [json-pointer:/options]"]
+    assert options_problems({}) != []
