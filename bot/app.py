@@ -129,6 +129,7 @@ class Service:
             store,
             clock,
             self._pager.world,
+            lambda: self._pager.config.runbooks,
             lambda: self._pager.config.settings.digest,
             self._desk.incident,
             self._pager.wake,

@@ -1,4 +1,5 @@
-"""Records over the stored rows: timelines and reports on demand; promises, hand-overs and digests as time goes by.
+"""Records over the stored rows: timelines, reports and how runbooks age on demand; promises, hand-overs and digests as
+time goes by.
 
 Never in the way of a page: long answers are read piece by piece, and what is heavy is computed on a thread of its own.
 """
@@ -24,18 +25,24 @@ from bot.oncall.duty import at_duty
 from bot.paging.model import Page, PageKind
 from bot.ports import Clock
 from bot.records import digest
-from bot.records.digest import Digest, Present
+from bot.records.digest import Digest, Present, Shelf
 from bot.records.report import By, Case, case, report
 from bot.records.timeline import Story, span, story
+from bot.records.usage import Usage, Use, usages
+from bot.runbooks.model import Runbook
 from bot.settings import Digest as DigestSettings
 from bot.store.database import Database
 
 log = structlog.get_logger()
 
 MOST = 50_000  # incidents in one report
+MOST_DAYS = 730  # of a look at the runbooks
 _AHEAD = timedelta(days=7)
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
+_SHELF = timedelta(days=90)  # what a digest knows of the runbooks
 _HANDOVER_GRACE = timedelta(hours=2)  # a hand-over that fell into a stop is told this much later at most
 _WEEKLY_GRACE = timedelta(hours=12)
+_DAILY_GRACE = timedelta(hours=2)
 _LOOKS_AT_ONCE = 50  # incidents that are read at once
 _MOST_LOOKS = 500  # in one round, of which there is one every few seconds
 # An incident is looked at so long before its first promise ends: one that then ends between two rounds is known, and
@@ -48,13 +55,15 @@ Incidents = Callable[[str], Awaitable[Incident]]
 
 
 class Bookkeeper:
-    """Implements ports.Records. `incident` finds one by what people call it; `wake` hurries the outbox."""
+    """Implements ports.Records. `incident` finds one by what people call it; `wake` hurries the outbox. Tests and
+    drills count in no report."""
 
     def __init__(
         self,
         store: Database,
         clock: Clock,
         world: Callable[[], World],
+        runbooks: Callable[[], Sequence[Runbook]],
         settings: Callable[[], DigestSettings],
         incident: Incidents,
         wake: Callable[[], None],
@@ -62,13 +71,14 @@ class Bookkeeper:
         self._store = store
         self._clock = clock
         self._world = world
+        self._runbooks = runbooks
         self._settings = settings
         self._incident = incident
         self._wake = wake
         self._looks: dict[str, tuple[int, datetime | None]] = {}  # incident → version seen, next instant of interest
         self._looked_at: datetime | None = None
         self._on_duty: dict[str, tuple[str, ...]] = {}
-        self._weekly_done: datetime | None = None
+        self._done: dict[str, datetime] = {}  # the day, the week → when it was last told
         self._head_day: date | None = None
 
     # Told on demand
@@ -101,13 +111,42 @@ class Bookkeeper:
 
     async def _handover(self, schedule: str, change: digest.Handover) -> Digest:
         cases = await self._cases(change.since, change.at, lambda incident: digest.concerns(incident, schedule))
-        return digest.handover(schedule, change, await self._present(), cases, self._world().book)
+        present, book = await self._present(), self._world().book
+        return await asyncio.to_thread(digest.handover, schedule, change, present, cases, book)
 
     async def weekly(self) -> Digest:
         """The digest of the seven days until now."""
+        return await self._told_until_now(_WEEK, digest.weekly)
+
+    async def daily(self) -> Digest:
+        """The digest of the 24 hours until now."""
+        return await self._told_until_now(_DAY, digest.daily)
+
+    async def _told_until_now(self, length: timedelta, told: Callable[..., Digest]) -> Digest:
         now = self._clock.now()
-        cases = await self._cases(now - timedelta(days=7), now)
-        return digest.weekly(now - timedelta(days=7), now, await self._present(), cases, self._world().book)
+        cases = await self._cases(now - length, now)
+        present, shelf = await self._present(), await self._shelf(now - length, now)
+        return await asyncio.to_thread(told, now - length, now, present, cases, self._world().book, shelf)
+
+    async def runbooks(self, days: int) -> Sequence[Usage]:
+        """How each runbook has been used in these days. Raises UsageError when they are none, or too many."""
+        if not 1 <= days <= MOST_DAYS:
+            raise UsageError(f"days: {days} is not from 1 to {MOST_DAYS}")
+        now = self._clock.now()
+        uses = await self._uses(now - timedelta(days=days), now)
+        return await asyncio.to_thread(usages, self._runbooks(), uses, now.date())
+
+    async def _shelf(self, start: datetime, now: datetime) -> Shelf:
+        uses, books = await self._uses(now - _SHELF, now), self._runbooks()
+        lately = [one for one in uses if one.at >= start]
+
+        def counted() -> Shelf:
+            return Shelf(usages(books, lately, now.date()), usages(books, uses, now.date()))
+
+        return await asyncio.to_thread(counted)
+
+    async def _uses(self, start: datetime, end: datetime) -> list[Use]:
+        return [one async for piece in self._store.history.runbook_uses(start, end) for one in piece]
 
     async def _cases(
         self, start: datetime, end: datetime, wanted: Callable[[Incident], bool] = lambda _: True
@@ -115,7 +154,8 @@ class Bookkeeper:
         book, now = self._world().book, self._clock.now()
         found: list[Case] = []
         async for piece in self._store.history.opened(start, end):
-            found += [case(incident, pages, book, now) for incident, pages in piece if wanted(incident)]
+            real = ((incident, pages) for incident, pages in piece if not incident.exercise)
+            found += [case(incident, pages, book, now) for incident, pages in real if wanted(incident)]
         return found
 
     async def _present(self) -> Present:
@@ -126,6 +166,7 @@ class Bookkeeper:
             silences=await self._store.silences(now),
             gaps=await asyncio.to_thread(self._gaps, now),
             head=await self._store.history.audit_head(),
+            agents=self._world().agents,
         )
 
     def _gaps(self, now: datetime) -> Sequence[Gap]:
@@ -159,7 +200,7 @@ class Bookkeeper:
         """Reads first and writes only where something is to be written: most looks find nothing."""
         broken = []
         for incident in await self._store.history.incidents(names):
-            if unnoticed(incident, now):
+            if not incident.exercise and unnoticed(incident, now):
                 broken.append(incident.id)
             if incident.id in versions:
                 self._looks[incident.id] = (versions[incident.id], next_look(incident, now))
@@ -185,13 +226,20 @@ class Bookkeeper:
             log.warning("sla.breached", incident=incident.id, what=one.what, promised=str(one.promised))
 
     async def post_digests(self) -> None:
-        """Hand-overs and the weekly digest whose time has come, and the head of the audit log once a day."""
+        """Hand-overs and digests whose time has come, and the head of the audit log once a day."""
         await self._publish_head()
-        settings = self._settings()
+        settings, now = self._settings(), self._clock.now()
         if settings.handover:
             await self._post_handovers()
         if settings.weekly is not None:
-            await self._post_weekly(digest.weekly_due(settings.weekly, settings.timezone, self._clock.now()))
+            due = digest.weekly_due(settings.weekly, settings.timezone, now)
+            await self._post_of_all(
+                "weekly digest", f"notice.digest.{round(due.timestamp())}", due, _WEEKLY_GRACE, self.weekly
+            )
+        if settings.daily is not None:
+            due = digest.daily_due(settings.daily, settings.timezone, now)
+            page_id = f"digest.daily.{round(due.timestamp())}"
+            await self._post_of_all("daily digest", page_id, due, _DAILY_GRACE, self.daily)
 
     async def _publish_head(self) -> None:
         """To the log, which is kept elsewhere: whoever cuts rows off the database cannot change it there."""
@@ -211,30 +259,24 @@ class Bookkeeper:
             if change is not None and now - change.at <= _HANDOVER_GRACE:
                 page_id = f"notice.handover.{name}.{round(change.at.timestamp())}"
                 if not await self._store.history.page_known(page_id):
-                    await self._post(page_id, channel, await self._handover(name, change), "hand-over of a shift")
+                    told = await self._handover(name, change)
+                    await self._post(page_id, PageKind.HANDOVER, channel, told, "hand-over of a shift")
             self._on_duty[name] = people
 
-    async def _post_weekly(self, due: datetime) -> None:
-        now = self._clock.now()
-        if self._weekly_done == due or now - due > _WEEKLY_GRACE:
+    async def _post_of_all(
+        self, what: str, page_id: str, due: datetime, grace: timedelta, told: Callable[[], Awaitable[Digest]]
+    ) -> None:
+        if self._done.get(what) == due or self._clock.now() - due > grace:
             return
-        page_id = f"notice.digest.{round(due.timestamp())}"
         if not await self._store.history.page_known(page_id):
-            await self._post(page_id, self._world().channel, await self.weekly(), "weekly digest")
-        self._weekly_done = due
+            await self._post(page_id, PageKind.DIGEST, self._world().channel, await told(), what)
+        self._done[what] = due
 
-    async def _post(self, page_id: str, channel: str, told: Digest, why: str) -> None:
+    async def _post(self, page_id: str, kind: PageKind, channel: str, told: Digest, why: str) -> None:
         """The id names the occasion, so that it is told once, also over restarts."""
         now = self._clock.now()
-        page = Page(
-            id=page_id,
-            incident=None,
-            kind=PageKind.NOTICE,
-            channel=channel,
-            due_at=now,
-            text=digest.as_text(told),
-            reason=why,
-        )
+        text = digest.as_text(told)
+        page = Page(id=page_id, incident=None, kind=kind, channel=channel, due_at=now, text=text, reason=why)
         await pipeline.announce(self._store, page, now)
         self._wake()
 

@@ -19,6 +19,7 @@ from bot.paging.model import Page
 from bot.records.digest import Digest
 from bot.records.report import By
 from bot.records.timeline import Story
+from bot.records.usage import Usage
 from bot.runbooks.rendered import Rendered
 
 
@@ -305,6 +306,18 @@ class Records(Protocol):
 
     async def weekly(self) -> Digest:
         """The digest of the seven days until now."""
+
+    async def daily(self) -> Digest:
+        """The digest of the 24 hours until now."""
+
+    async def runbooks(self, days: int) -> Sequence[Usage]:
+        """How each runbook has been used in these days."""
+
+
+class Rest(Protocol):
+    async def rest(self, slack: str) -> tuple[datetime, datetime] | None:
+        """The pause of notifications that a member of Slack has now or has next; None when there is none, or Slack
+        does not say. Raises nothing."""
 
 
 class Transaction(Protocol):

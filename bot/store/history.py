@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,9 +18,11 @@ from bot.audit.chain import Chain, Head
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
 from bot.paging.model import Page
-from bot.store.tables import UNRESOLVED, audit, incidents, pages
+from bot.records.usage import PARTS, Use, use
+from bot.store.tables import UNRESOLVED, audit, incidents, pages, renderings
 
 _PIECE = 100  # incidents at once: some milliseconds of reading
+_USES = 500  # incidents at once, of which only a few keys are read
 _ROWS = 5000  # audit rows at once, when nothing else is to be done
 _BREATH = 0.005  # seconds between pieces, for whoever waits
 
@@ -106,6 +108,34 @@ class History:
             query = sa.select(pages.c.doc).where(pages.c.incident.in_(names))
             return list((await connection.scalars(query)).all())
 
+    async def runbook_uses(self, start: datetime, end: datetime) -> AsyncIterator[list[Use]]:
+        """What became of the runbook of each incident that opened in that time, the oldest first, piece by piece.
+        SQLite takes the few keys out of the documents: whole incidents would be a hundred times as much."""
+        opened = sa.and_(incidents.c.opened_at >= start.timestamp(), incidents.c.opened_at < end.timestamp())
+        parts = sa.func.json_extract(incidents.c.doc, *(f"$.{name}" for name in PARTS))
+        runbook = sa.func.json_extract(renderings.c.doc, "$.runbook")
+        last = (float("-inf"), 0)
+        while True:
+            behind = sa.or_(
+                incidents.c.opened_at > last[0],
+                sa.and_(incidents.c.opened_at == last[0], incidents.c.number > last[1]),
+            )
+            query = (
+                sa.select(incidents.c.opened_at, incidents.c.number, incidents.c.id, runbook, parts)
+                .join(renderings, renderings.c.incident == incidents.c.id)
+                .where(opened, behind if last[1] else sa.true())
+                .order_by(incidents.c.opened_at, incidents.c.number)
+                .limit(_USES)
+            )
+            async with self._read() as connection:
+                rows = (await connection.execute(query)).all()
+            if rows:
+                last = (rows[-1][0], rows[-1][1])
+                yield await asyncio.to_thread(_uses, [(row[0], row[2], row[3], row[4]) for row in rows if row[3]])
+            if len(rows) < _USES:
+                return
+            await asyncio.sleep(_BREATH)
+
     async def count_opened(self, start: datetime, end: datetime) -> int:
         opened = sa.and_(incidents.c.opened_at >= start.timestamp(), incidents.c.opened_at < end.timestamp())
         async with self._read() as connection:
@@ -144,6 +174,10 @@ def _cases(incident_docs: Sequence[str], page_docs: Sequence[str]) -> list[Case]
         page = Page.model_validate_json(doc)
         by_incident.setdefault(page.incident, []).append(page)
     return [(incident, by_incident.get(incident.id, [])) for incident in found]
+
+
+def _uses(rows: Sequence[tuple[float, str, str, str]]) -> list[Use]:
+    return [use(name, datetime.fromtimestamp(at, UTC), runbook, parts) for at, name, runbook, parts in rows]
 
 
 def _about(subject: str) -> sa.ColumnElement[bool]:

@@ -15,12 +15,14 @@ from bot.bookkeeping import Bookkeeper
 from bot.errors import RemoteError, UsageError
 from bot.incidents import notes, people
 from bot.incidents.decision import World
-from bot.incidents.model import Incident, Promise, State
+from bot.incidents.model import Incident, Promise, RunbookFault, State, StepMark
 from bot.incidents.policy import IncidentRules
 from bot.joint import Update
 from bot.oncall.model import Policy, Schedule, Step
 from bot.paging.model import PageKind
 from bot.ports import Posted
+from bot.runbooks.model import Runbook
+from bot.runbooks.rendered import Rendered
 from bot.settings import Digest
 from bot.store.database import Database
 
@@ -56,13 +58,20 @@ class House:
         self.folder, self.world = folder, world
         self.clock = HandClock()
         self.settings = Digest()
+        self.runbooks: tuple[Runbook, ...] = ()
         self.woken = 0
 
     async def open(self) -> None:
         self.store = Database("sqlite:///pager.db", self.folder)
         await self.store.open()
         self.books = Bookkeeper(
-            self.store, self.clock, lambda: self.world, lambda: self.settings, self.incident, self._wake
+            self.store,
+            self.clock,
+            lambda: self.world,
+            lambda: self.runbooks,
+            lambda: self.settings,
+            self.incident,
+            self._wake,
         )
 
     async def restart(self) -> None:
@@ -96,9 +105,10 @@ class House:
         rows = [Entry.model_validate_json(doc) async for _, doc, _ in self.store.history.audit()]
         return [row for row in rows if row.action == action]
 
-    async def notices(self) -> list[tuple[str, str]]:
+    async def told(self, kind: PageKind) -> list[tuple[str, str]]:
+        """Where each message of that kind goes, and its first line."""
         pages = await self.store.waiting(self.clock.now())
-        return [(page.channel, page.text.partition("\n")[0]) for page in pages if page.kind is PageKind.NOTICE]
+        return [(page.channel, page.text.partition("\n")[0]) for page in pages if page.kind is kind]
 
 
 @pytest.fixture
@@ -270,34 +280,34 @@ async def shifts(tmp_path):
 async def test_a_hand_over_is_posted_once_into_the_teams_channel(shifts):
     shifts.clock.time = datetime(2026, 11, 4, 8, 59, tzinfo=UTC)
     await shifts.books.post_digests()
-    assert await shifts.notices() == []
+    assert await shifts.told(PageKind.HANDOVER) == []
     shifts.clock.time = datetime(2026, 11, 4, 9, 0, tzinfo=UTC)
     await shifts.books.post_digests()
     await shifts.books.post_digests()
     expected = [("#payments-agents", "Hand-over of primary: Ben to Ana")]
-    assert await shifts.notices() == expected
+    assert await shifts.told(PageKind.HANDOVER) == expected
     assert shifts.woken == 1
     await shifts.restart()
     shifts.clock.time = datetime(2026, 11, 4, 9, 30, tzinfo=UTC)
     await shifts.books.post_digests()
-    assert await shifts.notices() == expected
+    assert await shifts.told(PageKind.HANDOVER) == expected
 
 
 async def test_a_hand_over_in_a_short_stop_is_told_and_an_old_one_is_not(shifts):
     shifts.clock.time = datetime(2026, 11, 4, 11, 1, tzinfo=UTC)
     await shifts.books.post_digests()
-    assert await shifts.notices() == []
+    assert await shifts.told(PageKind.HANDOVER) == []
     await shifts.restart()
     shifts.clock.time = datetime(2026, 11, 11, 10, 59, tzinfo=UTC)
     await shifts.books.post_digests()
-    assert await shifts.notices() == [("#payments-agents", "Hand-over of primary: Ana to Ben")]
+    assert await shifts.told(PageKind.HANDOVER) == [("#payments-agents", "Hand-over of primary: Ana to Ben")]
 
 
 async def test_nothing_is_posted_unless_it_is_asked_for(shifts):
     shifts.settings = Digest()
     shifts.clock.time = datetime(2026, 11, 4, 9, 0, tzinfo=UTC)
     await shifts.books.post_digests()
-    assert await shifts.notices() == []
+    assert await shifts.store.waiting(shifts.clock.now()) == []
 
 
 async def test_the_week_is_posted_once(shifts):
@@ -307,7 +317,29 @@ async def test_the_week_is_posted_once(shifts):
     await shifts.restart()
     shifts.clock.time = datetime(2026, 11, 4, 20, 0, tzinfo=UTC)
     await shifts.books.post_digests()
-    assert await shifts.notices() == [("#agent-pages", "The week until Wed 2026-11-04 09:00 UTC")]
+    assert await shifts.told(PageKind.DIGEST) == [("#agent-pages", "The week until Wed 2026-11-04 09:00 UTC")]
+
+
+async def test_the_day_is_posted_once_and_beside_the_week(shifts):
+    shifts.settings = Digest(daily="10:00", weekly="Wed 10:00", timezone="Europe/Madrid")
+    shifts.clock.time = datetime(2026, 11, 4, 9, 0, tzinfo=UTC)
+    await shifts.books.post_digests()
+    await shifts.restart()
+    await shifts.books.post_digests()
+    shifts.clock.time = datetime(2026, 11, 5, 11, 0, tzinfo=UTC)
+    await shifts.books.post_digests()
+    assert sorted(await shifts.told(PageKind.DIGEST)) == [
+        ("#agent-pages", "The day until Thu 2026-11-05 11:00 UTC"),
+        ("#agent-pages", "The day until Wed 2026-11-04 09:00 UTC"),
+        ("#agent-pages", "The week until Wed 2026-11-04 09:00 UTC"),
+    ]
+
+
+async def test_a_day_that_ended_in_a_long_stop_is_not_told(shifts):
+    shifts.settings = Digest(daily="10:00")
+    shifts.clock.time = datetime(2026, 11, 4, 12, 1, tzinfo=UTC)
+    await shifts.books.post_digests()
+    assert await shifts.told(PageKind.DIGEST) == []
 
 
 async def test_a_hand_over_on_demand_names_what_there_is(shifts):
@@ -315,6 +347,98 @@ async def test_a_hand_over_on_demand_names_what_there_is(shifts):
     assert told.title == "Hand-over of primary: Ana to Ben"
     with pytest.raises(UsageError, match='there is no schedule "primry"; known: primary'):
         await shifts.books.handover("primry")
+
+
+# Tests and drills
+
+
+async def exercised(house, exercise: str) -> None:
+    await house.report(alert())
+    async with house.store.transaction() as tx:
+        incident = await tx.incident("INC-1")
+        await tx.save_incident(incident.model_copy(update={"exercise": exercise}))
+
+
+@pytest.mark.parametrize("exercise", ["test", "drill"])
+async def test_an_exercise_counts_in_no_report_and_breaks_no_promise(house, exercise):
+    await exercised(house, exercise)
+    house.at(hours=2)
+    await house.books.keep_promises()
+    assert await house.audit("sla.breached") == []
+    told = await house.books.report(NOW, NOW + MINUTE, "agent")
+    assert (told["total"]["incidents"], told["rows"], told["people"]) == (0, [], [])
+    week = await house.books.weekly()
+    assert {figure.name: figure.value for figure in week.figures}["Incidents"] == "0, 0 woke somebody"
+
+
+# Runbooks
+
+CRM = Runbook.model_validate(
+    {
+        "schema": "runbook/v1",
+        "id": "crm",
+        "title": "CRM",
+        "owner": "team:payments",
+        "steps": [{"id": "look", "kind": "manual", "title": "Look", "text": "look"}],
+    }
+)
+
+
+async def with_runbook(house, **changes) -> None:
+    """The incident has shown the runbook, and people have done this with it."""
+    async with house.store.transaction() as tx:
+        await tx.save_rendering("INC-1", Rendered(runbook="crm", rendered_at=NOW))
+        incident = await tx.incident("INC-1")
+        await tx.save_incident(incident.model_copy(update=changes))
+
+
+async def test_a_runbook_that_nobody_opened_is_named_in_the_week(house):
+    house.runbooks = (CRM,)
+    await house.report(alert())
+    await with_runbook(house)
+    house.at(days=1)
+    (told,) = [section for section in (await house.books.weekly()).sections if section.heading == "Runbooks"]
+    assert told.lines == ("crm: woke somebody once, and nobody opened it",)
+    house.at(days=8)
+    assert "Runbooks" not in [section.heading for section in (await house.books.weekly()).sections]
+
+
+async def test_a_runbook_that_somebody_opened_is_not(house):
+    house.runbooks = (CRM,)
+    await house.report(alert())
+    await with_runbook(house, readers=("person:ana",))
+    house.at(days=1)
+    assert "Runbooks" not in [section.heading for section in (await house.books.weekly()).sections]
+
+
+async def test_what_was_done_with_a_runbook_is_read_from_its_incidents(house):
+    house.runbooks = (CRM,)
+    await house.report(alert(value=float("nan")))
+    done = StepMark(step="look", state="done", at=NOW + MINUTE, by="person:ana")
+    fault = RunbookFault(at=NOW, by="person:ana", runbook="crm", kind="missing", text="what to look at")
+    await with_runbook(house, progress=(done,), faults=(fault,))
+    house.at(hours=1)
+    (told,) = await house.books.runbooks(1)
+    assert (told.fired, told.opened, told.last_used, told.last_drilled) == (1, 1, NOW + MINUTE, None)
+    assert [(one.incident, one.kind, one.text) for one in told.faults] == [("INC-1", "missing", "what to look at")]
+    house.at(days=2)
+    assert [(one.fired, one.last_used) for one in await house.books.runbooks(1)] == [(0, None)]
+
+
+async def test_uses_over_more_than_one_piece_are_read_once(house):
+    house.runbooks = (CRM,)
+    await house.report(*(alert(f"A{number}", labels={"agent": None, "owner": "dan"}) for number in range(501)))
+    async with house.store.transaction() as tx:
+        for number in range(1, 502):
+            await tx.save_rendering(f"INC-{number}", Rendered(runbook="crm", rendered_at=NOW))
+    house.at(hours=1)
+    (told,) = await house.books.runbooks(90)
+    assert told.fired == 501
+
+
+async def test_days_that_make_no_sense_are_refused(house):
+    with pytest.raises(UsageError, match="days: 0 is not from 1 to 730"):
+        await house.books.runbooks(0)
 
 
 # The audit log

@@ -30,6 +30,7 @@ APART = {
     "audit",
     "verified",
     "opened",
+    "runbook_uses",
     "lock",
     "unlock",
     "reading",
