@@ -17,13 +17,18 @@ import structlog
 import uvicorn
 
 from bot import garbage, telemetry
+from bot.action_desk import ActionDesk
+from bot.actuator import Actuator
 from bot.bookkeeping import Bookkeeper
+from bot.channels.action import ActionDoor
 from bot.channels.switch import SecondChannels
 from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
 from bot.errors import ConfigError, UsageError
+from bot.exercises import Exercises
+from bot.illustrator import Illustrator
 from bot.incidents.decision import book_of
 from bot.oncall import feeds
 from bot.oncall.duty import ahead
@@ -32,7 +37,7 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Clock, Commands, Records, Silencing
+from bot.ports import Acting, Clock, Commands, Paging, Records, Silencing
 from bot.renderings import Renderings
 from bot.scheduler import SteadyClock, Ticker
 from bot.settings import Http
@@ -40,6 +45,7 @@ from bot.silencing import SilenceDesk
 from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.slack.reception import Desks
+from bot.slack.upload import Uploader
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
 from bot.store.lease import RENEWED_EVERY
@@ -116,13 +122,30 @@ class Service:
             lambda incident: book_of(incident, self._pager.world()),
         )
         renderings = Renderings(store, self._pager.watcher, clock, on_late=self._pager.wake)
+        self._renderings = renderings
         self._outbox = Outbox(store, messenger, renderings, clock, self._pager.world, self._pager.facts)
         self._channels = SecondChannels(
             lambda: self._pager.config.settings, lambda: self._pager.config.book, config.base_dir, clock
         )
         self._courier = Courier(store, self._channels, renderings, clock, self._pager.world, self._pager.facts)
         self._pager.courier = self._courier
+        self._uploader = Uploader(config.settings.slack)
+        self._illustrator = Illustrator(store, self._uploader, renderings, clock, self._pager.world, self._pager.facts)
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
+        self._exercises = Exercises(store, clock, self._pager.world, self._pager.note)
+        self._door = ActionDoor()
+        self._actuator = Actuator(
+            store, self._door, clock, self._pager.world, lambda: self._pager.config.settings.actions, self._pager.wake
+        )
+        self._acting = ActionDesk(
+            store,
+            clock,
+            self._pager.world,
+            lambda: self._pager.config.settings.actions,
+            self._desk.incident,
+            self._pager.wake,
+            self._actuator.wake,
+        )
         self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.silences_changed)
         self._clock = clock
         self._bookkeeper = Bookkeeper(
@@ -134,7 +157,9 @@ class Service:
             self._desk.incident,
             self._pager.wake,
         )
-        self._slack = SlackApp(config.settings.slack, Desks(self._desk, self._silencing), clock)
+        desks = Desks(self._desk, self._silencing, self._exercises)
+        self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
+        messenger.on_posted = self._slack.posted
         self._messenger = messenger
         self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
@@ -157,11 +182,23 @@ class Service:
         return self._silencing
 
     @property
+    def paging(self) -> Paging:
+        return self._exercises
+
+    @property
+    def acting(self) -> Acting:
+        return self._acting
+
+    @property
     def records(self) -> Records:
         return self._bookkeeper
 
     async def page(self, page_id: str) -> Page | None:
         return await self._store.page(page_id)
+
+    async def chart(self, reference: str) -> str:
+        incident = await self._desk.incident(reference)
+        return (await self._renderings.chart(incident, as_png=False))["svg"]
 
     @property
     def ack_key(self) -> str:
@@ -216,6 +253,8 @@ class Service:
         tasks = {
             loop.create_task(self._outbox.run(), name="outbox"),
             loop.create_task(self._courier.run(), name="courier"),
+            loop.create_task(self._illustrator.run(), name="illustrator"),
+            loop.create_task(self._actuator.run(), name="actuator"),
             loop.create_task(server.serve([listener]), name="http"),
             loop.create_task(self._stopping.wait(), name="stop"),
             loop.create_task(self._store.lost.wait(), name="lease"),
@@ -277,11 +316,13 @@ class Service:
         for task in tasks:
             if task.get_name() != "http":
                 task.cancel()
-        await asyncio.gather(self._outbox.stop(), self._courier.stop())
+        await asyncio.gather(self._outbox.stop(), self._courier.stop(), self._illustrator.stop(), self._actuator.stop())
         await asyncio.wait(tasks, timeout=5)
         await self._slack.stop()
         await self._messenger.close()
+        await self._uploader.close()
         self._channels.close()
+        self._door.close()
         await self._pager.watcher.stop()
 
 

@@ -1,5 +1,5 @@
-"""What the outbox and the courier share: rounds that go on whatever happens in one, messages under way as tasks, and a
-runbook that keeps no page waiting. What is sent where, and when, is theirs.
+"""What the outbox, the courier and the actuator share: rounds that go on whatever happens in one, and what is under way
+as tasks; the first two also a runbook that keeps no page waiting. What is sent where, and when, is theirs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ log = structlog.get_logger()
 _SET_ASIDE = 5.0  # seconds until a page is tried again whose handling broke
 
 
-class Sender(ABC):
-    """`name` stands in the log and in the metric of loops that failed; `facts` looks up the configuration as it is when
-    it is called."""
+class Loop(ABC):
+    """`name` stands in the log and in the metric of loops that failed."""
 
-    def __init__(self, name: str, renderings: Renderings, facts: Callable[[Incident], dict[str, object]]) -> None:
+    def __init__(self, name: str) -> None:
         self._name, self._failed_event = name, f"{name}.failed"
-        self._renderings = renderings
-        self._facts = facts
         self._event = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,6 +70,15 @@ class Sender(ABC):
 
         task.add_done_callback(finished)
         return task
+
+
+class Sender(Loop):
+    """`facts` looks up the configuration as it is when it is called."""
+
+    def __init__(self, name: str, renderings: Renderings, facts: Callable[[Incident], dict[str, object]]) -> None:
+        super().__init__(name)
+        self._renderings = renderings
+        self._facts = facts
 
     async def _rendered(self, incident: Incident) -> Rendered | None:
         try:

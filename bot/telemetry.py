@@ -85,6 +85,10 @@ coverage_gaps = Gauge(
 feeds_failing = Gauge("agentpager_calendar_feeds_failing", "Calendars whose address fails.", registry=registry)
 unreachable = Gauge("agentpager_unreachable_people", "People whom a page would not reach.", registry=registry)
 
+action_attempts = Counter(
+    "agentpager_action_attempts_total", "Attempts to carry out an action.", ["outcome"], registry=registry
+)
+
 # A counter that does not exist before its first event hides that event from increase().
 for event in Event:
     decisions.labels(event)
@@ -95,14 +99,16 @@ for verdict in Verdict:
     attempts.labels(verdict)
 for job in ("feeds", "coverage", "reachability"):
     job_at.labels(job)
-for kind in ("page", "card"):
-    merged.labels(kind)
-for outcome in ("shown", "failed"):
-    edits.labels(outcome)
 for reason in ("refresh", "planned", "closed", "deaf", "unheard", "disabled"):
     slack_renewals.labels(reason)
 for outcome in ("ok", "failed", "method", "too_big", "old", "signature", "replay", "repeated", "unreadable"):
     slack_deliveries.labels(outcome)
+for kind in ("page", "card"):
+    merged.labels(kind)
+for outcome in ("shown", "failed"):
+    edits.labels(outcome)
+for outcome in ("done", "again", "failed"):
+    action_attempts.labels(outcome)
 
 # The watcher's own, kept in its process and appended to the pager's page.
 watcher_registry = CollectorRegistry()

@@ -30,8 +30,10 @@ class Approval(Model):
 
 class Run(Model):
     """`id` is also the idempotency key of the request: however often it is sent, it is one change. `call` is the exact
-    request that was shown when somebody asked for it. `due_at` is when it is next sent, or, while it waits for
-    approval, when that runs out. `answer` is the status and the first part of what the webhook said."""
+    request that was shown when somebody asked for it; of an undo, `undoes` is the run that it takes back. `asked_of`
+    are the people whose word counted when it was asked for. `due_at` is when it is next sent, or, while it waits for
+    approval, when that runs out. `unsure` says that an attempt may have been carried out although no answer came.
+    `answer` is the status and the first part of what the webhook said, or why there was no answer."""
 
     id: str
     incident: str
@@ -45,10 +47,14 @@ class Run(Model):
     state: RunState
     asked_by: str
     asked_at: datetime
+    asked_of: tuple[str, ...] = ()
+    undoes: str = ""
     approvals: tuple[Approval, ...] = ()
     refused_by: str | None = None
+    approved_at: datetime | None = None
     due_at: datetime | None = None
     attempt: int = 0
+    unsure: bool = False
     ended_at: datetime | None = None
     answer: str = ""
 

@@ -12,11 +12,13 @@ import hashlib
 import hmac
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 import aiohttp
+from pydantic import SecretStr
 from yarl import URL
 
 from bot.addresses import DeniedAddressError, GuardedResolver, is_denied, is_private
@@ -34,6 +36,22 @@ _SHOWN_OF_ANSWER = 500  # bytes
 _PASSING = frozenset({408, 425})  # this very request may pass later
 
 
+class Service(Protocol):
+    """What all declared addresses have in common."""
+
+    @property
+    def url(self) -> SecretStr: ...
+
+    @property
+    def secret(self) -> SecretStr | None: ...
+
+    @property
+    def allow_private(self) -> bool: ...
+
+    @property
+    def timeout(self) -> timedelta: ...
+
+
 class Webhooks:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
@@ -48,25 +66,25 @@ class Webhooks:
         given = {name: value.get_secret_value() for name, value in webhook.headers.items()}
         headers |= {name: value for name, value in given.items() if name.lower() != "content-type"}
         headers |= signature(webhook, page_id, raw, now)
-        url = _address(webhook)
+        url = address_of(webhook)
         try:
             async with (
-                self._session(webhook) as session,
+                session_of(webhook, self._threads) as session,
                 session.post(url, data=raw, headers=headers, allow_redirects=False) as answer,
             ):
                 if not 200 <= answer.status < 300:
-                    raise await _refusal(answer, now)
+                    raise await refusal(answer, now)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _failure(error, url.host or "") from error
+            raise failure(error, url.host or "") from error
 
     async def knock(self, webhook: Webhook) -> None:
         """Connects, with TLS where the address says so, and asks nothing. RemoteError when that fails."""
-        url = _address(webhook)
+        url = address_of(webhook)
         try:
             async with asyncio.timeout(webhook.timeout.total_seconds()):
                 await self._connect(webhook, url)
         except (OSError, TimeoutError) as error:
-            raise _failure(error, url.host or "") from error
+            raise failure(error, url.host or "") from error
 
     async def _connect(self, webhook: Webhook, url: URL) -> None:
         host, port = url.host or "", url.port or 443
@@ -85,54 +103,56 @@ class Webhooks:
                 return
         raise last
 
-    def _session(self, webhook: Webhook) -> aiohttp.ClientSession:
-        """One for each call: what may be connected to depends on the webhook, and pages are few."""
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(self._threads, _denied_by(webhook)), use_dns_cache=False, force_close=True
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=webhook.timeout.total_seconds()),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+
+def session_of(service: Service, threads: Executor) -> aiohttp.ClientSession:
+    """One for each call: what may be connected to depends on the service, and calls are few."""
+    connector = aiohttp.TCPConnector(
+        resolver=GuardedResolver(threads, _denied_by(service)), use_dns_cache=False, force_close=True
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=service.timeout.total_seconds()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
 
 
-def signature(webhook: Webhook, page_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """The page's id is the key by which a receiver knows a repeat; without dots, which part the signed text."""
-    at, page_id = str(int(now.timestamp())), page_id.replace(".", ":")
-    headers = {"webhook-id": page_id, "webhook-timestamp": at}
-    secret = webhook.secret.get_secret_value() if webhook.secret is not None else ""
+def signature(service: Service, message_id: str, body: bytes, now: datetime) -> dict[str, str]:
+    """The id of the page or run is the key by which a receiver knows a repeat; without dots, which part the signed
+    text."""
+    at, message_id = str(int(now.timestamp())), message_id.replace(".", ":")
+    headers = {"webhook-id": message_id, "webhook-timestamp": at}
+    secret = service.secret.get_secret_value() if service.secret is not None else ""
     if secret:
         key = base64.b64decode(secret.removeprefix("whsec_"))
-        signed = hmac.new(key, f"{page_id}.{at}.".encode() + body, hashlib.sha256).digest()
+        signed = hmac.new(key, f"{message_id}.{at}.".encode() + body, hashlib.sha256).digest()
         headers["webhook-signature"] = f"v1,{base64.b64encode(signed).decode()}"
     return headers
 
 
-def _address(webhook: Webhook) -> URL:
+def address_of(service: Service) -> URL:
     """Addresses written as numbers are judged here; names when they are looked up."""
     try:
-        url = URL(webhook.url.get_secret_value())
+        url = URL(service.url.get_secret_value())
     except ValueError:
         raise RemoteError("the address cannot be read", permanent=True) from None
-    if why := _denied_by(webhook)(url.host or ""):
+    if why := _denied_by(service)(url.host or ""):
         raise RemoteError(f"{url.host} is {why}", code=DENIED, permanent=True)
     return url
 
 
-def _denied_by(webhook: Webhook) -> Callable[[str], str]:
+def _denied_by(service: Service) -> Callable[[str], str]:
     def denied(address: str) -> str:
         if is_denied(address):
             return "a link-local or metadata address, which is never posted to"
-        if not webhook.allow_private and is_private(address):
+        if not service.allow_private and is_private(address):
             return "a private address; allow_private: true permits it"
         return ""
 
     return denied
 
 
-async def _refusal(answer: aiohttp.ClientResponse, now: datetime) -> RemoteError:
+async def refusal(answer: aiohttp.ClientResponse, now: datetime) -> RemoteError:
     status, host = answer.status, answer.url.host
     said = (await answer.content.read(_SHOWN_OF_ANSWER)).decode(errors="replace")
     text = f"{host} answers {status} {one_line(said)}".strip()
@@ -153,7 +173,7 @@ def _retry_after(text: str, now: datetime) -> float | None:
     return min(max(seconds, 1.0), _LONGEST_WAIT)
 
 
-def _failure(error: Exception, host: str) -> RemoteError:
+def failure(error: Exception, host: str) -> RemoteError:
     cause = error.__cause__ or error
     denied = next((each for each in (error, cause) if isinstance(each, DeniedAddressError)), None)
     if denied is not None:

@@ -296,6 +296,10 @@ class Database:
         due = sa.and_(action_runs.c.due_at.is_not(None), action_runs.c.due_at <= now.timestamp())
         return await self._runs(sa.select(action_runs.c.doc).where(due).order_by(action_runs.c.due_at))
 
+    async def run(self, run_id: str) -> Run | None:
+        found = await self._runs(sa.select(action_runs.c.doc).where(action_runs.c.id == run_id))
+        return found[0] if found else None
+
     async def runs_of(self, incident_id: str) -> list[Run]:
         """The first asked for first."""
         found = await self._runs(sa.select(action_runs.c.doc).where(action_runs.c.incident == incident_id))

@@ -1,0 +1,100 @@
+"""Carries out actions that people have agreed to: sends their requests, again with the same key when no good answer
+came, and lets questions that nobody answers run out.
+
+Holds no state that matters: after a crash everything is found again in the rows. One request at a time for each run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from bot import acting, telemetry
+from bot.acting import Changed
+from bot.actions.allowed import problem_of
+from bot.actions.model import Run, RunState
+from bot.channels.action import ActionDoor
+from bot.errors import RemoteError
+from bot.incidents.decision import World
+from bot.ports import Clock
+from bot.sender import Loop
+from bot.settings import Actions
+from bot.store.database import Database
+
+log = structlog.get_logger()
+
+_AT_ONCE = 8  # requests in flight
+_LOOK = 1.0  # seconds between looks at what is due
+
+
+class Actuator(Loop):
+    """`world` and `settings` give the configuration as it is when they are called; `changed` is called with the id of
+    an incident whose messages have to be redrawn."""
+
+    def __init__(
+        self,
+        store: Database,
+        door: ActionDoor,
+        clock: Clock,
+        world: Callable[[], World],
+        settings: Callable[[], Actions],
+        changed: Callable[[str], None],
+    ) -> None:
+        super().__init__("actuator")
+        self._store = store
+        self._door = door
+        self._clock = clock
+        self._world = world
+        self._settings = settings
+        self._changed = changed
+        self._busy: set[str] = set()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def _round(self) -> float:
+        for run in await self._store.due_runs(self._clock.now()):
+            if run.id in self._busy:
+                continue
+            if run.state is RunState.ASKED:
+                self._tell(await acting.expire(self._store, run.id, self._world(), self._clock.now()))
+            elif run.state is RunState.SENDING:  # we were killed, or could not write down what became of it
+                self._tell(await acting.recover(self._store, run.id, self._world(), self._clock.now()))
+            elif len(self._tasks) < _AT_ONCE:
+                self._busy.add(run.id)
+                self._begin(run.id, self._carry_out(run.id), lambda name=run.id: self._busy.discard(name))  # type: ignore[misc]
+        return _LOOK
+
+    async def _carry_out(self, run_id: str) -> None:
+        claimed = await acting.claim(self._store, run_id, self._world(), self._clock.now())
+        if claimed is None or claimed.run.state is not RunState.SENDING:
+            self._tell(claimed)
+            return
+        run = claimed.run
+        try:
+            answer = await self._ask(run)
+        except RemoteError as error:
+            changed = await acting.failed(self._store, run.id, error, self._world(), self._clock.now())
+            telemetry.action_attempts.labels("failed" if changed.run.over else "again").inc()
+            log.warning("action.not_done", **_about(run), over=changed.run.over, error=str(error))
+        else:
+            changed = await acting.finished(self._store, run.id, answer, self._world(), self._clock.now())
+            telemetry.action_attempts.labels("done").inc()
+            log.info("action.done", **_about(run))
+        self._tell(changed)
+
+    async def _ask(self, run: Run) -> str:
+        """What the configuration allowed when it was asked for may not be allowed any more."""
+        services = self._settings().webhooks
+        if problem := problem_of(run.call, services):
+            raise RemoteError(problem, permanent=True)
+        return await self._door.ask(services[run.call.webhook], run.call, run.id, self._clock.now())
+
+    def _tell(self, changed: Changed | None) -> None:
+        if changed is not None:
+            self._changed(changed.incident.id)
+
+
+def _about(run: Run) -> dict[str, object]:
+    return {"run": run.id, "incident": run.incident, "step": run.step, "kind": run.kind, "attempt": run.attempt}
