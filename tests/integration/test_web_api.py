@@ -134,6 +134,13 @@ class Backend:
     async def metrics(self) -> bytes:
         return b"agentpager_build_info 1\n"
 
+    async def chart(self, reference: str) -> str:
+        if reference == "INC-404":
+            raise UsageError("there is no incident INC-404")
+        if reference == "INC-503":
+            raise RemoteError("the watcher is not running")
+        return "" if reference == "INC-8" else f"<svg>{reference}</svg>"
+
 
 class Site:
     def __init__(self, backend: Backend, port: int) -> None:
@@ -536,3 +543,25 @@ async def test_conflicts_of_release(site):
         people.release(site.backend.commands.all["INC-1"], "person:ana", WORLD, NOW)
     assert (await site.post("/api/pager/incidents/INC-1/release"))[0] == 409
     assert (await site.post("/api/pager/incidents/INC-2/release"))[0] == 200
+
+
+async def test_a_chart_is_a_picture_that_no_browser_may_run(site):
+    async with site.session.get("/api/pager/incidents/INC-7/chart.svg") as answer:
+        assert (answer.status, await answer.text()) == (200, "<svg>INC-7</svg>")
+        assert answer.headers["Content-Type"].startswith("image/svg+xml")
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("incident", "status", "says"),
+    [
+        ("INC-8", 404, "nothing to draw"),
+        ("INC-404", 404, "there is no incident INC-404"),
+        ("INC-503", 503, "the watcher is not running"),
+    ],
+)
+async def test_why_there_is_no_chart(site, incident, status, says):
+    got, answer = await site.get(f"/api/pager/incidents/{incident}/chart.svg")
+    assert got == status
+    assert says in answer["error"]
