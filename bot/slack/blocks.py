@@ -13,7 +13,7 @@ from bot.incidents.model import Incident, State
 from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
-from bot.slack import runbook
+from bot.slack import rows, runbook
 from bot.slack.exercise_blocks import test_blocks, test_text
 from bot.slack.facts import (
     LISTED,
@@ -38,20 +38,12 @@ from bot.slack.facts import (
     summary_of,
     why_you,
 )
-from bot.slack.kit import TEXT_LIMIT, Block, Part, actions, button, confirmation, context, fields, fit, header, section
+from bot.slack.kit import TEXT_LIMIT, Block, Part, context, fields, fit, header, section
 from bot.slack.text import clean, cut_escaped, due, moment, mrk, plain, soon, span, wall
 
 Message = dict[str, Any]
 
 EVENT_TYPE = "agentpager_page"
-ACK, DECLINE, RUNBOOK, RESOLVE, RELEASE, KEEP = (
-    "inc.ack",
-    "inc.decline",
-    "inc.runbook",
-    "inc.resolve",
-    "inc.release",
-    "inc.keep",
-)
 
 
 # Messages that say what is written in their row, whatever has become of the incident since.
@@ -130,7 +122,7 @@ def _open(scene: Scene) -> list[Part]:
     parts.append(Part(80, fields([*facts_of(scene), *next_in_line(scene)])))
     parts += alert_list(scene)
     parts.append(Part(60, section(*evidence_of(scene))))
-    parts.append(Part(90, _buttons(scene)))
+    parts.append(Part(90, rows.buttons(scene)))
     parts.append(Part(10, context(footer(scene))))
     return parts
 
@@ -149,7 +141,7 @@ def _acked(scene: Scene) -> list[Part]:
     parts += alert_list(scene)
     if scene.rendered is not None and (lines := runbook.next_step(scene.rendered)):
         parts.append(Part(60, section(*lines)))
-    parts.append(Part(90, _buttons(scene)))
+    parts.append(Part(90, rows.buttons(scene)))
     holds = (
         f"Ack holds until {moment(incident.ack_expires_at, now)}, then asks again" if incident.ack_expires_at else ""
     )
@@ -170,7 +162,12 @@ def _resolved(scene: Scene) -> list[Part]:
         still = "1 alert goes on" if count == 1 else f"{count} alerts go on"
         again = f"; it opens again {due(incident.next_at, scene.now)} if that stays" if incident.next_at else ""
         lines.append(f"⚠️ {still}{again}.")
-    parts.append(Part(95, section(*lines)))
+    judged = {"right": "it was right to wake somebody", "noise": "it was noise"}.get(incident.mark, "")
+    if judged:
+        lines.append(f"*{actor_name(incident.marked_by, scene.book)}*: {judged}.")
+    asked = rows.verdict(incident)
+    parts.append(Part(95, section(*lines, "*Was it right to wake somebody?*" if asked else "")))
+    parts += [Part(90, asked)] if asked else []
     parts.append(Part(10, context(footer(scene))))
     return parts
 
@@ -188,7 +185,7 @@ def _reminder(scene: Scene) -> list[Block]:
                 95, section(f"{mention}you have had {incident.id}{held}.", f"Without an answer it pages again{until}.")
             ),
             Part(80, fields(facts_of(scene))),
-            Part(90, _buttons(scene)),
+            Part(90, rows.buttons(scene)),
         ]
     )
 
@@ -208,32 +205,6 @@ def _runbook_reply(scene: Scene) -> list[Block]:
 def _no_runbook(scene: Scene) -> str:
     problem = scene.rendered.problem if scene.rendered is not None else "it could not be rendered"
     return f"No runbook for {scene.incident.id}" + (f": {problem}" if problem else "")
-
-
-def _buttons(scene: Scene) -> Block:
-    incident = scene.incident
-    value = f"{incident.id}|{incident.revision}"
-    ack = button("Acknowledge", ACK, value, "primary")
-    decline = button("Can't take it", DECLINE, value)
-    resolve = button("Resolve", RESOLVE, value)
-    release = button("Release", RELEASE, value)
-    book = [button("Runbook", RUNBOOK, value)] if scene.rendered is not None and scene.rendered.runbook else []
-    if scene.page.kind is PageKind.REMINDER and incident.state is State.ACKED and incident.ack_asked:
-        shown = [button("Still on it", KEEP, value, "primary"), release, resolve]
-    elif incident.state is State.ACKED:
-        shown = [*book, resolve, release]
-    elif incident.severity.wakes:
-        # Half asleep, somebody may take it for "I am on it"; it would end the escalation.
-        sure = confirmation(
-            f"Resolve {incident.id}?",
-            "This closes it for everybody, and nobody else is paged. If you are on it, go back and press Acknowledge.",
-            "Resolve",
-            "Go back",
-        )
-        shown = [ack, decline, *book, button("Resolve", RESOLVE, value, confirm=sure)]
-    else:
-        shown = [*book, resolve]
-    return actions(f"{incident.id}.{incident.revision}", shown)
 
 
 def _text(scene: Scene) -> str:

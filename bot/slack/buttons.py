@@ -10,7 +10,7 @@ from slack_bolt.app.async_app import AsyncApp
 
 from bot.errors import AgentpagerError
 from bot.ports import Actor
-from bot.slack import answers, blocks, storm
+from bot.slack import answers, rows, storm
 from bot.slack.authorize import NotAllowedError, caller_of
 from bot.slack.changes import broken, carry_out
 from bot.slack.reception import SLOW, Reception
@@ -18,11 +18,11 @@ from bot.slack.reception import SLOW, Reception
 logger = logging.getLogger(__name__)
 
 _VERBS = {
-    blocks.ACK: "ack",
-    blocks.KEEP: "ack",
-    blocks.DECLINE: "pass",
-    blocks.RESOLVE: "resolve",
-    blocks.RELEASE: "release",
+    rows.ACK: "ack",
+    rows.KEEP: "ack",
+    rows.DECLINE: "pass",
+    rows.RESOLVE: "resolve",
+    rows.RELEASE: "release",
     storm.ACK_ALL: "ack_all",
 }
 

@@ -69,6 +69,14 @@ def button(
     return shape | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
 
 
+def overflow(action_id: str, entries: Sequence[tuple[str, str]]) -> Block:
+    """The menu behind ⋯: text and value of each entry, five at most."""
+    options = [
+        {"text": {"type": "plain_text", "text": plain(text, 75)}, "value": value[:150]} for text, value in entries
+    ]
+    return {"type": "overflow", "action_id": action_id, "options": options[:5]}
+
+
 def confirmation(title: str, text: str, confirm: str, deny: str) -> Block:
     """Slack's own question before a click counts."""
     asked = {"title": (title, 100), "text": (text, 300), "confirm": (confirm, 30), "deny": (deny, 30)}

@@ -8,7 +8,7 @@ from typing import Any
 from slack_bolt.app.async_app import AsyncApp
 
 from bot.errors import AgentpagerError, RemoteError
-from bot.slack import answers, blocks, runbook
+from bot.slack import answers, rows, runbook
 from bot.slack.authorize import NotAllowedError
 from bot.slack.errors import call
 from bot.slack.reception import Reception
@@ -22,7 +22,7 @@ class RunbookWindow:
         self._at = reception
 
     def register(self, bolt: AsyncApp) -> None:
-        bolt.action(blocks.RUNBOOK)(self._on_button)
+        bolt.action(rows.RUNBOOK)(self._on_button)
 
     async def _on_button(self, ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()

@@ -13,12 +13,26 @@ from datetime import datetime
 from bot.incidents.model import SEVERITY_RANK, Incident, Severity, State
 from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
-from bot.slack.blocks import ACK, EVENT_TYPE, RUNBOOK, Message
+from bot.slack.blocks import EVENT_TYPE, Message
 from bot.slack.facts import actor_name, subject_of
-from bot.slack.kit import TEXT_LIMIT, Block, Part, actions, button, confirmation, context, fit, header, section
+from bot.slack.kit import (
+    TEXT_LIMIT,
+    Block,
+    Part,
+    actions,
+    button,
+    confirmation,
+    context,
+    fit,
+    header,
+    overflow,
+    section,
+)
+from bot.slack.rows import ACK, RUNBOOK
 from bot.slack.text import mrk, span, wall
 
 ACK_ALL = "storm.ack_all"
+MORE = "storm.more"
 WORST = 8
 _SIGNS = {Severity.CRITICAL: "🔴", Severity.WARNING: "🔶", Severity.INFO: "🔹", Severity.NONE: "🔹"}
 _NAMED = 3  # holders of acknowledged incidents
@@ -29,7 +43,7 @@ def draw_storm(lead: Page, incidents: Sequence[Incident], book: Book, now: datet
     ordered = sorted(incidents, key=_worst_first)
     open_ones = [incident for incident in ordered if incident.state is State.OPEN and not incident.suppressed]
     payload = {"page_id": lead.id, "incident": "", "kind": lead.kind.value, "step": lead.step, "round": lead.round}
-    blocks = _open(lead, ordered, open_ones, book, now) if open_ones else _calm(ordered, book, now)
+    blocks = _open(lead, ordered, open_ones, book, now) if open_ones else _calm(lead, ordered, book, now)
     text = _text(lead, ordered, open_ones, book)
     return {"text": text, "blocks": blocks, "metadata": {"event_type": EVENT_TYPE, "event_payload": payload}}
 
@@ -112,7 +126,7 @@ def _whys(hidden: Sequence[Incident]) -> str:
     return "; ".join(mrk(why, 150) for why, _ in whys.most_common(_NAMED)) + _more(len(whys) - _NAMED)
 
 
-def _calm(ordered: Sequence[Incident], book: Book, now: datetime) -> list[Block]:
+def _calm(lead: Page, ordered: Sequence[Incident], book: Book, now: datetime) -> list[Block]:
     """Nobody is needed for any of them now."""
     acked = [incident for incident in ordered if incident.state is State.ACKED]
     hidden = _hidden(ordered)
@@ -123,7 +137,7 @@ def _calm(ordered: Sequence[Incident], book: Book, now: datetime) -> list[Block]
     if lines:
         more = [f"+{len(acked) - WORST} more"] if len(acked) > WORST else []
         parts.append(Part(80, section(*lines, *more)))
-        parts.append(Part(90, _runbooks(acked)))
+        parts.append(Part(90, _runbooks(lead, acked)))
     began = min(incident.opened_at for incident in ordered)
     parts.append(Part(10, context(f"began {span(now - began)} ago · `/agent incidents` lists them")))
     return fit(parts)
@@ -140,13 +154,21 @@ def _all_buttons(lead: Page, open_ones: Sequence[Incident]) -> Block:
     )
     first = open_ones[0]
     every = button(title, ACK_ALL, lead.id, "primary", confirm=sure if count > 1 else None)
-    return actions(f"{lead.id}.all", [every, button(f"Runbook {first.id}", RUNBOOK, f"{first.id}|{first.revision}")])
+    return actions(f"{lead.id}.all", [every, _runbook(first), *_split(lead, open_ones)])
 
 
-def _runbooks(acked: Sequence[Incident]) -> Block:
+def _runbooks(lead: Page, acked: Sequence[Incident]) -> Block:
     """A button has to be one of a kind in its row, so only the worst has one; for the rest the command."""
-    first = acked[0]
-    return actions(f"{first.id}.books", [button(f"Runbook {first.id}", RUNBOOK, f"{first.id}|{first.revision}")])
+    split = _split(lead, acked) if lead.kind is PageKind.CARD else []
+    return actions(f"{acked[0].id}.books", [_runbook(acked[0]), *split])
+
+
+def _runbook(incident: Incident) -> Block:
+    return button(f"Runbook {incident.id}", RUNBOOK, f"{incident.id}|{incident.revision}")
+
+
+def _split(lead: Page, incidents: Sequence[Incident]) -> list[Block]:
+    return [overflow(MORE, [("Split one out…", f"split|{lead.id}|0")])] if len(incidents) > 1 else []
 
 
 def _hint(first: Incident) -> str:
