@@ -31,6 +31,7 @@ from bot.paging import notify
 from bot.rules import load as rules_load
 from bot.rules.model import Group, Rule, RuleFile
 from bot.runbooks import lint as runbook_lint
+from bot.runbooks.codes import numbered
 from bot.runbooks.model import Runbook
 from bot.schema import Model
 from bot.settings import Notify, Settings, webhook_secret_problem
@@ -250,6 +251,7 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         whole=main is not None and len(agents + oncall + runbooks) == unbroken,
     )
     findings += every_check(subject)
+    findings = numbered(findings, {source.file for source in sources.files["runbooks"]})
     return subject, groups, sorted(set(findings)), unset
 
 

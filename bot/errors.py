@@ -21,7 +21,8 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One mistake in one file. `line` and `column` count from 1; 0 means the file as a whole."""
+    """One mistake in one file. `line` and `column` count from 1; 0 means the file as a whole. Those of runbooks have a
+    `number` too, RB030."""
 
     file: str
     line: int
@@ -30,9 +31,11 @@ class Finding:
     message: str
     severity: Severity = "error"
     hint: str = ""
+    number: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column} {self.code} {self.message}"
+        code = f"{self.number} {self.code}" if self.number else self.code
+        text = f"{self.file}:{self.line}:{self.column} {code} {self.message}"
         return f"{text} ({self.hint})" if self.hint else text
 
 

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 
 from bot import config
+from bot.authoring.links import dead, links
 from bot.authoring.preview import preview
 from bot.authoring.sample import incident_for
+from bot.authoring.seen import Seen, unseen
 from bot.checks import idle_runbook
 from bot.checks.subject import Entry, sound
 from bot.errors import Finding
 from bot.runbooks.advice import advice
+from bot.runbooks.codes import ABOUT_RUNBOOKS, numbered
+from bot.runbooks.lint import Problem
 from bot.runbooks.model import Runbook
 from bot.runbooks.secrets import secrets
 from bot.slack.runbook import losses
 from bot.sources import Source, Sources
 
-# What rules and other files say about runbooks.
-_ABOUT_RUNBOOKS = {"no-runbook", "unknown-runbook"}
 
-
-def findings(sources: Sources, today: date) -> list[Finding]:
-    """In file order. Of a runbook that cannot be read only the mistakes are told, and any secret in it."""
+def findings(
+    sources: Sources, today: date, seen: Seen | None = None, gone: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """In file order. Of a runbook that cannot be read only the mistakes are told, and any secret in it. `seen` are the
+    metrics that there are, where that is known; `gone` the addresses where nothing is, and why."""
     subject, found = config.examined(sources)
     files = {source.file for source in sources.files["runbooks"]}
-    found = [one for one in found if one.file in files or one.code in _ABOUT_RUNBOOKS]
+    found = [one for one in found if one.file in files or one.code in ABOUT_RUNBOOKS]
     broken = {one.file for one in found if one.severity == "error"}
+    rules = [rule for _, rule in sound(subject.rules)]
     for entry, runbook in sound(subject.runbooks):
-        found += _advice(entry, runbook, today)
+        found += _told(entry, advice(runbook, today))
+        found += _told(entry, unseen(runbook, seen, rules)) if seen is not None else ()
+        found += _told(entry, dead(runbook, gone or {}))
         if entry.document.file not in broken:
             found += _budget(entry, runbook, today)
     found += idle_runbook.check(subject)
     for source in sources.files["runbooks"]:
         found += _secrets(source)
-    return sorted(set(found))
+    return sorted(set(numbered(found, files)))
 
 
-def _advice(entry: Entry[Runbook], runbook: Runbook, today: date) -> Iterator[Finding]:
-    for problem in advice(runbook, today):
+def addresses(sources: Sources) -> set[str]:
+    """What the runbooks link to, where no value of an alert is needed."""
+    subject, _ = config.examined(sources)
+    return {url for _, runbook in sound(subject.runbooks) for _, url in links(runbook)}
+
+
+def _told(entry: Entry[Runbook], problems: Iterator[Problem]) -> Iterator[Finding]:
+    for problem in problems:
         yield entry.finding(
             problem.path, problem.code, problem.message, problem.hint, severity=problem.severity, key=True
         )

@@ -47,8 +47,13 @@ steps:
     verify: answers                   # the check to look at again afterwards
   - id: stop
     kind: manual
-    title: Stop here and ask
-    text: If it comes back within 15 minutes, scale the agent to zero, and hand over to {{{{ owner }}}}.
+    title: Stop the agent safely
+    text: If it comes back within 15 minutes, scale deployment/{{{{ agent.id }}}} to zero, and tell {{{{ owner }}}}.
+  - id: up
+    kind: escalate                    # the page has a button for it
+    title: Wake the next level
+    to: "level:2"                     # or person:ID, team:ID
+    after: 20m
 """
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bot.checks import (
+    action_approver,
     broad_hiding,
     double_secret,
     duplicate_id,
+    escalation_target,
     ical_person,
     idle_grouping,
     idle_inhibition,
@@ -43,9 +45,11 @@ from bot.errors import Finding
 Check = Callable[[Subject], Iterator[Finding]]
 
 CHECKS: dict[str, Check] = {
+    action_approver.CODE: action_approver.check,
     broad_hiding.CODE: broad_hiding.check,
     double_secret.CODE: double_secret.check,
     duplicate_id.CODE: duplicate_id.check,
+    escalation_target.CODE: escalation_target.check,
     ical_person.CODE: ical_person.check,
     idle_grouping.CODE: idle_grouping.check,
     idle_inhibition.CODE: idle_inhibition.check,

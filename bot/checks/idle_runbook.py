@@ -29,7 +29,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     every = [known_labels(rule) for rule in (*rules, *(rule for group in builtin() for rule in group.rules))]
     known = {labels["alertname"] for labels in every}
     for entry, runbook in sound(subject.runbooks):
-        if entry.id in wanted or any(_may_be_met(line, every, known) for line in lines(runbook)):
+        readable = len(list(lines(runbook))) == len(runbook.applies_to)  # else its mistake is told already
+        if not readable or entry.id in wanted or any(_may_be_met(line, every, known) for line in lines(runbook)):
             continue
         text = f"no alert leads to runbook {quote(entry.id)}"
         hint = f"correct applies_to, or annotate an alert with runbook: {entry.id}"

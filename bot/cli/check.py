@@ -151,7 +151,7 @@ def _frame(finding: Finding) -> Text:
     """The finding, and under it the line it is about with a caret, as compilers do."""
     color = "red" if finding.severity == "error" else "yellow"
     out = Text(f"{finding.file}:{finding.line}:{finding.column} ", style="bold")
-    out.append(finding.code, style=color)
+    out.append(f"{finding.number} {finding.code}".strip(), style=color)
     out.append(f" {finding.message}\n", style="not bold")
     line = _line(finding)
     if line:

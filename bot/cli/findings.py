@@ -9,15 +9,16 @@ from bot.errors import Finding
 
 
 def as_json(finding: Finding) -> dict[str, str | int]:
-    """The shape other tools rely on."""
+    """The shape other tools rely on. Findings of runbooks have their number as `code`; `name` is readable."""
     return {
         "file": finding.file,
         "line": finding.line,
         "column": finding.column,
-        "code": finding.code,
+        "code": finding.number or finding.code,
         "severity": finding.severity,
         "message": finding.message,
         "hint": finding.hint,
+        "name": finding.code,
     }
 
 
@@ -26,19 +27,19 @@ def as_github(finding: Finding) -> str:
     place = {"file": finding.file}
     if finding.line:
         place |= {"line": str(finding.line), "col": str(finding.column)}
-    place["title"] = finding.code
+    place["title"] = f"{finding.number} {finding.code}".strip()
     written = ",".join(f"{key}={_property(value)}" for key, value in place.items())
     return f"::{finding.severity} {written}::{_data(_words(finding))}"
 
 
 def as_sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
     """SARIF 2.1.0, for code scanning."""
-    codes = sorted({finding.code for finding in findings})
-    driver = {"name": "agentpager", "version": version, "rules": [{"id": code} for code in codes]}
+    codes = sorted({finding.number or finding.code for finding in findings})
+    driver = {"name": "agentpager", "version": version, "rules": [_rule(code) for code in codes]}
     results = [
         {
-            "ruleId": finding.code,
-            "ruleIndex": codes.index(finding.code),
+            "ruleId": finding.number or finding.code,
+            "ruleIndex": codes.index(finding.number or finding.code),
             "level": finding.severity,
             "message": {"text": _words(finding)},
             "locations": [{"physicalLocation": _location(finding)}],
@@ -48,6 +49,21 @@ def as_sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
     # SARIF counts columns in UTF-16 units unless it is told otherwise; ours are characters.
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str) -> dict[str, Any]:
+    from bot.runbooks.codes import CODES, NAMES
+
+    known = CODES.get(code)
+    if known is None:
+        return {"id": code}
+    names = sorted(name for name, number in NAMES.items() if number == code)
+    return {
+        "id": code,
+        "name": " / ".join(names),
+        "shortDescription": {"text": known.title},
+        "help": {"text": known.hint},
+    }
 
 
 def _location(finding: Finding) -> dict[str, Any]:

@@ -40,9 +40,15 @@ def advice(runbook: Runbook, today: date) -> Iterator[Problem]:
         yield late
     yield from _first_check(runbook)
     yield from _loops(runbook)
+    yield from _passed_over(runbook)
+    yield from _escalation(runbook)
     for index, step in enumerate(runbook.steps):
         yield from _vague(step, index)
+        yield from _unsafe(step, index)
         yield from _never_shown(runbook, step, index)
+        yield from _hidden_choices(runbook, step, index)
+    for index, link in enumerate(runbook.links):
+        yield from _plain(link.url, ("links", index, "url"))
 
 
 def _warning(path: tuple[str | int, ...], code: str, message: str, hint: str) -> Problem:
@@ -50,34 +56,110 @@ def _warning(path: tuple[str | int, ...], code: str, message: str, hint: str) ->
 
 
 def _first_check(runbook: Runbook) -> Iterator[Problem]:
-    first = next((index for index, step in enumerate(runbook.steps) if step.kind == "check"), len(runbook.steps))
+    """A check decides as well: it names the step to go to."""
+    leads = {"check", "decision"}
+    first = next((index for index, step in enumerate(runbook.steps) if step.kind in leads), len(runbook.steps))
     if first > _FIRST_CHECK_BY:
-        what = "the first check" if first < len(runbook.steps) else "the end, and no check"
+        what = "the first check or decision" if first < len(runbook.steps) else "the end, and no check or decision"
         text = f"{first} steps come before {what}"
         hint = "begin with a check that says whether it is still going on, and what the cause is"
         yield _warning(("steps", _FIRST_CHECK_BY, "id"), "late-check", text, hint)
 
 
 def _loops(runbook: Runbook) -> Iterator[Problem]:
-    """Each circle of `on_fail` once, at its first step."""
-    leads = {step.id: step.on_fail for step in runbook.steps if step.kind == "check" and step.on_fail}
+    """Each circle of `on_fail` and decisions out of which no way leads, once, at its first step."""
+    leads = {step.id: _leads(step) for step in runbook.steps if _leads(step)}
+    while outside := [name for name, to in leads.items() if not to <= leads.keys()]:
+        for name in outside:
+            del leads[name]
     told: set[str] = set()
     for index, step in enumerate(runbook.steps):
-        trail = _trail(step.id, leads)
-        if trail is not None and step.id not in told:
-            told.update(trail)
-            text = f"on_fail leads in a circle: {' → '.join([*trail, step.id])}"
+        circle = _circle(step.id, leads)
+        if circle and step.id not in told:
+            told.update(name for name in leads if name in _onward(step.id, leads) and step.id in _onward(name, leads))
+            text = f"this leads in a circle: {' → '.join([*circle, step.id])}"
             hint = "let the last one lead to a step that a person can do"
-            yield _warning(("steps", index, "on_fail"), "step-loop", text, hint)
+            yield _warning(("steps", index, "on_fail" if step.kind == "check" else "choose"), "step-loop", text, hint)
 
 
-def _trail(start: str, leads: Mapping[str, str]) -> list[str] | None:
-    """The steps from `start` back to it; None if the way does not come back. To itself is lint's matter."""
-    trail, here = [start], leads.get(start)
-    while here is not None and here not in trail:
-        trail.append(here)
-        here = leads.get(here)
-    return trail if here == start and len(trail) > 1 else None
+def _leads(step: Step) -> set[str]:
+    """The steps that a check or decision sends people to."""
+    if step.kind == "decision":
+        return {choice.goto for choice in step.choose}
+    return {step.on_fail} if step.kind == "check" and step.on_fail else set()
+
+
+def _onward(start: str, leads: Mapping[str, set[str]]) -> set[str]:
+    """Every step that some way leads to from `start`."""
+    found: set[str] = set()
+    pending = {start}
+    while pending:
+        pending = {name for one in pending for name in leads.get(one, ())} - found
+        found |= pending
+    return found
+
+
+def _circle(start: str, leads: Mapping[str, set[str]]) -> list[str]:
+    """The shortest way from `start` back to it, without the return; nothing if there is none. To itself is lint's."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for following in sorted(leads.get(way[-1], ())):
+            if following == start and len(way) > 1:
+                return way
+            if following not in seen and following != start:
+                seen.add(following)
+                ways.append([*way, following])
+    return []
+
+
+def _passed_over(runbook: Runbook) -> Iterator[Problem]:
+    """Steps that nobody gets to: a decision before them leads past them, and nothing leads to them. Checks are asked
+    wherever they stand."""
+    places = {step.id: index for index, step in enumerate(runbook.steps)}
+    reached: set[int] = set()
+    pending = {0}
+    while pending:
+        place = pending.pop()
+        reached.add(place)
+        step = runbook.steps[place]
+        onward = {places[name] for name in _leads(step) if name in places}
+        if step.kind != "decision" or not onward:
+            onward |= {place + 1} if place + 1 < len(runbook.steps) else set()
+        pending |= onward - reached
+    told = [index for index in range(len(runbook.steps)) if index not in reached]
+    for index in told:
+        step = runbook.steps[index]
+        if step.kind != "check" and index - 1 not in told:
+            text = f'nobody gets to step "{step.id}": the decision before it leads elsewhere'
+            yield _warning(("steps", index, "id"), "unreachable-step", text, "let an answer lead to it, or remove it")
+
+
+def _escalation(runbook: Runbook) -> Iterator[Problem]:
+    if not any(step.kind == "escalate" for step in runbook.steps):
+        text = f'runbook "{runbook.id}" does not say whom to wake when nothing helps'
+        hint = 'end with a step such as {id: up, kind: escalate, title: Wake the next level, to: "level:2", after: 20m}'
+        yield _warning(("steps", len(runbook.steps) - 1, "id"), "no-escalation", text, hint)
+
+
+def _unsafe(step: Step, index: int) -> Iterator[Problem]:
+    yield from _plain(step.url, ("steps", index, "url"))
+    if step.call is None or step.kind != "action":
+        return
+    if step.approve is None:
+        text = f'action "{step.id}" does not say who has to agree'
+        hint = "add approve: {by: [oncall], min: 1, self: true, ttl: 15m}, which holds without it"
+        yield _warning(("steps", index, "call"), "action-approval", text, hint)
+    if step.undo is None and step.call.method != "GET":
+        text = f'action "{step.id}" cannot be taken back'
+        yield _warning(("steps", index, "call"), "action-undo", text, "add undo: {path: …}, the request that does")
+
+
+def _plain(url: str, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    if url.startswith("http://"):
+        text = "who opens this on a train can be sent elsewhere: the address is not https"
+        yield _warning(path, "plain-link", text, "start it with https://")
 
 
 def _vague(step: Step, index: int) -> Iterator[Problem]:
@@ -108,10 +190,29 @@ def _never_shown(runbook: Runbook, step: Step, index: int) -> Iterator[Problem]:
             yield _warning(("steps", place, "on_fail"), "unreachable-step", text, hint)
 
 
+def _hidden_choices(runbook: Runbook, step: Step, index: int) -> Iterator[Problem]:
+    for place, choice in enumerate(step.choose):
+        target = runbook.step(choice.goto)
+        if choice.when and _held_at(runbook, choice.when) == []:
+            text = f'"{choice.label}" is never the likely answer: no results of the checks fulfil its "when"'
+            hint = "correct the condition, or remove it"
+            yield _warning(("steps", index, "choose", place, "when"), "unreachable-step", text, hint)
+        if target is None or not choice.when or not target[1].when:
+            continue
+        if _held_at(runbook, choice.when) and _held_at(runbook, f"({choice.when}) and ({target[1].when})") == []:
+            text = f'"{choice.label}" leads to "{choice.goto}", which is not shown when it is the likely answer'
+            hint = f'correct the "when" of "{choice.goto}", or name another step'
+            yield _warning(("steps", index, "choose", place, "goto"), "unreachable-step", text, hint)
+
+
 def _shown_at(runbook: Runbook, step: Step) -> list[dict[str, Verdict]] | None:
     """The results at which the step is shown; None when that also depends on something else."""
+    return _held_at(runbook, step.when)
+
+
+def _held_at(runbook: Runbook, when: str) -> list[dict[str, Verdict]] | None:
     try:
-        template = condition(step.when) if step.when else None
+        template = condition(when) if when else None
     except TemplateError:  # told by lint
         return None
     if not isinstance(template, Text) or not template.names <= {"checks"}:

@@ -33,6 +33,9 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "handoff": (("ask",), ("ask", "text")),
 }
 _COMMON = {"id", "kind", "title", "when"}
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_TO = re.compile(rf"level:[1-9][0-9]?|(?:person|team):{_NAME}")
+_APPROVER = re.compile(rf"oncall|owner|(?:person|team|role):{_NAME}")
 _HINTS = {
     "text": "say what to do",
     "run_on": "say where to run it, for example: your laptop",
@@ -146,15 +149,25 @@ def _step(runbook: Runbook, index: int, step: Step, context: dict[str, Any], exp
         yield from _template(step.text, (*path, "text"), context)
     if step.url:
         yield from _address(step.url, (*path, "url"), context)
-    if step.kind == "check":
-        yield from _check(step, path, context, experimental)
+    match step.kind:
+        case "check":
+            yield from _check(step, path, context, experimental)
+        case "decision":
+            yield from _decision(runbook, step, path, context)
+        case "action":
+            yield from _action(step, path, context)
+        case "escalate":
+            yield from _escalate(step, path, context)
+        case "handoff":
+            yield from _handoff(step, path, context)
 
 
 def _keys(step: Step, path: Path) -> Iterator[Problem]:
     needed, allowed = _KEYS[step.kind]
     for name in needed:
         if not getattr(step, name):
-            yield Problem(path, "step-key", f'{step.kind} step "{step.id}" needs {name}', _HINTS[name])
+            text = f'{step.kind} step "{step.id}" needs {name}'
+            yield Problem(path, {"expect": "expect", "run_on": "run-on"}.get(name, "step-key"), text, _HINTS[name])
     for name in sorted(step.model_fields_set - _COMMON - set(allowed)):
         text = f'{step.kind} step "{step.id}" has no use for {name}'
         kinds = " or ".join(kind for kind, (_, keys) in _KEYS.items() if name in keys)
@@ -176,7 +189,7 @@ def _when(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _targets(runbook: Runbook, step: Step, path: Path) -> Iterator[Problem]:
-    ids = ", ".join(other.id for other in runbook.steps if other.id != step.id)
+    ids = _others(runbook, step)
     for name, target_id in (("on_fail", step.on_fail), ("verify", step.verify)):
         if not target_id:
             continue
@@ -187,6 +200,10 @@ def _targets(runbook: Runbook, step: Step, path: Path) -> Iterator[Problem]:
         elif name == "verify" and target[1].kind != "check":
             text = f'verify of step "{step.id}" names "{target_id}", which is no check'
             yield Problem((*path, name), "step-target", text, "name the check that shows that this step has worked")
+
+
+def _others(runbook: Runbook, step: Step) -> str:
+    return ", ".join(other.id for other in runbook.steps if other.id != step.id)
 
 
 def _command(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
@@ -218,6 +235,74 @@ def _check(step: Step, path: Path, context: dict[str, Any], experimental: bool) 
             yield Problem(place, "promql", f'the query of "{step.id}" gives a {kind}, a check needs a number')
 
 
+def _decision(runbook: Runbook, step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    if isinstance(step.ask, tuple):
+        text = f'decision "{step.id}" asks several questions at once'
+        yield Problem((*path, "ask"), "step-key", text, "ask one, and make further decisions of the others")
+    else:
+        yield from _template(step.ask, (*path, "ask"), context)
+    for index, choice in enumerate(step.choose):
+        place = (*path, "choose", index)
+        yield from _template(choice.label, (*place, "label"), context)
+        yield from _condition(choice.when, (*place, "when"), f'"when" of "{choice.label}"', context)
+        if choice.goto == step.id or runbook.step(choice.goto) is None:
+            text = f'"{choice.label}" leads to "{choice.goto}", which is no other step of this runbook'
+            yield Problem((*place, "goto"), "step-target", text, f"steps are {_others(runbook, step)}")
+        if any(other.label == choice.label for other in step.choose[:index]):
+            text = f'decision "{step.id}" has the answer "{choice.label}" twice'
+            yield Problem((*place, "label"), "duplicate-step", text, "give each answer a label of its own")
+
+
+def _action(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    for name in ("call", "undo"):
+        request = step.call if name == "call" else step.undo
+        if request is not None:
+            yield from _template(request.path, (*path, name, "path"), context)
+            for place, text in _texts(request.body, (*path, name, "body")):
+                yield from _template(text, place, context)
+    for index, who in enumerate(step.approve.by if step.approve is not None else ()):
+        if _APPROVER.fullmatch(who) is None:
+            text = f'"{who}" is nobody who could agree to step "{step.id}"'
+            hint = "write oncall, owner, person:ID, team:ID or role:NAME"
+            yield Problem((*path, "approve", "by", index), "action-approver", text, hint)
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text inside a request's body, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*path, index))
+
+
+def _escalate(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    yield from _template(step.to, (*path, "to"), context)
+    if step.to and "{{" not in step.to and _TO.fullmatch(step.to) is None:
+        text = f'step "{step.id}" escalates to "{step.to}", which is neither a level nor anybody'
+        yield Problem((*path, "to"), "escalation-target", text, "write level:2, person:ID or team:ID")
+
+
+def _handoff(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
+    questions = step.ask if isinstance(step.ask, tuple) else (step.ask,)
+    for index, question in enumerate(questions):
+        place = (*path, "ask", index) if isinstance(step.ask, tuple) else (*path, "ask")
+        yield from _template(question, place, context)
+        if isinstance(step.ask, tuple) and not question.strip():
+            yield Problem(place, "step-key", f'hand-off "{step.id}" asks for nothing here', _HINTS["ask"])
+
+
+def _condition(source: str, path: Path, what: str, context: dict[str, Any]) -> Iterator[Problem]:
+    if source:
+        try:
+            condition(source).check(context)
+        except TemplateError as error:
+            yield Problem(path, "template", f"{what}: {error}", _TEMPLATE_HINT)
+
+
 def _address(source: str, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
     found = list(_template(source, path, context))
     yield from found
@@ -233,7 +318,8 @@ def _template(source: str, path: Path, context: dict[str, Any], into: Target = "
     try:
         parse(source, into).check(context)
     except TemplateError as error:
-        yield Problem(path, "template", f"{path[-1]} does not render: {error}", _TEMPLATE_HINT)
+        name = next(part for part in reversed(path) if isinstance(part, str))
+        yield Problem(path, "template", f"{name} does not render: {error}", _TEMPLATE_HINT)
 
 
 def queries(runbooks: Iterable[Runbook]) -> list[str]:

@@ -23,6 +23,8 @@ SOURCES = [
     "runbooks/lint",
     "runbooks/advice",
     "authoring/lint",
+    "authoring/links",
+    "authoring/seen",
 ]
 
 

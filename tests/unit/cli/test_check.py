@@ -63,6 +63,7 @@ def test_json_has_the_shape_that_other_tools_rely_on(here):
             "severity": "error",
             "message": 'unknown key "ownr" in agents.refund-agent',
             "hint": 'did you mean "owner"?',
+            "name": "unknown-key",
         }
     ]
 

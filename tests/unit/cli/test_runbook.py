@@ -35,6 +35,7 @@ def out(*arguments: str) -> str:
 VAGUE = (
     "schema: runbook/v1\nid: vague\ntitle: Vague\nowner: team:payments\nreviewed_on: 2026-01-01\n"
     "applies_to: ['alertname=\"Elsewhere\"']\nsteps:\n  - {id: a, kind: manual, title: A, text: Check the dashboard}\n"
+    '  - {id: up, kind: escalate, title: Up, to: "level:2"}\n'
 )
 
 
@@ -48,30 +49,30 @@ def test_lint_tells_mistakes_and_what_is_lacking_and_exits_1(here):
     code, output = run("lint", "--today", "2026-03-01")
     assert code == 1
     assert output == (
-        'runbooks/vague.yaml:8:37 vague-step step "a" does not say what to look at and what is good (give a url, a'
-        " number to compare with, or make it a check with query and expect)\n"
+        'runbooks/vague.yaml:8:37 RB031 vague-step step "a" does not say what to look at and what is good (give a url,'
+        " a number to compare with, or make it a check with query and expect)\n"
     )
     code, output = run("lint", "runbooks/vague.yaml", "--today", "2026-08-01", "-o", "json")
     assert code == 1
-    assert [(one["code"], one["severity"]) for one in json.loads(output)] == [
-        ("review-overdue", "error"),
-        ("vague-step", "warning"),
+    assert [(one["code"], one["name"], one["severity"]) for one in json.loads(output)] == [
+        ("RB011", "review-overdue", "error"),
+        ("RB031", "vague-step", "warning"),
     ]
-    assert list(json.loads(output)[0]) == ["file", "line", "column", "code", "severity", "message", "hint"]
+    assert list(json.loads(output)[0]) == ["file", "line", "column", "code", "severity", "message", "hint", "name"]
 
 
 def test_lint_of_one_file_judges_it_beside_its_configuration(here):
     (here / "runbooks" / "vague.yaml").write_text(VAGUE.replace("team:payments", "team:paymnts"))
     assert run("lint", "runbooks/refund-tool-errors.yaml") == (0, "")
     _, output = run("lint", "runbooks/vague.yaml", "--today", "2026-01-02")
-    assert [line.split()[1] for line in output.splitlines()] == ["unknown-owner", "vague-step"]
+    assert [line.split()[1] for line in output.splitlines()] == ["RB010", "RB031"]
 
 
 def test_lint_of_a_file_alone_believes_its_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "vague.yaml").write_text(VAGUE)
     _, output = run("lint", "vague.yaml", "--today", "2026-01-02")
-    assert [line.split()[1] for line in output.splitlines()] == ["vague-step"]
+    assert [line.split()[1:3] for line in output.splitlines()] == [["RB031", "vague-step"]]
     (tmp_path / "other.yaml").write_text("groups: []\n")
     _, output = run("lint", ".", "--today", "2026-01-02")
     assert [line.split()[0] for line in output.splitlines()] == ["vague.yaml:8:37"]
@@ -113,7 +114,7 @@ def test_lint_for_github_annotates_lines_and_escapes(here):
     assert lines[0].startswith("::error file=runbooks/vague.yaml,line=8,col=")
     assert "%25" not in lines[0] or "100%25" in lines[0]
     assert lines[-1].startswith("::warning file=runbooks/vague.yaml,line=8,col=")
-    assert ",title=vague-step::step" in lines[-1]
+    assert ",title=RB031 vague-step::step" in lines[-1]
 
 
 def test_lint_for_code_scanning_is_sarif(here):
@@ -121,13 +122,32 @@ def test_lint_for_code_scanning_is_sarif(here):
     report = json.loads(run("lint", "--today", "2026-08-01", "-o", "sarif")[1])
     assert report["version"] == "2.1.0"
     (part,) = report["runs"]
-    assert [rule["id"] for rule in part["tool"]["driver"]["rules"]] == ["review-overdue", "vague-step"]
-    assert [(one["ruleId"], one["level"]) for one in part["results"]] == [
-        ("review-overdue", "error"),
-        ("vague-step", "warning"),
+    review, vague = part["tool"]["driver"]["rules"]
+    assert (review["id"], review["name"]) == ("RB011", "review-overdue")
+    assert vague == {
+        "id": "RB031",
+        "name": "vague-step",
+        "shortDescription": {"text": "a vague step"},
+        "help": {"text": "give a url, a number to compare with, or make it a check"},
+    }
+    assert [(one["ruleId"], one["ruleIndex"], one["level"]) for one in part["results"]] == [
+        ("RB011", 0, "error"),
+        ("RB031", 1, "warning"),
     ]
     place = part["results"][0]["locations"][0]["physicalLocation"]
     assert place == {"artifactLocation": {"uri": "runbooks/vague.yaml"}, "region": {"startLine": 5, "startColumn": 1}}
+
+
+def test_lint_knows_the_metrics_of_a_file(here):
+    (here / "a.txt").write_text('agent_tool_calls_total{agent="a"} 1\n')
+    (here / "b.txt").write_text('agent_tool_calls_total{outcome="ok"} 1\n')
+    code, output = run("lint", "--from-file", "a.txt")
+    assert (code, output.split()[1:3]) == (1, ["RB022", "unseen-metric"])
+    assert 'was never seen with a label "outcome" (known: agent)' in output
+    assert run("lint", "--from-file", "a.txt", "--from-file", "b.txt") == (0, "")
+    (here / "b.txt").write_text("{")
+    code, output = run("lint", "--from-file", "b.txt")
+    assert (code, "b.txt" in output) == (2, True)
 
 
 def test_a_new_runbook_passes_check_and_lint(here):

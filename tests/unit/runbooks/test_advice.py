@@ -17,8 +17,11 @@ def manual(text, **keys):
     return {"id": "m", "kind": "manual", "title": "M", "text": text, **keys}
 
 
+UP = {"id": "up", "kind": "escalate", "title": "Up", "to": "level:2"}
+
+
 def found(*steps, **keys):
-    fields = {"schema": "runbook/v1", "id": "book", "title": "T", "owner": "team:a", "steps": list(steps), **keys}
+    fields = {"schema": "runbook/v1", "id": "book", "title": "T", "owner": "team:a", "steps": [*steps, UP], **keys}
     return [(".".join(map(str, one.path)), one.code) for one in advice(Runbook.model_validate(fields), TODAY)]
 
 

@@ -9,6 +9,11 @@ from bot.runbooks.model import Runbook
 CHECK = {"id": "c", "kind": "check", "title": "C", "query": "up", "expect": "< 1"}
 MANUAL = {"id": "m", "kind": "manual", "title": "M", "text": "t"}
 COMMAND = {"id": "k", "kind": "command", "title": "K", "text": "ls", "run_on": "here"}
+DECISION = {"id": "d", "kind": "decision", "title": "D", "ask": "Which?", "choose": [{"label": "A", "goto": "m"}]}
+CALL = {"webhook": "agent-control", "path": "/agents/{{ agent.id }}/pause"}
+ACTION = {"id": "a", "kind": "action", "title": "A", "call": CALL}
+ESCALATE = {"id": "e", "kind": "escalate", "title": "E", "to": "level:2"}
+HANDOFF = {"id": "h", "kind": "handoff", "title": "H", "ask": ["what changed"]}
 LINK = {"id": "l", "kind": "link", "title": "L", "url": "https://x"}
 
 
@@ -23,6 +28,10 @@ def found(*steps, **keys):
 
 def test_a_sound_runbook_has_no_problem():
     steps = [{**CHECK, "on_fail": "m", "unit": "s", "timeout": "2s"}, MANUAL, {**COMMAND, "verify": "c"}, LINK]
+    answers = [{"label": "A", "goto": "m", "when": "not checks.c.ok"}, {"label": "B", "goto": "a"}]
+    approve = {"by": ["oncall", "owner", "person:ana", "team:a", "role:lead"], "min": 2}
+    steps += [{**DECISION, "choose": answers}, {**ACTION, "approve": approve, "undo": {"path": "/x"}, "verify": "c"}]
+    steps += [{**ESCALATE, "after": "20m"}, {**ESCALATE, "id": "o", "to": "{{ owner }}"}, HANDOFF]
     keys = {"applies_to": ['alertname="A"'], "summary": "{{ alert.labels.anything }}", "impact": "{{ agent.title }}"}
     assert (
         found(*steps, **keys, severity_hint={"critical": "x"}, links=[{"title": "a", "url": "{{ external_url }}/x"}])
@@ -33,13 +42,13 @@ def test_a_sound_runbook_has_no_problem():
 @pytest.mark.parametrize(
     ("step", "path", "code"),
     [
-        ({**CHECK, "expect": ""}, "", "step-key"),
+        ({**CHECK, "expect": ""}, "", "expect"),
         ({**CHECK, "query": ""}, "", "step-key"),
         ({**CHECK, "run_on": "x"}, "run_on", "step-key"),
         ({**CHECK, "url": "https://x"}, "url", "step-key"),
         ({**MANUAL, "text": ""}, "", "step-key"),
         ({**MANUAL, "query": "up"}, "query", "step-key"),
-        ({**COMMAND, "run_on": ""}, "", "step-key"),
+        ({**COMMAND, "run_on": ""}, "", "run-on"),
         ({**LINK, "url": ""}, "", "step-key"),
         ({**CHECK, "expect": "5"}, "expect", "expect"),
         ({**CHECK, "on_fail": "nope"}, "on_fail", "step-target"),
@@ -61,6 +70,31 @@ def test_a_sound_runbook_has_no_problem():
         ({**COMMAND, "text": "run {{ agent.nope }}"}, "text", "template"),
         ({**LINK, "url": "x.example.com"}, "url", "link"),
         ({**LINK, "url": "javascript:alert(1)"}, "url", "link"),
+        ({**DECISION, "ask": ""}, "", "step-key"),
+        ({**DECISION, "ask": ["A?", "B?"]}, "ask", "step-key"),
+        ({**DECISION, "choose": []}, "", "step-key"),
+        ({**DECISION, "ask": "{{ nope }}"}, "ask", "template"),
+        ({**DECISION, "choose": [{"label": "A", "goto": "d"}]}, "choose.0.goto", "step-target"),
+        ({**DECISION, "choose": [{"label": "A", "goto": "nope"}]}, "choose.0.goto", "step-target"),
+        ({**DECISION, "choose": [{"label": "{{ no }}", "goto": "m"}]}, "choose.0.label", "template"),
+        ({**DECISION, "choose": [{"label": "A", "goto": "m", "when": "checks.x.ok"}]}, "choose.0.when", "template"),
+        ({**DECISION, "choose": [{"label": "A", "goto": "m", "when": "{{ 1 }}"}]}, "choose.0.when", "template"),
+        ({**DECISION, "choose": 2 * [{"label": "A", "goto": "m"}]}, "choose.1.label", "duplicate-step"),
+        ({**DECISION, "on_fail": "m"}, "on_fail", "step-key"),
+        ({**ACTION, "call": None}, "", "step-key"),
+        ({**ACTION, "call": {**CALL, "path": "/{{ agent.nope }}"}}, "call.path", "template"),
+        ({**ACTION, "call": {**CALL, "body": {"a": [{"b": "{{ no }}"}]}}}, "call.body.a.0.b", "template"),
+        ({**ACTION, "undo": {"path": "/{{ no }}"}}, "undo.path", "template"),
+        ({**ACTION, "undo": {"path": "/x", "body": {"a": "{{ no }}"}}}, "undo.body.a", "template"),
+        ({**ACTION, "approve": {"by": ["oncall", "ana"]}}, "approve.by.1", "action-approver"),
+        ({**ACTION, "verify": "m"}, "verify", "step-target"),
+        ({**ESCALATE, "to": ""}, "", "step-key"),
+        ({**ESCALATE, "to": "level:0"}, "to", "escalation-target"),
+        ({**ESCALATE, "to": "schedule:x"}, "to", "escalation-target"),
+        ({**ESCALATE, "to": "{{ ownr }}"}, "to", "template"),
+        ({**HANDOFF, "ask": []}, "", "step-key"),
+        ({**HANDOFF, "ask": ["what", " "]}, "ask.1", "step-key"),
+        ({**HANDOFF, "ask": ["{{ no }}"]}, "ask.0", "template"),
     ],
 )
 def test_each_mistake_is_found_where_it_stands(step, path, code):
