@@ -275,17 +275,6 @@ def test_of_a_long_impact_the_first_sentences_are_shown(impact, shown):
 
 
 @pytest.mark.parametrize(
-    ("what", "asked"),
-    [(incident(), True), (incident(**_ACKED), False), (incident(severity=Severity.INFO, next_at=None), False)],
-)
-def test_only_a_page_that_nobody_has_asks_before_it_is_resolved(what, asked):
-    message = draw(page(), what, rendered(), BOOK, NOW)
-    buttons = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
-    assert [each["action_id"] for each in buttons if "confirm" in each] == (["inc.resolve"] if asked else [])
-    assert problems(message["blocks"]) == []
-
-
-@pytest.mark.parametrize(
     ("agent", "title", "subject"),
     [
         ("refund-agent", "tool errors 38%", "refund-agent: tool errors 38%"),
@@ -331,12 +320,12 @@ def test_only_the_person_to_be_woken_is_mentioned(name, mentioned):
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("page", ["inc.ack", "inc.decline", "inc.runbook", "inc.resolve"]),
-        ("page_without_runbook", ["inc.ack", "inc.decline", "inc.resolve"]),
-        ("page_acked", ["inc.runbook", "inc.resolve", "inc.release"]),
+        ("page", ["inc.ack", "inc.decline", "inc.runbook", "inc.resolve", "inc.more"]),
+        ("page_without_runbook", ["inc.ack", "inc.decline", "inc.resolve", "inc.more"]),
+        ("page_acked", ["inc.runbook", "inc.resolve", "inc.release", "inc.more"]),
         ("reminder", ["inc.keep", "inc.release", "inc.resolve"]),
-        ("card_info", ["inc.runbook", "inc.resolve"]),
-        ("card_resolved", []),
+        ("card_info", ["inc.runbook", "inc.resolve", "inc.more"]),
+        ("card_resolved", ["inc.right", "inc.noise"]),
         ("runbook", []),
         ("escalated", []),
     ],
@@ -345,7 +334,35 @@ def test_only_buttons_that_work_now_are_shown(name, shown):
     message = draw(*SCENES[name], BOOK, NOW)
     buttons = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
     assert [each["action_id"] for each in buttons] == shown
-    assert all(each["value"].startswith("INC-7|") for each in buttons)
+    assert all(each["value"].startswith("INC-7|") for each in buttons if each["type"] == "button")
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [
+        ("page", ["silence", "hand", "note", "noise", "snooze"]),
+        ("page_acked", ["silence", "hand", "note", "noise", "more"]),
+        ("card_info", ["silence", "note", "noise"]),
+    ],
+)
+def test_the_menu_has_what_makes_sense_now_and_says_what_was_seen(name, entries):
+    what = SCENES[name][1]
+    elements = [each for block in draw(*SCENES[name], BOOK, NOW)["blocks"] for each in block.get("elements", [])]
+    (menu,) = [each for each in elements if each.get("type") == "overflow"]
+    assert [each["value"] for each in menu["options"]] == [f"{entry}|INC-7|{what.revision}" for entry in entries]
+
+
+def test_what_somebody_said_of_it_takes_the_place_of_the_question():
+    judged = SCENES["card_resolved"][1].model_copy(update={"mark": "noise", "marked_by": "person:ben"})
+    message = draw(page(PageKind.CARD), judged, rendered(), BOOK, NOW)
+    assert "*Ben Cole*: it was noise." in json.dumps(message)
+    assert "inc.noise" not in json.dumps(message)
+
+
+def test_nobody_is_asked_of_what_woke_nobody_and_of_tests():
+    over = SCENES["card_resolved"][1]
+    for quiet in ({"paged_at": None}, {"severity": Severity.INFO}, {"exercise": "test"}):
+        assert "inc.right" not in json.dumps(draw(page(PageKind.CARD), over.model_copy(update=quiet), None, BOOK, NOW))
 
 
 def test_an_answered_reminder_no_longer_asks():
