@@ -13,7 +13,7 @@ from bot.incidents.model import Incident, State
 from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
-from bot.slack import rows, runbook
+from bot.slack import rows, runbook, steps
 from bot.slack.exercise_blocks import test_blocks, test_text
 from bot.slack.facts import (
     LISTED,
@@ -46,19 +46,15 @@ Message = dict[str, Any]
 EVENT_TYPE = "agentpager_page"
 
 
-# Messages that say what is written in their row, whatever has become of the incident since.
-_SIGNS = {
-    PageKind.NOTICE: "🔧 agentpager:",
-    PageKind.TASK: "🛠️ To mend:",
-    PageKind.SHIFT: "📟",
-    PageKind.HANDOVER: "🤝",
-    PageKind.DIGEST: "📊",
-}
+_NOTICE = "🔧 agentpager:"
 
 
 def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book: Book, now: datetime) -> Message:
     """`{"text", "blocks", "metadata"}` for chat.postMessage and chat.update."""
-    if page.kind in _SIGNS or incident is None:
+    # These say what is written in their row, whatever has become of the incident since.
+    if page.kind in duty_blocks.SIGNS:
+        return _message(page, duty_blocks.text_of(page), duty_blocks.blocks_of(page, now))
+    if page.kind is PageKind.NOTICE or incident is None:
         return _message(page, _notice_text(page), _notice(page))
     scene = Scene(page, incident, rendered, book, now)
     if incident.exercise == "test":
@@ -121,7 +117,8 @@ def _open(scene: Scene) -> list[Part]:
     parts.append(Part(95, section(*why_you(scene), *state, *impact_of(scene))))
     parts.append(Part(80, fields([*facts_of(scene), *next_in_line(scene)])))
     parts += alert_list(scene)
-    parts.append(Part(60, section(*evidence_of(scene))))
+    done = steps.progress_line(scene.incident, scene.rendered, scene.book, scene.now)
+    parts.append(Part(60, section(done, *evidence_of(scene))))
     parts.append(Part(90, rows.buttons(scene)))
     parts.append(Part(10, context(footer(scene))))
     return parts
@@ -139,8 +136,7 @@ def _acked(scene: Scene) -> list[Part]:
     parts.append(Part(95, section(has_it, *state, *impact_of(scene))))
     parts.append(Part(80, fields(facts_of(scene))))
     parts += alert_list(scene)
-    if scene.rendered is not None and (lines := runbook.next_step(scene.rendered)):
-        parts.append(Part(60, section(*lines)))
+    parts += _next_step(scene)
     parts.append(Part(90, rows.buttons(scene)))
     holds = (
         f"Ack holds until {moment(incident.ack_expires_at, now)}, then asks again" if incident.ack_expires_at else ""
@@ -151,12 +147,24 @@ def _acked(scene: Scene) -> list[Part]:
     return parts
 
 
+def _next_step(scene: Scene) -> list[Part]:
+    """The step that comes next, with the buttons that say what became of it right below."""
+    if scene.rendered is None or not scene.rendered.steps:
+        return []
+    lines = steps.next_lines(scene.incident, scene.rendered, scene.book, scene.now)
+    buttons = steps.next_buttons(scene.incident, scene.rendered)
+    shown = [Part(60, section(*lines))] if lines else []
+    return [*shown, Part(85, buttons)] if buttons is not None else shown
+
+
 def _resolved(scene: Scene) -> list[Part]:
     incident = scene.incident
     parts = [Part(100, header(f"✅ RESOLVED · {subject_of(incident)}"))]
     lines = [lasted(scene), ended(scene)]
     if incident.acked_by and incident.acked_by != incident.resolved_by:
         lines.append(f"Handled by *{actor_name(incident.acked_by, scene.book)}*.")
+    if told := steps.counted(incident, scene.rendered):
+        lines.append(f"Runbook {told}.")
     if incident.going_on:
         count = len(incident.going_on)
         still = "1 alert goes on" if count == 1 else f"{count} alerts go on"
@@ -279,18 +287,14 @@ def _news_line(scene: Scene) -> str:
     return f"➕ Joined {scene.incident.id}: {'; '.join(told)}"
 
 
-def _sign(page: Page) -> str:
-    return _SIGNS.get(page.kind, _SIGNS[PageKind.NOTICE])
-
-
 def _notice_text(page: Page) -> str:
     first = page.text.strip().split("\n", 1)[0]
-    return mrk(f"{_sign(page)} {first}", TEXT_LIMIT)
+    return mrk(f"{_NOTICE} {first}", TEXT_LIMIT)
 
 
 def _notice(page: Page) -> list[Block]:
     first, _, rest = page.text.strip().partition("\n")
-    parts = [Part(100, header(f"{_sign(page)} {first}"))]
+    parts = [Part(100, header(f"{_NOTICE} {first}"))]
     if len(clean(first)) > 130:
         parts.append(Part(90, section(mrk(first, 2900))))
     if rest.strip():

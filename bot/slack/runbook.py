@@ -1,4 +1,4 @@
-"""A rendered runbook as Slack shows it: the thread reply, the modal and the few lines inside a page."""
+"""A rendered runbook as Slack shows it: the thread reply, and the few lines inside a page."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.incidents.model import Incident
-from bot.runbooks.rendered import CheckResult, Rendered, RenderedStep, Verdict
+from bot.runbooks.rendered import CheckResult, Rendered, RenderedChoice, RenderedStep, Verdict
 from bot.slack.kit import Block, Part, context, fit, header, section
-from bot.slack.text import code, link, moment, mrk, plain
+from bot.slack.text import code, link, moment, mrk, plain, span
 
 _SIGNS = {Verdict.FAIL: "❌", Verdict.ERROR: "⚠️", Verdict.NO_DATA: "⚪", Verdict.LATE: "⏳", Verdict.PASS: "✅"}
 _SHOWN_CHECKS = 3
 _SHOWN_LINKS = 10
 _SUMMARY, _IMPACT, _TEXT, _COMMAND = 800, 600, 1500, 900  # characters that the thread has room for
 _ROOMS = (2500, 1000, 400)  # where it has not: all texts no longer than this
-_KINDS = {"manual": "", "check": "check", "command": "command", "link": "link"}
+_KINDS = {"manual": "", "handoff": "hand-off"}
+_APPROVERS = {"oncall": "whoever is on call for it", "owner": "its owner"}
 _KINDS |= {"decision": "decision", "action": "action", "escalate": "escalation", "handoff": "hand-off"}
 
 
@@ -26,7 +27,7 @@ def evidence(rendered: Rendered, now: datetime) -> list[str]:
     if counts:
         failing = [step for step in rendered.steps if step.check is not None and step.check.verdict is Verdict.FAIL]
         lines = [result_line(step) for step in failing[:_SHOWN_CHECKS]]
-        lines.append(f"{_counted(counts, len(failing[_SHOWN_CHECKS:]))}checked {_when(rendered.rendered_at, now)}")
+        lines.append(f"{_counted(counts, len(failing[_SHOWN_CHECKS:]))}checked {when(rendered.rendered_at, now)}")
     else:
         lines = [f"*Runbook* {mrk(rendered.title or rendered.runbook, 120)}", mrk(rendered.summary, 300)]
     step = next((step for step in rendered.steps if step.number == rendered.likely_step), None)
@@ -49,16 +50,6 @@ def _counted(counts: Counter[Verdict], failing: int) -> str:
         more = "" if told else (" more" if counts[Verdict.FAIL] else "") + (" check" if count == 1 else " checks")
         told += f"{_SIGNS[verdict]} {count}{more} {one if count == 1 else many} · " if count else ""
     return told
-
-
-def next_step(rendered: Rendered) -> list[str]:
-    """What to do first once somebody has it: the likely step, else the first one that asks for hands."""
-    wanted = [step for step in rendered.steps if step.number == rendered.likely_step]
-    wanted += [step for step in rendered.steps if step.kind in {"command", "manual"}]
-    if not wanted:
-        return []
-    step = wanted[0]
-    return [f"*Next:* {step.number} · {mrk(step.title, 200)}", *_body(step, 500)]
 
 
 def result_line(step: RenderedStep) -> str:
@@ -112,35 +103,6 @@ def losses(incident: Incident, rendered: Rendered, now: datetime) -> list[tuple[
     return found
 
 
-def modal(incident: Incident, rendered: Rendered | None, now: datetime) -> Block:
-    """The view that the Runbook button opens. A view takes 100 blocks."""
-    if rendered is None:
-        blocks = [section(f"There is no runbook for {incident.id}.")]
-    else:
-        blocks = fit(_parts(incident, rendered, now, 2500), blocks=90, total=100_000)
-    return _view(incident.id, blocks)
-
-
-def skeleton(reference: str) -> Block:
-    """Opened at once, because the right to open a view lasts three seconds; filled when the checks have run."""
-    return _view(reference, [section("Running the checks…")])
-
-
-def failed_modal(reference: str, why: str) -> Block:
-    return _view(reference, [section(mrk(why, 500))])
-
-
-def _view(reference: str, blocks: list[Block]) -> Block:
-    return {
-        "type": "modal",
-        "callback_id": "inc.runbook",
-        "private_metadata": reference[:200],
-        "title": {"type": "plain_text", "text": plain(f"Runbook {reference}", 24), "emoji": False},
-        "close": {"type": "plain_text", "text": "Close", "emoji": False},
-        "blocks": blocks,
-    }
-
-
 def _parts(incident: Incident, rendered: Rendered, now: datetime, room: int) -> list[Part]:
     parts = [Part(100, header(f"📖 {plain(rendered.title or rendered.runbook or 'Runbook', 130)}"))]
     intro = [
@@ -154,7 +116,7 @@ def _parts(incident: Incident, rendered: Rendered, now: datetime, room: int) -> 
     if rendered.links:
         links = [f"• {link(entry.url, entry.title, 700)}" for entry in rendered.links[:_SHOWN_LINKS]]
         parts.append(Part(15, section("*Links*", *links)))
-    facts = [incident.id, f"checked {_when(rendered.rendered_at, now)}"]
+    facts = [incident.id, f"checked {when(rendered.rendered_at, now)}"]
     facts += [f"owner {mrk(rendered.owner, 80)}"] if rendered.owner else []
     facts += [f"reviewed {rendered.reviewed_on.isoformat()}"] if rendered.reviewed_on else []
     parts.append(Part(10, context(" · ".join(facts))))
@@ -163,11 +125,58 @@ def _parts(incident: Incident, rendered: Rendered, now: datetime, room: int) -> 
 
 def _step(step: RenderedStep, rendered: Rendered, room: int) -> list[str]:
     likely = " ← likely" if step.number == rendered.likely_step else ""
-    kind = f" ({_KINDS[step.kind]})" if _KINDS[step.kind] else ""
-    lines = [f"*{step.number} · {mrk(step.title, 200)}*{kind}{likely}"]
-    if step.check is not None:
-        lines.append(f"{_SIGNS[step.check.verdict]} {_result(step.check)}")
-    return lines + _body(step, room)
+    return [f"{headline(step)}{likely}", *body(step, rendered, room)]
+
+
+def headline(step: RenderedStep) -> str:
+    kind = _KINDS.get(step.kind, step.kind)
+    return f"*{step.number} · {mrk(step.title, 200)}*" + (f" ({kind})" if kind else "")
+
+
+def body(step: RenderedStep, rendered: Rendered, room: int) -> list[str]:
+    """All that a step says below its title; no text longer than `room`."""
+    lines = [f"{_SIGNS[step.check.verdict]} {_result(step.check)}"] if step.check is not None else []
+    lines += _body(step, room)
+    match step.kind:
+        case "decision":
+            lines += [_choice(choice, rendered) for choice in step.choices]
+        case "action":
+            lines += _request(step)
+        case "escalate":
+            lines.append(f"Pages {target(step)}{_after(step)}.")
+        case "handoff":
+            lines += [f"• {mrk(question, 300)}" for question in step.questions]
+    return lines
+
+
+def target(step: RenderedStep) -> str:
+    """Whom an escalation pages: `the next level`, `level 2`, `team:crm`."""
+    kind, _, name = step.to.partition(":")
+    return f"level {mrk(name, 20)}" if kind == "level" else mrk(step.to, 100) or "the next level"
+
+
+def _after(step: RenderedStep) -> str:
+    return f", if nothing has helped within {span(step.after)}" if step.after is not None else ""
+
+
+def _choice(choice: RenderedChoice, rendered: Rendered) -> str:
+    led = next((step for step in (*rendered.steps, *rendered.hidden) if step.id == choice.goto), None)
+    to = f"step {led.number} · {mrk(led.title, 100)}" if led is not None else mrk(choice.goto, 100)
+    return f"• {mrk(choice.label, 150)}: go to {to}" + (" ← likely" if choice.likely else "")
+
+
+def _request(step: RenderedStep) -> list[str]:
+    if step.call is None:
+        return ["⚠️ Its request could not be made up, so it cannot be sent from here."]
+    call = step.call
+    lines = [f"{mrk(call.webhook, 80)}: ```{code(f'{call.method} {call.path}', 500)}```"]
+    lines += [f"with ```{code(call.body, 900)}```"] if call.body else []
+    if step.approve is not None:
+        who = ", ".join(mrk(_APPROVERS.get(one, one), 80) for one in step.approve.by)
+        number = f"{step.approve.min} of " if step.approve.min > 1 else ""
+        other = "" if step.approve.self else ", somebody else than who asks"
+        lines.append(f"Approval by {number}{who}{other}." + (" It can be undone." if step.undo is not None else ""))
+    return lines
 
 
 def _body(step: RenderedStep, room: int) -> list[str]:
@@ -182,7 +191,7 @@ def _body(step: RenderedStep, room: int) -> list[str]:
     return lines
 
 
-def _when(at: datetime, now: datetime) -> str:
+def when(at: datetime, now: datetime) -> str:
     return "just now" if now - at < timedelta(seconds=60) else f"at {moment(at, now)}"
 
 
