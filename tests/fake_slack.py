@@ -53,7 +53,7 @@ APP_TOKEN = "xapp-fake-app-token"
 SIGNING_SECRET = "fake-signing-secret"
 SCOPES = (
     "commands,chat:write,chat:write.public,im:write,app_mentions:read,users:read,users:read.email,"
-    "channels:history,groups:history,im:history"
+    "channels:history,groups:history,im:history,files:write,dnd:read,usergroups:read,usergroups:write"
 )
 _WRITES = {"chat.postMessage", "chat.update", "chat.postEphemeral"}
 
@@ -87,6 +87,8 @@ class FakeSlack:
         self.uploads: dict[str, dict[str, Any]] = {}  # files: their bytes, and the thread they were put into
         self.users: dict[str, dict[str, Any]] = {}
         self.missing: set[str] = set()
+        self.groups: dict[str, list[str]] = {}  # user group → who is in it
+        self.pauses: dict[str, dict[str, Any]] = {}  # user → what dnd.info says besides
         self.scopes = SCOPES
         self.limits = False
         self.lives_for: float | None = None  # seconds that a connection is said to last
@@ -502,6 +504,21 @@ class FakeSlack:
             return {"error": "user_not_found"}
         shown = {"id": user, "team_id": TEAM, "name": user.lower(), "deleted": False, "is_bot": False}
         return {"user": shown | {"is_restricted": False, "is_ultra_restricted": False} | known}
+
+    def _do_dnd_info(self, args: dict[str, Any]) -> dict[str, Any]:
+        nothing = {"dnd_enabled": False, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
+        return nothing | self.pauses.get(str(args.get("user")), {})
+
+    def _do_usergroups_users_list(self, args: dict[str, Any]) -> dict[str, Any]:
+        group = str(args.get("usergroup"))
+        return {"users": self.groups[group]} if group in self.groups else {"error": "no_such_subteam"}
+
+    def _do_usergroups_users_update(self, args: dict[str, Any]) -> dict[str, Any]:
+        users = [user for user in str(args.get("users") or "").split(",") if user]
+        if not users:
+            return {"error": "no_users_provided"}
+        self.groups[str(args.get("usergroup"))] = users
+        return {"usergroup": {"id": args.get("usergroup"), "users": users}}
 
     def _do_chat_postMessage(self, args: dict[str, Any]) -> dict[str, Any]:
         channel = str(args.get("channel") or "")

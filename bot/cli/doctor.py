@@ -76,7 +76,9 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool
     reached = True
     if settings.slack.bot_token.get_secret_value().strip():
         second = settings.notify.email is not None or bool(settings.notify.webhooks)
-        found, reached = await examine(settings.slack, config.book, _channels(config), SystemClock(), second)
+        found, reached = await examine(
+            settings.slack, config.book, _channels(config), SystemClock(), second, unused_scopes(config)
+        )
         checks += found
     checks += await _targets(settings.metrics, config.base_dir)
     checks.append(_store(settings.store.url, config.base_dir))
@@ -85,6 +87,15 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool
     if settings.heartbeat is not None:
         checks.append(await _heartbeat(settings.heartbeat.url))
     return checks, reached
+
+
+def unused_scopes(config: Config) -> set[str]:
+    """Optional scopes of what is not switched on."""
+    settings = config.settings
+    unused = set() if settings.slack.charts else {"files:write"}
+    unused |= set() if settings.shifts.messages else {"dnd:read"}
+    followed = any(schedule.usergroup for schedule in config.book.schedules.values())
+    return unused | (set() if followed else {"usergroups:read", "usergroups:write"})
 
 
 async def _second_channels(notify: Notify, base_dir: Path) -> list[Check]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,8 +20,16 @@ from bot.slack.client import SlackMessenger
 from bot.slack.directory import account_of, whoami
 from bot.slack.errors import call
 from bot.slack.scopes import APP_SCOPE, OPTIONAL, REQUIRED, lost_without
+from bot.slack.usergroups import REFUSALS, members_of
 from bot.slack.web import new_session, redact, web_client
 
+# Scope → the setting that would need it.
+_SWITCHES = {
+    "files:write": "slack.charts is off",
+    "dnd:read": "shifts.messages is off",
+    "usergroups:read": "no schedule names a user group",
+    "usergroups:write": "no schedule names a user group",
+}
 Status = Literal["ok", "fail", "warning", "skipped"]
 
 APPS = "https://api.slack.com/apps"
@@ -78,9 +86,14 @@ def _token_check(key: str, secret: SecretStr, mode: str) -> Check:
 
 
 async def examine(
-    settings: Slack, book: Book, channels: Sequence[str], clock: Clock, second_channels: bool = False
+    settings: Slack,
+    book: Book,
+    channels: Sequence[str],
+    clock: Clock,
+    second_channels: bool = False,
+    unused: Collection[str] = (),
 ) -> tuple[list[Check], bool]:
-    """All checks, and whether Slack answered at all."""
+    """All checks, and whether Slack answered at all. `unused` are the scopes of what is not configured."""
     session = new_session()
     messenger = SlackMessenger(settings, lambda: book, clock)
     try:
@@ -90,10 +103,12 @@ async def examine(
         except RemoteError as error:
             return [_refused_token(error, settings)], _answered(error)
         found = [Check("auth.test", "ok", f"workspace {home.team_name} ({home.team}), bot {home.bot_user}")]
-        found += _scope_checks(home)
+        found += _scope_checks(home, unused)
         if settings.mode == "socket":
             found.append(await _socket_check(settings, web))
         found += [await _channel_check(messenger, channel, home) for channel in channels]
+        groups = {schedule.usergroup: schedule.id for schedule in book.schedules.values() if schedule.usergroup}
+        found += [await _group_check(web, group, schedule) for group, schedule in groups.items()]
         found += [await _person_check(web, person, home, second_channels) for person in book.people.values()]
         return found, True
     finally:
@@ -115,17 +130,21 @@ def _refused_token(error: RemoteError, settings: Slack) -> Check:
     )
 
 
-def _scope_checks(home: Home) -> list[Check]:
+def _scope_checks(home: Home, unused: Collection[str]) -> list[Check]:
+    """One line for all that are there, one for each that is missing."""
     if not home.scopes:
         return [Check("scopes", "skipped", "Slack did not name the token's scopes")]
     missing = [scope for scope in (*REQUIRED, *OPTIONAL) if scope not in home.scopes]
     if not missing:
         return [Check("scopes", "ok", f"all {len(REQUIRED) + len(OPTIONAL)}")]
     hint = f"{APPS} › your app › OAuth & Permissions › add it, then Reinstall to Workspace"
-    return [
-        Check(f"scope {scope}", "fail" if scope in REQUIRED else "warning", f"missing: {lost_without(scope)}", hint)
-        for scope in missing
-    ]
+    return [_scope_check(scope, scope in unused, hint) for scope in missing]
+
+
+def _scope_check(scope: str, unused: bool, hint: str) -> Check:
+    if unused:
+        return Check(f"scope {scope}", "skipped", f"missing, and not needed: {_SWITCHES[scope]}")
+    return Check(f"scope {scope}", "fail" if scope in REQUIRED else "warning", f"missing: {lost_without(scope)}", hint)
 
 
 async def _socket_check(settings: Slack, web: AsyncWebClient) -> Check:
@@ -152,6 +171,16 @@ async def _channel_check(messenger: SlackMessenger, channel: str, home: Home) ->
         public = error.code == "not_in_channel" and "chat:write.public" in home.scopes
         return Check(name, "warning" if public else "fail", redact(str(error)), hint)
     return Check(name, "ok", f"may be posted to ({found})")
+
+
+async def _group_check(web: AsyncWebClient, group: str, schedule: str) -> Check:
+    """Reads who is in it. Whether it may be changed is known only by changing it."""
+    name = f"user group {group}"
+    try:
+        members = await members_of(web, group)
+    except RemoteError as error:
+        return Check(name, "warning", f"cannot follow {schedule}: {redact(str(error))}", REFUSALS.get(error.code, ""))
+    return Check(name, "ok", f"follows {schedule}, {len(members)} in it now")
 
 
 async def _person_check(web: AsyncWebClient, person: Person, home: Home, second_channels: bool) -> Check:

@@ -8,10 +8,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bot.errors import UsageError
-from bot.slack.scopes import COMMAND, EVENTS, OPTIONAL, REQUIRED
+from bot.slack.scopes import COMMAND, EVENTS, OPTIONAL, REQUIRED, SHORTCUTS
 
 PATH = "/slack/events"
-_HINT = "status | ack | resolve | release | pass | oncall | incidents | help"
+HOME = "app_home_opened"
+_HINT = "status | ack | resolve | release | pass | page | oncall | incidents | help"
 _ABOUT = "On-call for AI agents: pages their owners, shows the runbook, escalates."
 
 
@@ -27,7 +28,7 @@ def manifest(mode: Literal["socket", "http"] = "socket", url: str = "", name: st
         '  background_color: "#1d2b3a"',
         "features:",
         "  app_home:",
-        "    home_tab_enabled: false",
+        f"    home_tab_enabled: {_bool(HOME in EVENTS)}",
         "    messages_tab_enabled: true",
         "    messages_tab_read_only_enabled: false",
         "  bot_user:",
@@ -39,11 +40,12 @@ def manifest(mode: Literal["socket", "http"] = "socket", url: str = "", name: st
         f"      usage_hint: {_text(_HINT)}",
         "      should_escape: false",
         *([f"      url: {_text(address)}"] if address else []),
+        *_shortcuts(),
         "oauth_config:",
         "  scopes:",
         "    bot:",
         *_scopes(REQUIRED),
-        "      # Optional: take these out and a page whose outcome is unknown may show twice.",
+        "      # Optional. `agentpager doctor` says what each of them is for, and which of them you use.",
         "      # Without im:history take the event message.im out as well.",
         *_scopes(OPTIONAL),
         "settings:",
@@ -59,6 +61,23 @@ def manifest(mode: Literal["socket", "http"] = "socket", url: str = "", name: st
         "  token_rotation_enabled: false",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _shortcuts() -> list[str]:
+    """Entries in the menu of a message."""
+    lines = ["  shortcuts:"] if SHORTCUTS else []
+    for callback, (name, about) in SHORTCUTS.items():
+        lines += [
+            f"    - name: {_text(name)}",
+            "      type: message",
+            f"      callback_id: {_text(callback)}",
+            f"      description: {_text(about)}",
+        ]
+    return lines
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _scopes(scopes: Mapping[str, str]) -> list[str]:

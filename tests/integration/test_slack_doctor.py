@@ -22,12 +22,17 @@ slack: {{bot_token: "${{BOT}}", app_token: "${{APP}}", channel: "#agent-pages", 
 store: {{url: "sqlite:///{store}"}}
 http: {{listen: "127.0.0.1:{port}"}}
 heartbeat: {{url: "{heartbeat}"}}
+{more}
 """
 PEOPLE = """
 people:
   ana: {name: Ana Ruiz, slack: U02ABCDEF, email: ana@example.com}
   ben: {name: Ben Cole, slack: U03BACKUP}
 fallback: "person:ben"
+"""
+SCHEDULE = """
+schedules:
+  primary: {usergroup: S0615G0KT, layers: [{people: [ana, ben], start: 2026-01-05, every: 1w}]}
 """
 
 
@@ -66,14 +71,16 @@ class Doctor:
             "store": "pager.db",
             "port": free_port(),
             "heartbeat": target,
+            "more": "",
         }
+        self.people = PEOPLE
         self.env = {"BOT": BOT_TOKEN, "APP": APP_TOKEN}
 
     async def __call__(self, *arguments, **values):
         main = textwrap.dedent(MAIN).format(**self.values | values)
         (self.folder / "agentpager.yaml").write_text(main)
         (self.folder / "oncall").mkdir(exist_ok=True)
-        (self.folder / "oncall" / "people.yaml").write_text(PEOPLE)
+        (self.folder / "oncall" / "people.yaml").write_text(self.people)
         options = ["--config", str(self.folder / "agentpager.yaml"), "-o", "json", *arguments]
         result = await asyncio.to_thread(CliRunner().invoke, command, options, env=self.env)
         assert "Traceback" not in result.output
@@ -102,6 +109,9 @@ def _without(slack, scope):
 BREAKS = [
     (lambda slack: _without(slack, "im:write"), "scope im:write", "fail", "no finding the direct message", 1),
     (lambda slack: _without(slack, "im:history"), "scope im:history", "warning", "may show twice", 0),
+    (lambda slack: _without(slack, "files:write"), "scope files:write", "warning", "without the picture", 0),
+    (lambda slack: _without(slack, "dnd:read"), "scope dnd:read", "skipped", "shifts.messages is off", 0),
+    (lambda slack: _without(slack, "usergroups:write"), "scope usergroups:write", "skipped", "no schedule names", 0),
     (lambda slack: slack.missing.add("#agent-pages"), "channel #agent-pages", "fail", "channel_not_found", 1),
     (
         lambda slack: slack.mode("refused", method="chat.scheduleMessage", error="is_archived"),
@@ -147,6 +157,23 @@ async def test_each_fault_of_slack_has_its_line_and_its_way_out(doctor, slack, d
     assert (rows[name]["status"], ended) == (status, code)
     assert says in rows[name]["message"]
     assert rows[name]["hint"] or status == "skipped"
+
+
+async def test_what_is_configured_needs_its_scopes_and_its_user_group(doctor, slack):
+    doctor.people = PEOPLE + SCHEDULE
+    for scope in ("dnd:read", "usergroups:read", "usergroups:write"):
+        _without(slack, scope)
+    code, rows = await doctor(more="shifts: {messages: true}")
+    for scope in ("dnd:read", "usergroups:read", "usergroups:write"):
+        assert rows[f"scope {scope}"]["status"] == "warning"
+    group = rows["user group S0615G0KT"]
+    assert (group["status"], code) == ("warning", 0)
+    assert "no_such_subteam" in group["message"]
+    assert "there is no such user group" in group["hint"]
+    slack.groups["S0615G0KT"] = ["U1", "U2"]
+    _, rows = await doctor()
+    assert rows["user group S0615G0KT"]["message"] == "follows primary, 2 in it now"
+    assert slack.calls("usergroups.users.update") == []
 
 
 @pytest.mark.parametrize(
