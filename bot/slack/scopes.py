@@ -24,6 +24,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "usergroups.users.update": ("usergroups:write",),
     "users.info": ("users:read", "users:read.email"),
     "views.open": (),
+    "views.push": (),
     "views.update": (),
 }
 COMMAND = "/agent"
