@@ -13,7 +13,7 @@ from bot.incidents.model import Incident, State
 from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
-from bot.slack import rows, runbook, steps
+from bot.slack import duty_blocks, rows, runbook, steps
 from bot.slack.exercise_blocks import test_blocks, test_text
 from bot.slack.facts import (
     LISTED,
