@@ -170,7 +170,7 @@ class Service:
             lambda: self._pager.book_since,
             lambda: self._pager.config.settings.http.external_url,
         )
-        self._upkeep = Upkeep(self._pager, store, clock, os.environ, messenger.doubt)
+        self._upkeep = Upkeep(self._pager, store, clock, os.environ, messenger.doubt, learn=self._slack.learn)
         self._stopping = asyncio.Event()
 
     @property

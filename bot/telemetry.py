@@ -97,7 +97,7 @@ for severity in ("critical", "warning", "info"):
         sla_breaches.labels(severity, what)
 for verdict in Verdict:
     attempts.labels(verdict)
-for job in ("feeds", "coverage", "reachability"):
+for job in ("feeds", "coverage", "reachability", "usergroups"):
     job_at.labels(job)
 for reason in ("refresh", "planned", "closed", "deaf", "unheard", "disabled"):
     slack_renewals.labels(reason)

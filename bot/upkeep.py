@@ -1,5 +1,6 @@
 """Looks after the on-call itself before anything happens: calendars at an address, hours that nobody covers, people
-whom a page would not reach. Decides nothing; what it finds becomes alerts of agentpager's own.
+whom a page would not reach, user groups that follow schedules. Decides nothing; what it finds becomes alerts of
+agentpager's own, or a message where the owner reads it.
 
 Each job runs beside the pager's ticks and is never waited for. One that fails is counted and tried again.
 """
@@ -7,14 +8,14 @@ Each job runs beside the pager's ticks and is never waited for. One that fails i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from bot import feeds as edge
-from bot import judge, telemetry
+from bot import judge, pipeline, telemetry
 from bot.errors import RemoteError
 from bot.forecast import warnings
 from bot.forecast.coverage import Gap
@@ -23,10 +24,14 @@ from bot.metrics.fetch import Client
 from bot.oncall import feeds, reachability
 from bot.oncall.feeds import Copy
 from bot.oncall.reachability import Account, Trouble
+from bot.oncall.usergroups import Wanted, wanted
 from bot.pager import Pager
 from bot.paging.attempt import CLIENT_REFUSALS
+from bot.paging.model import Page, PageKind
 from bot.ports import Clock
+from bot.records.digest import channel_of
 from bot.slack.directory import Directory
+from bot.slack.usergroups import REFUSALS, UserGroups
 from bot.store.database import Database
 
 log = structlog.get_logger()
@@ -46,7 +51,8 @@ Pause = Callable[[float], Awaitable[None]]
 
 
 class Upkeep:
-    """`doubt` is told of the members of Slack whom no page reaches; `pause` is how it waits between two questions."""
+    """`doubt` is told of the members of Slack whom no page reaches, `learn` of what Slack said of each; `pause` is how
+    it waits between two questions."""
 
     def __init__(
         self,
@@ -56,6 +62,7 @@ class Upkeep:
         env: Mapping[str, str],
         doubt: Callable[[Collection[str]], None],
         pause: Pause = asyncio.sleep,
+        learn: Callable[[Iterable[Account]], None] = lambda _: None,
     ) -> None:
         self._pager = pager
         self._store = store
@@ -63,6 +70,7 @@ class Upkeep:
         self._env = env
         self._doubt = doubt
         self._pause = pause
+        self._learn = learn
         self._running: dict[str, asyncio.Task[None]] = {}
         self._begun = clock.now()
         self._tried: dict[str, tuple[str, datetime, bool]] = {}  # job → what it looked at, when, whether it was done
@@ -77,6 +85,11 @@ class Upkeep:
         people = ",".join(f"{person.id}={person.slack}" for person in config.book.people.values())
         if begun >= _SETTLING and self._is_due("reachability", people, _HOURLY, now):
             self._start("reachability", self.look_after_people)
+
+        groups = wanted(config.book, now)
+        on_duty = ",".join(f"{one.group}={'+'.join(sorted(one.users))}" for one in groups)
+        if groups and begun >= _SETTLING and self._is_due("usergroups", on_duty, _DAILY, now):
+            self._start("usergroups", self.follow_schedules)
 
     async def stop(self) -> None:
         for task in self._running.values():
@@ -195,6 +208,51 @@ class Upkeep:
         await self._pager.own_alerts(warnings.UNREACHABLE, told, held)
         return not unasked
 
+    async def follow_schedules(self) -> bool:
+        """Puts whoever is on duty into the user groups of their schedules, where they are not in them yet. While nobody
+        is on duty, and where Slack refuses, a group keeps its members, and the owner's channel is told once."""
+        done = True
+        async with UserGroups(self._pager.config.settings.slack) as groups:
+            for one in wanted(self._pager.config.book, self._clock.now()):
+                done = await self._follow(groups, one) and done
+        return done
+
+    async def _follow(self, groups: UserGroups, one: Wanted) -> bool:
+        names = " and ".join(one.schedules)
+        if not one.users:
+            until = f"until {one.until:%Y-%m-%d %H:%M} UTC" if one.until is not None else "from now on"
+            told = (
+                f"Nobody is on duty in {names}\nIts user group in Slack ({one.group}) keeps its members, as a group "
+                f"cannot be empty: {until}, a mention of it reaches who was on duty before."
+            )
+            ending = f"{one.until:%Y%m%dT%H%M}" if one.until is not None else "open"
+            await self._tell_owner(
+                one, f"usergroup.{one.group}.empty.{ending}", told, "nobody for a user group"
+            )
+            return True
+        try:
+            if await groups.members(one.group) != one.users:
+                await groups.replace(one.group, one.users)
+                log.info("usergroup.changed", group=one.group, schedules=one.schedules, members=len(one.users))
+        except RemoteError as error:
+            log.warning("usergroup.failed", group=one.group, schedules=one.schedules, error=str(error))
+            if error.code not in REFUSALS:
+                return False
+            told = (
+                f"The user group of {names} does not follow\nSlack refuses to change {one.group} ({error.code}): "
+                f"{REFUSALS[error.code]}. Pages are not concerned by it."
+            )
+            await self._tell_owner(one, f"usergroup.{one.group}.{error.code}", told, "a user group cannot be changed")
+        return True
+
+    async def _tell_owner(self, one: Wanted, page_id: str, text: str, why: str) -> None:
+        """A page id is used once: the same is not told again, not even after a restart."""
+        config, now = self._pager.config, self._clock.now()
+        channel = channel_of(one.schedules[0], config.book) or config.settings.slack.channel
+        page = Page(id=page_id, incident=None, kind=PageKind.NOTICE, channel=channel, due_at=now, text=text, reason=why)
+        await pipeline.announce(self._store, page, now)
+        self._pager.wake()
+
     async def _accounts(self, people: Mapping[str, str]) -> tuple[dict[str, list[Trouble]], set[str]]:
         """What is wrong with each, and of whom Slack did not say."""
         found: dict[str, list[Trouble]] = {}
@@ -204,7 +262,9 @@ class Upkeep:
             async with Directory(self._pager.config.settings.slack) as directory:
                 for person, slack in people.items():
                     try:
-                        trouble = reachability.trouble(await self._account(directory, slack))
+                        account = await self._account(directory, slack)
+                        self._learn([account])
+                        trouble = reachability.trouble(account)
                     except RemoteError as error:
                         failures += 1
                         if error.code in CLIENT_REFUSALS or failures >= _FAILURES:

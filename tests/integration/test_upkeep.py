@@ -78,7 +78,16 @@ class World:
         self.pager = Pager(self.folder / "agentpager.yaml", {}, sources, load(sources), self.store, self.clock)
         self.pager.copies = copies
         self.messenger = SlackMessenger(self.pager.config.settings.slack, lambda: self.pager.config.book, self.clock)
-        self.upkeep = Upkeep(self.pager, self.store, self.clock, {}, self.messenger.doubt, self._pause)
+        self.learned: list[str] = []
+        self.upkeep = Upkeep(
+            self.pager,
+            self.store,
+            self.clock,
+            {},
+            self.messenger.doubt,
+            self._pause,
+            lambda accounts: self.learned.extend(account.slack for account in accounts),
+        )
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -309,3 +318,107 @@ async def test_what_is_due_is_started_and_not_again_before_its_time(world):
     world.write(oncall=ONCALL.replace("U0BEN", "U0BENNY"))
     await world.pager.poll_files()
     assert await tick(seconds=30) == 3, "somebody has another account"
+
+
+async def test_what_slack_says_of_people_is_passed_on(world):
+    await world.upkeep.look_after_people()
+    assert sorted(world.learned) == ["U0ANA", "U0BEN", "U0CAT"]
+
+
+# --- user groups ------------------------------------------------------------------------------------------------------
+
+GROUP = "S0615G0KT"
+FOLLOWED = ONCALL.replace("primary: {{layers", f"primary: {{{{usergroup: {GROUP}, layers").replace(
+    "payments: {{members: [ana, ben]}}", 'payments: {{members: [ana, ben], channel: "#payments-agents"}}'
+)
+TURNS = "{people: [ana, ben], every: 1d, handoff: '09:00', start: 2026-01-05}"
+# Nobody from the start of 3 November to that of the 5th.
+BREAK = "{people: [ben], start: 2026-01-05, until: 2026-11-03}, {people: [ana], start: 2026-11-05}"
+
+
+async def notices(world):
+    """What was told beside incidents: where, and the text."""
+    return [(page.channel, page.text) for page in await world.store.waiting(world.clock.now()) if page.incident is None]
+
+
+async def following(world, layer=ALWAYS):
+    world.write(layer, FOLLOWED)
+    await world.start()
+    return await world.upkeep.follow_schedules()
+
+
+async def test_a_user_group_gets_who_is_on_duty_and_is_left_alone_while_that_is_so(world):
+    world.slack.groups[GROUP] = ["U0ANA", "U0OLD"]
+    assert await following(world)
+    assert world.slack.groups[GROUP] == ["U0BEN"]
+    assert await world.upkeep.follow_schedules()
+    assert len(world.slack.calls("usergroups.users.update")) == 1
+    assert await notices(world) == []
+
+
+async def test_a_user_group_changes_hands_with_the_shift_and_not_before(world):
+    world.slack.groups[GROUP] = []
+    await following(world, TURNS)
+    first = list(world.slack.groups[GROUP])
+
+    async def tick(hours):
+        world.clock.time += timedelta(hours=hours)
+        await world.upkeep.tick()
+        for task in list(world.upkeep._running.values()):
+            await task
+        return world.slack.groups[GROUP], len(world.slack.calls("usergroups.users.list"))
+
+    await tick(0.1)
+    asked = len(world.slack.calls("usergroups.users.list"))
+    assert await tick(0.1) == (first, asked)
+    after, asked_again = await tick(24)
+    assert after != first
+    assert {*after, *first} == {"U0ANA", "U0BEN"}
+    assert asked_again == asked + 1
+
+
+async def test_without_a_user_group_slack_is_not_asked(world):
+    assert await world.upkeep.follow_schedules()
+    assert [entry for entry in world.slack.journal if entry["method"].startswith("usergroups.")] == []
+
+
+async def test_while_nobody_is_on_duty_the_group_keeps_its_members_and_its_owner_is_told_once(world):
+    world.slack.groups[GROUP] = ["U0BEN"]
+    for _ in range(3):  # and twice of them after a restart
+        assert await following(world, BREAK)
+        await world.upkeep.follow_schedules()
+    assert world.slack.groups[GROUP] == ["U0BEN"]
+    ((channel, told),) = await notices(world)
+    assert channel == "#payments-agents"
+    assert told.startswith("Nobody is on duty in primary\n")
+    assert "until 2026-11-05 00:00 UTC" in told
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("missing_scope", "add usergroups:read and usergroups:write"),
+        ("paid_teams_only", "need a paid plan"),
+        ("unknown_method", "has no user groups"),
+    ],
+)
+async def test_where_slack_has_no_user_groups_for_us_the_owner_is_told_once_and_nothing_else_is_concerned(
+    world, code, says
+):
+    world.slack.mode("refused", method="usergroups.users.list", error=code)
+    for _ in range(2):
+        assert await following(world), "it is not tried again before its time"
+    ((channel, told),) = await notices(world)
+    assert channel == "#payments-agents"
+    assert code in told
+    assert says in told
+    assert await world.told() == {}
+
+
+async def test_slack_failing_is_tried_again_and_nobody_is_told(world):
+    world.slack.groups[GROUP] = []
+    world.slack.mode("error_500", method="usergroups.users.update", count=1)
+    assert not await following(world)
+    assert await notices(world) == []
+    assert await world.upkeep.follow_schedules()
+    assert world.slack.groups[GROUP] == ["U0BEN"]
