@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from bot import garbage, telemetry
+from bot import garbage, rotas, telemetry
 from bot.action_desk import ActionDesk
 from bot.actuator import Actuator
 from bot.bookkeeping import Bookkeeper
@@ -31,14 +31,16 @@ from bot.exercises import Exercises
 from bot.illustrator import Illustrator
 from bot.incidents.decision import book_of
 from bot.oncall import feeds
+from bot.oncall.changes import RotaChange
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
 from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Clock, Commands, Paging, Records, Silencing
+from bot.ports import Acting, Clock, Commands, Paging, Records, Rotas, Silencing
 from bot.renderings import Renderings
+from bot.rotas import RotaDesk
 from bot.scheduler import SteadyClock, Ticker
 from bot.settings import Http
 from bot.silencing import SilenceDesk
@@ -67,9 +69,12 @@ _DIGESTS = timedelta(seconds=30)
 _QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 
 
-def read(config_path: Path, copies: Mapping[str, Copy] | None = None) -> tuple[Sources, Config]:
-    """Raises ConfigError with every mistake, the missing secrets among them. `copies` are what is kept of calendars."""
-    sources = read_sources(config_path, os.environ, copies)
+def read(
+    config_path: Path, copies: Mapping[str, Copy] | None = None, changes: Sequence[RotaChange] = ()
+) -> tuple[Sources, Config]:
+    """Raises ConfigError with every mistake, the missing secrets among them. `copies` are what is kept of calendars,
+    `changes` the overrides and swaps that people made."""
+    sources = read_sources(config_path, os.environ, copies, changes)
     config = load(sources)
     if missing := missing_secrets(config):
         raise ConfigError(missing)
@@ -84,8 +89,9 @@ async def serve(config_path: Path) -> None:
         store = Database(config.settings.store.url, config.base_dir)
         await store.open(lease_at=clock.wall())
         try:
-            if sources.feeds and (copies := feeds.kept(await store.feeds())):
-                sources, config = read(config_path, copies)
+            copies = feeds.kept(await store.feeds()) if sources.feeds else {}
+            if (changes := await rotas.counting(store, clock.wall())) or copies:
+                sources, config = read(config_path, copies, changes)
             await Service(config_path, sources, config, store, clock).run(listener)
         finally:
             await store.close()
@@ -133,6 +139,8 @@ class Service:
         self._illustrator = Illustrator(store, self._uploader, renderings, clock, self._pager.world, self._pager.facts)
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._exercises = Exercises(store, clock, self._pager.world, self._pager.note)
+        pager = self._pager
+        self._rotas = RotaDesk(store, clock, lambda: pager.config.book, pager.rotas_changed, pager.wake)
         self._door = ActionDoor()
         self._actuator = Actuator(
             store, self._door, clock, self._pager.world, lambda: self._pager.config.settings.actions, self._pager.wake
@@ -157,7 +165,7 @@ class Service:
             self._desk.incident,
             self._pager.wake,
         )
-        desks = Desks(self._desk, self._silencing, self._exercises)
+        desks = Desks(self._desk, self._silencing, self._exercises, self._rotas)
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted
         self._messenger = messenger
@@ -180,6 +188,10 @@ class Service:
     @property
     def silencing(self) -> Silencing:
         return self._silencing
+
+    @property
+    def rotas(self) -> Rotas:
+        return self._rotas
 
     @property
     def paging(self) -> Paging:
@@ -243,6 +255,7 @@ class Service:
         await self._clock_watch.begin()
         await self._pager.books.look(self._pager.config.book_id)
         self._pager.copies = feeds.kept(await self._store.feeds())
+        self._pager.changes = self._pager.sources.changes
         await asyncio.to_thread(ahead, self._pager.config.book, self._clock.now())
         async with self._store.transaction() as tx:
             self._channels.key = await tx.key("ack-links", secrets.token_hex(32))

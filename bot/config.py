@@ -5,7 +5,7 @@ A broken entry stops neither the checks of its neighbours nor the checks that on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path, PurePath
@@ -23,6 +23,7 @@ from bot.errors import ConfigError, Finding, Severity
 from bot.incidents.policy import Grouping, IncidentRules, InhibitRule, Maintenance, MuteWindow
 from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
+from bot.oncall.changes import RotaChange, applied
 from bot.oncall.feeds import is_feed
 from bot.oncall.model import Book, Calendar, Person, Policy, Schedule, Target, Team
 from bot.oncall.public_holidays import problem as holidays_problem
@@ -85,7 +86,7 @@ def load(sources: Sources) -> Config:
     return Config(
         settings=subject.settings,
         agents=_agents(subject),
-        book=_book(subject),
+        book=_book(subject, sources.changes),
         book_id=sources.book_digest,
         incidents=_incident_rules(sources),
         groups=groups,
@@ -102,7 +103,7 @@ def read_book(sources: Sources) -> Book:
     subject, _, findings, _ = _examine(sources.for_book())
     if not subject.fallbacks:
         raise ConfigError(findings)
-    return _book(subject)
+    return _book(subject, sources.changes)
 
 
 def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> list[Finding]:
@@ -112,7 +113,7 @@ def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> 
     """
     subject, _, findings, _ = _examine(sources)
     if during is not None and subject.whole and not any(finding.severity == "error" for finding in findings):
-        findings += coverage_gap.check(subject, _agents(subject), _book(subject), *during)
+        findings += coverage_gap.check(subject, _agents(subject), _book(subject, sources.changes), *during)
     return sorted(set(findings))
 
 
@@ -126,11 +127,12 @@ def _agents(subject: Subject) -> dict[str, Agent]:
     return {entry.id: agent for entry, agent in sound(subject.agents)}
 
 
-def _book(subject: Subject) -> Book:
+def _book(subject: Subject, changes: Sequence[RotaChange]) -> Book:
+    schedules = {entry.id: schedule for entry, schedule in sound(subject.schedules)}
     return Book(
         people={entry.id: notify.complete(person, subject.notify) for entry, person in sound(subject.people)},
         teams={entry.id: team for entry, team in sound(subject.teams)},
-        schedules={entry.id: schedule for entry, schedule in sound(subject.schedules)},
+        schedules=applied(schedules, changes),
         escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
         holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
         fallback=next(entry.id for entry in subject.fallbacks),

@@ -26,6 +26,7 @@ from bot.incidents.decision import Decision, Say, World, book_of
 from bot.incidents.model import Alert, AlertState, Event, Incident, State
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
+from bot.oncall.changes import RotaChange
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
 from bot.oncall.owners import reach
@@ -86,6 +87,7 @@ class Pager:
         self.books = Books(store)
         self.book_since = clock.now()  # when its on-call files began to count
         self.copies: Mapping[str, Copy] = {}  # of the calendars at an address
+        self.changes: tuple[RotaChange, ...] = ()  # overrides and swaps made beside the files
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.outbox: Outbox | None = None
         self.courier: Courier | None = None
@@ -308,7 +310,7 @@ class Pager:
     async def reload(self) -> None:
         """All or nothing. Raises ConfigError with every mistake; the running configuration then stays."""
         async with self._reloading:
-            sources = await self._read()
+            sources, before_sources = await self._read(), self._sources
             if sources.digest == self._sources.digest:
                 await self._accepted()
                 return
@@ -318,13 +320,8 @@ class Pager:
             except ConfigError as error:
                 await self._refuse(sources, error.findings)
                 raise
-            before, self.config = self.config, config
-            self._hiding_changes = _LONG_AGO
-            same_watch = _watched(self._sources) == _watched(sources)
-            self._sources = sources
-            if before.book_id != config.book_id:
-                self.books.put_by(before.book_id, before.book)
-                self.book_since = self._clock.now()
+            before = self._take_over(sources, config)
+            same_watch = _watched(before_sources) == _watched(sources)
             self._seen.clear()
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
@@ -332,6 +329,23 @@ class Pager:
             if not same_watch:  # a calendar says who is woken, not what is watched
                 await self.watcher.reconfigure()
             await self._tell_of_restart(before)
+
+    def _take_over(self, sources: Sources, config: Config) -> Config:
+        """From now on this one counts; returns the one that did until now."""
+        before, self.config, self._sources = self.config, config, sources
+        self._hiding_changes = _LONG_AGO
+        if before.book_id != config.book_id:
+            self.books.put_by(before.book_id, before.book)
+            self.book_since = self._clock.now()
+        return before
+
+    async def rotas_changed(self, changes: Sequence[RotaChange]) -> None:
+        """Overrides and swaps that people made count at once, with the files that are running: those on disk may be
+        refused just then."""
+        async with self._reloading:
+            self.changes = tuple(changes)
+            sources = self._sources.with_changes(self.changes)
+            self._take_over(sources, await asyncio.to_thread(_loaded, sources, self._clock.now()))
 
     async def _tell_of_restart(self, before: Config) -> None:
         """What is built once at start keeps its old settings until then, and somebody should know."""
@@ -355,7 +369,7 @@ class Pager:
             log.error("config.refused", findings=[str(finding) for finding in error.findings])
 
     async def _read(self) -> Sources:
-        return await asyncio.to_thread(read_sources, self._config_path, self._env, self.copies)
+        return await asyncio.to_thread(read_sources, self._config_path, self._env, self.copies, self.changes)
 
     async def _checked_in_a_child(self, sources: Sources) -> None:
         """Parses and renders the new files where a bomb in them harms nobody."""

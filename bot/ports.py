@@ -13,7 +13,7 @@ from bot.actions.runs import Wish
 from bot.audit.model import Entry
 from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
-from bot.oncall.changes import RotaChange
+from bot.oncall.changes import Plan, RotaChange
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
 from bot.records.digest import Digest
@@ -280,9 +280,11 @@ class Acting(Protocol):
         *,
         undo: bool = False,
         token: str = "",
+        reason: str = "",
         event_key: str | None = None,
     ) -> Settled:
-        """`token` is that of the proposal which was shown: a request that has changed since is not made."""
+        """`token` is that of the proposal which was shown: a request that has changed since is not made. `reason` is
+        shown to those who are asked to agree."""
 
     async def agree(self, actor: Actor, name: str, *, event_key: str | None = None) -> Settled: ...
 
@@ -292,6 +294,18 @@ class Acting(Protocol):
 
     async def runs(self, reference: str) -> Sequence[Run]:
         """Those of an incident, the first asked for first."""
+
+
+class Rotas(Protocol):
+    """Overrides and swaps beside the files. Every method raises UsageError for what makes no sense, ConflictError for
+    what is over or was recorded already."""
+
+    async def add(self, actor: Actor, plan: Plan, *, event_key: str | None = None) -> RotaChange: ...
+
+    async def end(self, actor: Actor, change_id: str, *, event_key: str | None = None) -> RotaChange: ...
+
+    async def changes(self) -> Sequence[RotaChange]:
+        """Those that count, the first to begin first."""
 
 
 class Records(Protocol):

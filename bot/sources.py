@@ -10,7 +10,7 @@ import hashlib
 import os
 import re  # noqa: TID251 - fixed pattern, never a user's
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -19,6 +19,7 @@ from pydantic import BaseModel, SecretStr
 from bot import complaints
 from bot.errors import Finding, UsageError
 from bot.oncall import feeds, ical
+from bot.oncall.changes import RotaChange
 from bot.oncall.feeds import Copy
 from bot.schema import Model
 from bot.settings import Agents, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
@@ -50,6 +51,7 @@ class Sources(Model):
 
     `calendars` holds the iCal files that on-call files name, by the path as it is written there; of those at an address
     the last good copy, by the address as it is written, which `feeds` lists. One that was never read is not there.
+    `changes` are the overrides and swaps that people made beside the files.
     `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack, http and notify
     led to (by dotted name of the key they fill), `findings` what could not be read.
     """
@@ -59,6 +61,7 @@ class Sources(Model):
     files: dict[Kind, tuple[Source, ...]]
     calendars: dict[str, Source] = {}
     feeds: tuple[str, ...] = ()
+    changes: tuple[RotaChange, ...] = ()
     env: dict[str, str] = {}
     secrets: dict[str, str] = {}
     findings: tuple[Finding, ...] = ()
@@ -67,7 +70,13 @@ class Sources(Model):
     @property
     def book_digest(self) -> str:
         """Changes with what the on-call files and the calendars they name say."""
-        return _digest([*self.files["oncall"], *self.calendars.values()])
+        return _digest([*self.files["oncall"], *self.calendars.values(), *_as_files(self.changes)])
+
+    def with_changes(self, changes: Sequence[RotaChange]) -> Sources:
+        """The same files with other overrides and swaps beside them."""
+        main = [self.main] if self.main is not None else []
+        every = [*main, *_every(self.files, self.calendars), *_as_files(changes)]
+        return self.model_copy(update={"changes": tuple(changes), "digest": _digest(every)})
 
     def for_book(self) -> Sources:
         """What says who is on duty and nothing else: it is kept for the incidents that open with it."""
@@ -90,7 +99,7 @@ class Sources(Model):
         wanted = variables(str(_without(data, set(_secret_places(data)), ())))
         env = {name: value for name, value in self.env.items() if name in wanted}
         findings = tuple(finding for finding in self.findings if finding.severity == "error")
-        return self.model_copy(update={"env": env, "secrets": {}, "calendars": {}, "findings": findings})
+        return self.model_copy(update={"env": env, "secrets": {}, "calendars": {}, "changes": (), "findings": findings})
 
 
 def _without(data: Any, places: set[tuple[str, ...]], here: tuple[str, ...]) -> Any:
@@ -126,10 +135,16 @@ def variables(text: str) -> set[str]:
     return {name for escape, name in VARIABLE.findall(text) if not escape}
 
 
-def read_sources(path: Path, env: Mapping[str, str], copies: Mapping[str, Copy] | None = None) -> Sources:
+def read_sources(
+    path: Path,
+    env: Mapping[str, str],
+    copies: Mapping[str, Copy] | None = None,
+    changes: Sequence[RotaChange] = (),
+) -> Sources:
     """Reads `path` (`agentpager.yaml` or its directory) and all it names. Raises UsageError if it is not there.
 
-    `copies` are what is kept of calendars at an address, by the address as it is written: here nobody is asked."""
+    `copies` are what is kept of calendars at an address, by the address as it is written: here nobody is asked.
+    `changes` are the overrides and swaps that people made."""
     main = path / "agentpager.yaml" if path.is_dir() else path
     if not main.is_file():
         raise UsageError(f'no configuration at "{main}"; make one with: agentpager init DIR')
@@ -142,7 +157,7 @@ def read_sources(path: Path, env: Mapping[str, str], copies: Mapping[str, Copy] 
     named: list[str] = []
     calendars = dict(_calendars(base, files["oncall"], env, copies or {}, findings, named))
     secrets = dict(_secrets(base, document, findings))
-    return Sources(
+    read = Sources(
         base_dir=str(base),
         main=Source(file=main.name, text=text),
         files=files,
@@ -153,6 +168,7 @@ def read_sources(path: Path, env: Mapping[str, str], copies: Mapping[str, Copy] 
         findings=tuple(findings),
         digest=_digest([Source(file=main.name, text=text), *_every(files, calendars)]),
     )
+    return read.with_changes(changes) if changes else read
 
 
 def read_loose(
@@ -181,6 +197,10 @@ def read_loose(
         findings=tuple(findings),
         digest=_digest(_every(files, calendars)),
     )
+
+
+def _as_files(changes: Sequence[RotaChange]) -> list[Source]:
+    return [Source(file=change.id, text=change.model_dump_json()) for change in changes]
 
 
 def _every(files: Mapping[Kind, tuple[Source, ...]], calendars: Mapping[str, Source]) -> list[Source]:

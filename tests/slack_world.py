@@ -10,6 +10,7 @@ from fake_slack import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 from bot.errors import AgentpagerError, ConflictError, UsageError
 from bot.incidents.model import Alert, AlertState, Incident, Severity, State
 from bot.incidents.silences import Draft, Silence
+from bot.oncall.changes import Plan, RotaChange
 from bot.oncall.model import Book, Person, Policy, Step, Team
 from bot.paging.model import Page, PageKind
 from bot.ports import AgentStatus, Hidden, Outcome
@@ -268,9 +269,35 @@ class FakePaging:
         return Outcome(incident(), True, "INC-7: a test page is on its way to you.")
 
 
+class FakeRotas:
+    """Remembers the plans it is given."""
+
+    def __init__(self) -> None:
+        self.plans: list[tuple[str, Plan]] = []
+        self.ended: list[tuple[str, str]] = []
+        self.known: list[RotaChange] = []
+
+    async def add(self, actor, plan, *, event_key=None):
+        self.plans.append((actor.id, plan))
+        change = RotaChange(
+            id="ROTA-3", kind=plan.kind, schedule="payments-primary", people=plan.people, start=plan.start,
+            until=plan.until, by=actor.id, at=NOW, why=plan.why,
+        )  # fmt: skip
+        self.known.append(change)
+        return change
+
+    async def end(self, actor, change_id, *, event_key=None):
+        self.ended.append((actor.id, change_id))
+        return self.known[0]
+
+    async def changes(self):
+        return self.known
+
+
 def desks(commands=None, silencing=None, **others) -> Desks:
     """Everything that Slack can ask for, made up but for what is given."""
     parts = {"commands": commands or FakeCommands(), "silencing": silencing or FakeSilencing(), "paging": FakePaging()}
+    parts |= {"rotas": FakeRotas()}
     return Desks(**parts | others)
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot import config
-from bot.cli.common import instant, kept_copies
+from bot.cli.common import instant, kept_changes, kept_copies
 from bot.cli.findings import as_json
 from bot.errors import Finding, UsageError
 from bot.oncall.feeds import Copy, is_feed
@@ -62,6 +62,8 @@ def command(
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     base = Path(sources.base_dir)
+    if days and sources.main is not None:
+        sources = sources.with_changes(kept_changes(sources))
     at = instant(at_text)
     during = (at, at + timedelta(days=days)) if days else None
     findings = [finding for finding in config.check(sources, during) if only is None or finding.file == only]

@@ -16,6 +16,7 @@ import click
 from bot.errors import AgentpagerError, ConfigError
 
 if TYPE_CHECKING:
+    from bot.oncall.changes import RotaChange
     from bot.oncall.feeds import Copy
     from bot.sources import Sources
 
@@ -54,12 +55,14 @@ def instant(text: str | None) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def read_config(config_path: Path) -> Any:
-    """The checked configuration; ends the command with the findings when there is none."""
+def read_config(config_path: Path, *, rotas: bool = False) -> Any:
+    """The checked configuration; ends the command with the findings when there is none. With `rotas` the overrides and
+    swaps that people made beside the files count too."""
     from bot.config import load
 
     try:
-        return load(read_files(config_path))
+        sources = read_files(config_path)
+        return load(sources.with_changes(kept_changes(sources)) if rotas else sources)
     except ConfigError as error:
         stop(f"the configuration cannot be used:\n{error}", CONFIG_ERROR)
     except AgentpagerError as error:
@@ -85,6 +88,16 @@ def kept_copies(sources: Sources) -> dict[str, Copy]:
 
     url = store_of(sources)
     return feeds.kept(asyncio.run(calendars.kept_copies(url, Path(sources.base_dir)))) if url else {}
+
+
+def kept_changes(sources: Sources) -> list[RotaChange]:
+    """The overrides and swaps that the database of this configuration keeps; nothing without a database."""
+    from bot.config import store_of
+    from bot.scheduler import SystemClock
+    from bot.store import calendars
+
+    url = store_of(sources)
+    return asyncio.run(calendars.kept_changes(url, Path(sources.base_dir), SystemClock().now())) if url else []
 
 
 def call(

@@ -40,7 +40,7 @@ def command(
     from bot.incidents.decision import World
     from bot.incidents.model import Severity
 
-    at, config = instant(at_text), read_config(config_path)
+    at, config = instant(at_text), read_config(config_path, rotas=True)
     try:
         chosen = Severity(severity) if severity else None
         question = ask(alert, agent, chosen, config.agents, config.groups)

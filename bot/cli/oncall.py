@@ -54,7 +54,7 @@ def command(
         raise click.UsageError("--from and --to belong to --report")
     from bot.commands import roster
 
-    show(roster(read_config(config_path).book, instant(at_text)), output, _table)
+    show(roster(read_config(config_path, rotas=True).book, instant(at_text)), output, _table)
 
 
 @command.command("feed")
@@ -91,7 +91,7 @@ def _report(from_text: str | None, to_text: str | None, config_path: Path, outpu
     end = instant(to_text) if to_text else start + _MONTH
     if end <= start:
         raise click.UsageError("--to is not after --from")
-    show(as_json(report(read_config(config_path).book, start, end)), output, _print)
+    show(as_json(report(read_config(config_path, rotas=True).book, start, end)), output, _print)
 
 
 def as_json(found: Report) -> dict[str, Any]:

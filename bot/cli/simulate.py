@@ -58,7 +58,7 @@ def command(
     from bot.incidents.decision import World
     from bot.schema import parse_duration
 
-    config = read_config(config_path)
+    config = read_config(config_path, rotas=True)
     start = instant(from_text)
     end = instant(to_text) if to_text else start + _MONTH
     if end <= start:

@@ -18,7 +18,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import RemoteError
 from bot.oncall.model import Book
-from bot.ports import Actor, Clock, Commands, Silencing
+from bot.ports import Acting, Actor, Clock, Commands, Paging, Rotas, Silencing
 from bot.slack import answers
 from bot.slack.authorize import Home, authorize, caller_of
 from bot.slack.errors import call
@@ -38,6 +38,9 @@ class Desks:
 
     commands: Commands
     silencing: Silencing
+    paging: Paging
+    rotas: Rotas
+    acting: Acting
 
 
 class Reception:
@@ -48,8 +51,8 @@ class Reception:
         self.desks = desks
         self.clock = clock
         self.home: Home | None = None
-        self._commit_seconds = commit_seconds
         self.members = Members(web)
+        self._commit_seconds = commit_seconds
         self._tasks: set[asyncio.Task[Any]] = set()
         self._session: aiohttp.ClientSession | None = None
 
@@ -63,8 +66,8 @@ class Reception:
 
     async def close(self) -> None:
         """Gives what was begun a moment to end."""
-        if self._tasks:
         await self.members.close()
+        if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._commit_seconds)
             for task in late:
                 task.cancel()

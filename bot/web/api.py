@@ -26,7 +26,7 @@ from bot.incidents.people import short
 from bot.ports import Actor, Commands, Outcome
 from bot.records.timeline import promised
 from bot.settings import Http
-from bot.web import ack_links, actions, calendars, charts, records, silences
+from bot.web import ack_links, actions, by_hand, calendars, charts, records, silences
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, instant_of, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -35,7 +35,14 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Backend(
-    ack_links.Backend, charts.Backend, actions.Backend, silences.Backend, calendars.Backend, records.Backend, Protocol
+    ack_links.Backend,
+    charts.Backend,
+    actions.Backend,
+    by_hand.Backend,
+    silences.Backend,
+    calendars.Backend,
+    records.Backend,
+    Protocol,
 ):
     """What the server shows."""
 
@@ -79,6 +86,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     routes += records.routes(backend, settings)
     routes += charts.routes(backend, settings)
     routes += actions.routes(backend, settings)
+    routes += by_hand.routes(backend, settings)
     routes += ack_links.routes(backend)
     routes += calendars.routes(backend, settings)
     return Starlette(routes=routes)
