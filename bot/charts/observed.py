@@ -16,6 +16,7 @@ Comparison = Literal["", ">", ">=", "<", "<=", "==", "!="]
 
 _TURNED: dict[str, Comparison] = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 _SETS = {"and", "unless", "or"}
+_FEWEST = 10  # points that a course has, with or without values
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ def history(
         return None
     known = dict(zip((round(float(at), 3) for at in closest[0].times), closest[0].values, strict=True))
     points = tuple(_finite(known.get(round(at, 3))) for at in times)
-    if all(point is None for point in points):
+    first = next((index for index, point in enumerate(points) if point is not None), None)
+    if first is None:
         return None
-    return History(points=points, step=step, threshold=seen.threshold, comparison=seen.comparison)
+    begins = max(min(first, len(points) - _FEWEST), 0)  # before the agent was watched there is nothing to see
+    return History(points=points[begins:], step=step, threshold=seen.threshold, comparison=seen.comparison)
 
 
 def _about(series: Mapping[str, str], alert: Mapping[str, str]) -> bool:

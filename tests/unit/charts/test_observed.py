@@ -71,3 +71,12 @@ def test_of_several_that_fit_the_most_particular_one_counts():
 )
 def test_what_cannot_be_told_is_not_shown(found):
     assert told(*found) is None
+
+
+@pytest.mark.parametrize(("first", "kept"), [(0, 61), (20, 41), (50, 11), (51, 10), (60, 10)])
+def test_the_time_before_the_agent_was_watched_is_left_out_but_a_course_has_ten_points(first, kept):
+    times = [60.0 * number for number in range(61)]
+    mine = Series({"agent": "refund"}, np.array(times[first:]), np.arange(61.0 - first))
+    got = history(SEEN, Matrix([mine]), ALERT, times, MINUTE)
+    assert len(got.points) == kept
+    assert got.points[-1] == 60.0 - first
