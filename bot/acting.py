@@ -164,7 +164,8 @@ async def _write(
 
 def _why_asked(run: Run) -> str:
     enough = "no other word is needed" if run.state is RunState.APPROVED else f"{run.approve.min} have to agree"
-    return f"{_what(run)}, {run.call.method} {run.call.path} of {run.call.webhook}; {enough}"
+    reason = f", because: {run.reason}" if run.reason else ""
+    return f"{_what(run)}, {run.call.method} {run.call.path} of {run.call.webhook}; {enough}{reason}"
 
 
 def _what(run: Run) -> str:

@@ -15,6 +15,7 @@ from bot.actions.approvers import approvers
 from bot.actions.model import Run, RunState
 from bot.actions.runs import Wish
 from bot.errors import AgentpagerError, ConflictError, UsageError
+from bot.incidents import notes
 from bot.incidents.decision import World, book_of
 from bot.incidents.model import Incident
 from bot.oncall.model import Book
@@ -22,6 +23,8 @@ from bot.ports import Actor, Clock, Proposal, Settled
 from bot.runbooks.rendered import RenderedStep
 from bot.settings import Actions
 from bot.store.database import Database
+
+_LONGEST_REASON = 300
 
 
 class ActionDesk:
@@ -71,11 +74,13 @@ class ActionDesk:
         *,
         undo: bool = False,
         token: str = "",
+        reason: str = "",
         event_key: str | None = None,
     ) -> Settled:
         incident = await self._find(reference)
         every = await self._store.runs_of(incident.id)
-        wish = replace(await self._wish(actor, incident, step, every, undo=undo), token=token)
+        wish = await self._wish(actor, incident, step, every, undo=undo)
+        wish = replace(wish, token=token, reason=_short(reason))
         if problem := problem_of(wish.call, self._settings().webhooks):
             raise UsageError(problem)
         world, now = self._world(), self._clock.now()
@@ -179,6 +184,14 @@ class ActionDesk:
     @property
     def _book(self) -> Book:
         return self._world().book
+
+
+def _short(reason: str) -> str:
+    """Raises UsageError when it is too long to be shown."""
+    told = notes.plain(reason)
+    if len(told) > _LONGEST_REASON:
+        raise UsageError(f"the reason has {len(told)} characters, {_LONGEST_REASON} at most; write a note for the rest")
+    return told
 
 
 def _step(steps: Sequence[RenderedStep], name: str, incident: str) -> RenderedStep:

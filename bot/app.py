@@ -26,6 +26,7 @@ from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
+from bot.duty import Duty
 from bot.errors import ConfigError, UsageError
 from bot.exercises import Exercises
 from bot.illustrator import Illustrator
@@ -48,6 +49,7 @@ from bot.slack.app import SlackApp
 from bot.slack.client import SlackMessenger
 from bot.slack.reception import Desks
 from bot.slack.upload import Uploader
+from bot.slack.usergroups import Pauses
 from bot.sources import Sources, read_sources
 from bot.store.database import Database
 from bot.store.lease import RENEWED_EVERY
@@ -165,9 +167,19 @@ class Service:
             self._desk.incident,
             self._pager.wake,
         )
-        desks = Desks(self._desk, self._silencing, self._exercises, self._rotas)
+        self._duty = Duty(
+            store,
+            clock,
+            self._pager.world,
+            lambda: self._pager.config.runbooks,
+            lambda: self._pager.config.settings.shifts,
+            self._pager.wake,
+            Pauses(config.settings.slack, clock),
+        )
+        desks = Desks(self._desk, self._silencing, self._exercises, self._rotas, self._acting)
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted
+        messenger.run_of = store.run
         self._messenger = messenger
         self._store = store
         self._pager.outbox, self._pager.slack, self._pager.renderings = self._outbox, self._slack, renderings
@@ -301,6 +313,7 @@ class Service:
         ticker.every(_HOUSEKEEPING, "housekeeping", pager.housekeep)
         ticker.every(_PROMISES, "promises", self._bookkeeper.keep_promises)
         ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
+        ticker.every(_DIGESTS, "shifts", self._duty.tick)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))

@@ -167,6 +167,7 @@ class FakeCommands:
     def __init__(self) -> None:
         self.book = BOOK
         self.calls: list[tuple] = []
+        self.readers: list[tuple[str, str]] = []
         self.seen: set[str] = set()
         self.gate: asyncio.Event | None = None
         self.error: Exception | None = None
@@ -212,6 +213,15 @@ class FakeCommands:
 
     async def mark(self, actor, reference, verdict, *, event_key=None):
         return await self._change(f"mark {verdict}", actor, reference, event_key)
+
+    async def step(self, actor, reference, step, state, text="", *, event_key=None):
+        return await self._change(f"step {step} {state} {text}".rstrip(), actor, reference, event_key)
+
+    async def opened(self, actor, reference):
+        self.readers.append((actor.id, reference))
+
+    async def report(self, actor, reference, step, kind, text, *, event_key=None):
+        return await self._change(f"report {step} {kind} {text}", actor, reference, event_key)
 
     async def snooze(self, actor, reference, until, *, event_key=None):
         return await self._change(f"snooze {until}", actor, reference, event_key)
@@ -294,10 +304,17 @@ class FakeRotas:
         return self.known
 
 
+class FakeActing:
+    """Nothing can be asked for."""
+
+    async def propose(self, _actor, reference, step, *, undo=False):
+        raise UsageError(f'the runbook of {reference} has no step "{step}"')
+
+
 def desks(commands=None, silencing=None, **others) -> Desks:
     """Everything that Slack can ask for, made up but for what is given."""
     parts = {"commands": commands or FakeCommands(), "silencing": silencing or FakeSilencing(), "paging": FakePaging()}
-    parts |= {"rotas": FakeRotas()}
+    parts |= {"rotas": FakeRotas(), "acting": FakeActing()}
     return Desks(**parts | others)
 
 

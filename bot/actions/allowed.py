@@ -1,7 +1,7 @@
 """Which requests may be made at all: those that the configuration declares, and nothing that could be read as another.
 
 A path is compared part by part, as text. So whatever a server might take for something else than what is compared is
-refused: `..`, empty parts, an encoded slash, a query.
+refused: `..`, empty parts, an encoded slash, a query. A body is small enough to be shown whole before anybody agrees.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from bot.complaints import did_you_mean
 from bot.runbooks.rendered import RenderedCall
 from bot.settings import ActionWebhook
 
-MOST = 64 * 1024  # bytes of a body
+MOST = 2000  # characters of a body
+_ROOM = 8000  # what they may take once they are escaped: a message has room for no more
 _LONGEST_PATH = 500
 _MISSING = "⟨missing"
 _PART = re.compile(r"(?:[A-Za-z0-9._~:@!$&'()+,;=*-]|%[0-9A-Fa-f]{2})+")
@@ -29,8 +30,10 @@ def problem_of(call: RenderedCall, webhooks: Mapping[str, ActionWebhook]) -> str
         return f"the request cannot be made, for a value is not there: {missing}"
     if why := _unsafe(call.path):
         return f"the path {shown(call.path)} is refused: {why}"
-    if len(call.body.encode()) > MOST:
-        return f"the body has more than {MOST // 1024} KiB"
+    if len(call.body) > MOST:
+        return f"the body has {len(call.body)} characters; more than {MOST} cannot be shown whole, so it is not sent"
+    if sum(_room(one) for one in call.body) > _ROOM:
+        return "the body has so many special characters that it cannot be shown whole, so it is not sent"
     return undeclared(call.webhook, call.method, call.path, webhooks)[0]
 
 
@@ -58,6 +61,12 @@ def fits(path: str, pattern: str) -> bool:
     return len(parts) == len(wanted) and all(
         bool(part) if want == "*" else part == want for part, want in zip(parts, wanted, strict=True)
     )
+
+
+def _room(one: str) -> int:
+    if not one.isprintable():
+        return 14
+    return 7 if one in "&<>`" else 2 if one in '"\\' else 1
 
 
 def shown(path: str) -> str:

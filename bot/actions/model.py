@@ -48,6 +48,7 @@ class Run(Model):
     asked_by: str
     asked_at: datetime
     asked_of: tuple[str, ...] = ()
+    reason: str = ""
     undoes: str = ""
     approvals: tuple[Approval, ...] = ()
     refused_by: str | None = None

@@ -41,6 +41,7 @@ class Wish:
     actor: str
     undoes: str = ""
     token: str = ""
+    reason: str = ""
 
 
 def action_of(step: RenderedStep, runbook: str, actor: str, run_id: str, token: str) -> Wish:
@@ -94,7 +95,7 @@ def ask(incident: Incident, wish: Wish, runs: Sequence[Run], may: Mapping[str, s
     run = Run(
         id=wish.run_id, incident=incident.id, runbook=wish.runbook, step=wish.step, title=wish.title, kind=wish.kind,
         call=wish.call, undo=wish.undo, approve=wish.approve, state=RunState.ASKED, asked_by=wish.actor, asked_at=now,
-        asked_of=tuple(possible), undoes=wish.undoes, due_at=now + wish.approve.ttl,
+        asked_of=tuple(possible), reason=wish.reason, undoes=wish.undoes, due_at=now + wish.approve.ttl,
     )  # fmt: skip
     return _agreed(run, wish.actor, now) if person in possible else run
 

@@ -63,7 +63,7 @@ def wanted(page: Page, incident: Incident | None) -> bool:
         return incident.state is State.ACKED and incident.ack_asked
     if page.kind is PageKind.RESOLVED:
         return incident.state is State.RESOLVED
-    if page.kind in {PageKind.RUNBOOK, PageKind.NEWS, PageKind.CHART, PageKind.APPROVAL}:
+    if page.kind in {PageKind.RUNBOOK, PageKind.NEWS, PageKind.CHART}:
         return incident.state is not State.RESOLVED
     return True
 

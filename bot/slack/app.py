@@ -14,6 +14,7 @@ from bot.errors import ConfigError, Finding, RemoteError
 from bot.oncall.reachability import Account
 from bot.ports import Clock, DeliveryMemory
 from bot.settings import Slack
+from bot.slack.approvals import Approvals
 from bot.slack.authorize import Home
 from bot.slack.buttons import Buttons
 from bot.slack.deliveries import Deliveries
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 _REFUSED_SECONDS = 60.0  # a token that is refused now is mended by a human, if at all
-_LISTENERS = (Buttons, RunbookWindow, Words)
+_LISTENERS = (Approvals, Buttons, RunbookWindow, Words)
 
 
 class SlackApp:

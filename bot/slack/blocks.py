@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from bot.actions.model import Run
 from bot.incidents.model import Incident, State
 from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
-from bot.slack import duty_blocks, rows, runbook, steps
+from bot.slack import approval_blocks, duty_blocks, rows, runbook, steps
 from bot.slack.exercise_blocks import test_blocks, test_text
 from bot.slack.facts import (
     LISTED,
@@ -49,13 +50,26 @@ EVENT_TYPE = "agentpager_page"
 _NOTICE = "🔧 agentpager:"
 
 
-def draw(page: Page, incident: Incident | None, rendered: Rendered | None, book: Book, now: datetime) -> Message:
-    """`{"text", "blocks", "metadata"}` for chat.postMessage and chat.update."""
+def draw(
+    page: Page,
+    incident: Incident | None,
+    rendered: Rendered | None,
+    book: Book,
+    now: datetime,
+    run: Run | None = None,
+) -> Message:
+    """`{"text", "blocks", "metadata"}` for chat.postMessage and chat.update. A question for approval has its `run`."""
     # These say what is written in their row, whatever has become of the incident since.
     if page.kind in duty_blocks.SIGNS:
         return _message(page, duty_blocks.text_of(page), duty_blocks.blocks_of(page, now))
     if page.kind is PageKind.NOTICE or incident is None:
         return _message(page, _notice_text(page), _notice(page))
+    if page.kind is PageKind.APPROVAL:
+        if run is None:
+            gone = page.model_copy(update={"text": f"The action {page.text} is not known any more."})
+            return _message(page, _notice_text(gone), _notice(gone))
+        text = approval_blocks.text_of(run, incident, book, page.person or "")
+        return _message(page, text, approval_blocks.blocks_of(run, incident, book, page.person or "", now))
     scene = Scene(page, incident, rendered, book, now)
     if incident.exercise == "test":
         return _message(page, test_text(scene), test_blocks(scene))

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.actions.model import Run
 from bot.errors import RemoteError
 from bot.incidents.model import Incident
 from bot.oncall.model import Book
@@ -51,13 +52,14 @@ class SlackMessenger:
         self._channels: dict[str, str] = {}  # channel name → id
         self._doubted: frozenset[str] = frozenset()
         self.on_posted: Callable[[str, str], None] = lambda _channel, _ts: None  # told of each new message
+        self.run_of: Callable[[str], Awaitable[Run | None]] = _no_run  # of a message about an action
 
     async def post(
         self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
     ) -> Posted:
         """Posts once. A layout that Slack refuses goes out again at once as plain text."""
         book = self._book() if incident is None else self._book_of(incident)
-        message = draw(page, incident, rendered, book, self._clock.now())
+        message = await self._drawn(page, incident, rendered, book)
         await self._make_sure(page.channel)
         channel = self._where(page, thread)
         parent = thread.ts if thread is not None and page.kind in REPLIES else None
@@ -68,6 +70,11 @@ class SlackMessenger:
                 raise
             answer = await self._post(channel, plain_message(message, incident, rendered), parent)
         return self._posted(page, channel, answer)
+
+    async def _drawn(self, page: Page, incident: Incident | None, rendered: Rendered | None, book: Book) -> Message:
+        """A message about an action shows its run as it is at this moment."""
+        run = await self.run_of(page.text) if page.kind is PageKind.APPROVAL else None
+        return draw(page, incident, rendered, book, self._clock.now(), run)
 
     def _posted(self, page: Page, channel: str, answer: dict[str, Any]) -> Posted:
         posted = Posted(str(answer.get("channel") or channel), str(answer.get("ts") or ""))
@@ -81,7 +88,7 @@ class SlackMessenger:
         """Redraws a sent page. Repeating it does no harm."""
         if not page.slack_channel or not page.ts:
             raise RemoteError(f"{page.id} has no address to edit", permanent=True, code="message_not_found")
-        message = draw(page, incident, rendered, self._book_of(incident), self._clock.now())
+        message = await self._drawn(page, incident, rendered, self._book_of(incident))
         try:
             await self._update(page.slack_channel, page.ts, message)
         except RemoteError as error:
@@ -251,6 +258,10 @@ class SlackMessenger:
                 channel=channel, ts=ts, oldest=_oldest(since), include_all_metadata=True, limit=200, cursor=cursor
             ),
         )
+
+
+async def _no_run(_run_id: str) -> None:
+    """Where actions are not known."""
 
 
 async def _paged(method: str, ask: Callable[[str | None], Awaitable[Any]]) -> AsyncIterator[dict[str, Any]]:

@@ -39,7 +39,8 @@ from bot.store.tables import (
     snapshots,
 )
 
-_REDRAWN = {PageKind.PAGE, PageKind.CARD, PageKind.REMINDER}  # messages that show the incident as it is now
+# Messages that show the incident, or a run of an action, as it is now.
+_REDRAWN = {PageKind.PAGE, PageKind.CARD, PageKind.REMINDER, PageKind.APPROVAL}
 _AT_ONCE = 500  # names in one query
 
 
@@ -345,7 +346,7 @@ _SAVE_INCIDENT = """
 _FALL_BEHIND = """
     UPDATE pages SET behind = 1, version = ?
     WHERE incident = ? AND shown_revision < ? AND behind = 0
-        AND state = 'sent' AND kind IN ('page', 'card', 'reminder')
+        AND state = 'sent' AND kind IN ('page', 'card', 'reminder', 'approval')
 """
 _ADD_PAGE = """
     INSERT INTO pages (incident, kind, state, person, channel, lead, due_at, slack_channel, ts, shown_revision, version,

@@ -63,8 +63,9 @@ class _Paths:
     async def ask(self, request: Request) -> Response:
         body = await json_of(request)
         actor, (reference, step) = actor_of(body, self._backend.book), _step_of(body)
-        undo, token = body.get("undo") is True, str(body.get("token") or "")
-        return _answer(await self._backend.acting.ask(actor, reference, step, undo=undo, token=token), 201)
+        more = {name: str(body.get(name) or "") for name in ("token", "reason")}
+        undo = body.get("undo") is True
+        return _answer(await self._backend.acting.ask(actor, reference, step, undo=undo, **more), 201)
 
     async def agree(self, request: Request) -> Response:
         actor = actor_of(await json_of(request), self._backend.book)
