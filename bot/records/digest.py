@@ -137,14 +137,14 @@ def handover(
     concerned = {one.agent for one in cases}
     agents = {name: agent for name, agent in state.agents.items() if name in concerned}
     sections = (
-        Section(heading="Open now", lines=tuple(_open(mine, names, state.now)) or ("nothing",)),
-        *_hidden(state, names),
+        Section(heading="Open now", lines=tuple(open_lines(mine, names, state.now)) or ("nothing",)),
+        *hidden(state, names),
         *_fix_first(cases, shelf or Shelf(), agents, book),
         *_too_many(cases, names),
         *_past(told, names),
         *_ahead(state),
     )
-    lasted_from = Figure(name="The shift began", value=_moment(change.since))
+    lasted_from = Figure(name="The shift began", value=moment(change.since))
     title = f"Hand-over of {schedule}: {before} to {after}"
     return Digest(title=title, figures=(lasted_from, *_figures(told)), sections=sections)
 
@@ -154,14 +154,14 @@ def weekly(
 ) -> Digest:
     shelf = shelf or Shelf()
     runbooks = complaints(shelf.lately, shelf.known)
-    told = Section(heading="Runbooks", lines=tuple(_some(runbooks)))
-    return _of_all(f"The week until {_moment(end)}", start, end, state, cases, book, shelf, [told] if runbooks else [])
+    told = Section(heading="Runbooks", lines=tuple(some(runbooks)))
+    return _of_all(f"The week until {moment(end)}", start, end, state, cases, book, shelf, [told] if runbooks else [])
 
 
 def daily(
     start: datetime, end: datetime, state: Present, cases: Sequence[Case], book: Book, shelf: Shelf | None = None
 ) -> Digest:
-    return _of_all(f"The day until {_moment(end)}", start, end, state, cases, book, shelf or Shelf(), ())
+    return _of_all(f"The day until {moment(end)}", start, end, state, cases, book, shelf or Shelf(), ())
 
 
 def _of_all(
@@ -178,9 +178,9 @@ def _of_all(
     told = report(cases, start, end, "rule")
     sections = (
         *_fix_first(cases, shelf, state.agents, book),
-        Section(heading="Open now", lines=tuple(_open(state.unresolved, names, state.now)) or ("nothing",)),
+        Section(heading="Open now", lines=tuple(open_lines(state.unresolved, names, state.now)) or ("nothing",)),
         *more,
-        *_hidden(state, names),
+        *hidden(state, names),
         *_too_many(cases, names),
         *_past(told, names),
         *_ahead(state),
@@ -226,13 +226,13 @@ def _fix_first(cases: Sequence[Case], shelf: Shelf, agents: Mapping[str, Agent],
 
 def _too_many(cases: Sequence[Case], names: Names) -> Iterator[Section]:
     if busy := busiest(cases):
-        yield Section(heading="Too many pages", lines=tuple(_some([busy_words(one, names) for one in busy], 5)))
+        yield Section(heading="Too many pages", lines=tuple(some([busy_words(one, names) for one in busy], 5)))
 
 
-def _open(incidents: Iterable[Incident], names: Names, now: datetime) -> Iterator[str]:
+def open_lines(incidents: Iterable[Incident], names: Names, now: datetime) -> Iterator[str]:
     """Those that nobody has first, then the longest going on."""
     ordered = sorted(incidents, key=lambda one: (one.state is not State.OPEN, one.opened_at))
-    yield from _some([_line(incident, names, now) for incident in ordered])
+    yield from some([_line(incident, names, now) for incident in ordered])
 
 
 def _line(incident: Incident, names: Names, now: datetime) -> str:
@@ -249,17 +249,17 @@ def _holder(incident: Incident, names: Names) -> str:
         return plain(incident.suppressed[0].why)
     if incident.state is State.OPEN or incident.acked_by is None:
         return "nobody has it"
-    until = f", snoozed until {_moment(incident.snoozed_until)}" if incident.snoozed_until else ""
+    until = f", snoozed until {moment(incident.snoozed_until)}" if incident.snoozed_until else ""
     return f"{names.of(incident.acked_by)} has it{until}"
 
 
-def _hidden(state: Present, names: Names) -> Iterator[Section]:
+def hidden(state: Present, names: Names) -> Iterator[Section]:
     active = [one for one in state.silences if one.active(state.now)]
     coming = [one for one in state.silences if one.pending(state.now)]
-    told = [f"{one.id} until {_moment(one.ends_at)}: {_silence(one, names)}" for one in active]
-    told += [f"{one.id} from {_moment(one.starts_at)}: {_silence(one, names)}" for one in coming]
+    told = [f"{one.id} until {moment(one.ends_at)}: {_silence(one, names)}" for one in active]
+    told += [f"{one.id} from {moment(one.starts_at)}: {_silence(one, names)}" for one in coming]
     if told:
-        yield Section(heading="Silenced", lines=tuple(_some(told)))
+        yield Section(heading="Silenced", lines=tuple(some(told)))
 
 
 def _silence(silence: Silence, names: Names) -> str:
@@ -269,10 +269,10 @@ def _silence(silence: Silence, names: Names) -> str:
 def _past(told: Mapping[str, Any], names: Names) -> Iterator[Section]:
     noisy = [_rule(row) for row in told["rows"] if row["pages"]]
     if noisy:
-        yield Section(heading="Rules that woke most", lines=tuple(_some(noisy, 5)))
+        yield Section(heading="Rules that woke most", lines=tuple(some(noisy, 5)))
     woken = [_person(row, names) for row in told["people"]]
     if woken:
-        yield Section(heading="Who was woken", lines=tuple(_some(woken)))
+        yield Section(heading="Who was woken", lines=tuple(some(woken)))
 
 
 def _rule(row: Mapping[str, Any]) -> str:
@@ -288,7 +288,7 @@ def _person(row: Mapping[str, Any], names: Names) -> str:
 def _ahead(state: Present) -> Iterator[Section]:
     if state.gaps:
         yield Section(
-            heading="Nobody but the fallback, in the week ahead", lines=tuple(_some(list(map(_gap, state.gaps))))
+            heading="Nobody but the fallback, in the week ahead", lines=tuple(some(list(map(_gap, state.gaps))))
         )
     if state.head is not None:
         yield Section(heading="Audit log", lines=(f"head {state.head}",))
@@ -299,14 +299,14 @@ def _gap(gap: Gap) -> str:
     more = f" and {len(gap.spans) - 1} more times" if len(gap.spans) > 1 else ""
     hours = length(gap.spans).total_seconds() / 3600
     agents = ", ".join(gap.agents[:3]) + (f" and {len(gap.agents) - 3} more" if len(gap.agents) > 3 else "")
-    return f"{gap.id}: {_moment(start)} to {_moment(end)}{more}, {hours:.4g} h in all ({agents or 'everybody'})"
+    return f"{gap.id}: {moment(start)} to {moment(end)}{more}, {hours:.4g} h in all ({agents or 'everybody'})"
 
 
-def _some(lines: list[str], most: int = LISTED) -> list[str]:
+def some(lines: list[str], most: int = LISTED) -> list[str]:
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
     return f"{at:%a %Y-%m-%d %H:%M} UTC"
 
 
