@@ -24,13 +24,14 @@ from bot.slack.reception import COMMIT_SECONDS, Desks, Reception
 from bot.slack.runbook_window import RunbookWindow
 from bot.slack.socket import DEAF_SECONDS, SocketLink
 from bot.slack.web import quiet_logger, redact, web_client
+from bot.slack.windows.listener import Windows
 from bot.slack.words import Words
 
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 _REFUSED_SECONDS = 60.0  # a token that is refused now is mended by a human, if at all
-_LISTENERS = (Approvals, Buttons, RunbookWindow, Words)
+_LISTENERS = (Approvals, Buttons, RunbookWindow, Windows, Words)
 
 
 class SlackApp:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 
-from bot.errors import AgentpagerError
+from bot.errors import AgentpagerError, ConflictError
+from bot.incidents.model import Incident, State
 from bot.ports import Actor
 from bot.slack import answers, rows, storm
 from bot.slack.authorize import NotAllowedError, caller_of
 from bot.slack.changes import broken, carry_out
+from bot.slack.facts import actor_name
+from bot.slack.kit import actions, button, section
 from bot.slack.reception import SLOW, Reception
+from bot.slack.text import span
+from bot.slack.windows.hold import OPEN
+from bot.slack.windows.opening import Opening
 
 logger = logging.getLogger(__name__)
 
@@ -21,23 +28,40 @@ _VERBS = {
     rows.ACK: "ack",
     rows.KEEP: "ack",
     rows.DECLINE: "pass",
-    rows.RESOLVE: "resolve",
     rows.RELEASE: "release",
+    rows.RIGHT: "mark",
+    rows.NOISE: "mark",
     storm.ACK_ALL: "ack_all",
 }
+_MARKS = {rows.RIGHT: "right", rows.NOISE: "noise"}
+
+
+@dataclass(frozen=True)
+class _Click:
+    """A click that is allowed, and what it asks for."""
+
+    body: dict[str, Any]
+    action_id: str
+    reference: str
+    actor: Actor
+    key: str
+
+    @property
+    def verb(self) -> str:
+        return _VERBS[self.action_id]
 
 
 class Buttons:
     def __init__(self, reception: Reception) -> None:
         self._at = reception
+        self._opening = Opening(reception)
 
     def register(self, bolt: AsyncApp) -> None:
         for action_id in _VERBS:
             bolt.action(action_id)(self._on_button)
 
     async def _on_button(self, ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
-        reference = str(action.get("value") or "").partition("|")[0]
-        verb = _VERBS[action["action_id"]]
+        reference, action_id = str(action.get("value") or "").partition("|")[0], str(action["action_id"])
         url = body.get("response_url")
         try:
             actor = self._at.authorize(body)
@@ -45,28 +69,74 @@ class Buttons:
             await ack()
             self._at.tell_later(url, answers.say(str(refusal)))
             return
-        key = f"{reference}|{action['action_id']}|{caller_of(body).user}|{action.get('action_ts', '')}"
-        task = self._at.spawn(self._change(verb, actor, reference, key))
+        key = f"{reference}|{action_id}|{caller_of(body).user}|{action.get('action_ts', '')}"
+        click = _Click(body, action_id, reference, actor, key)
+        task = self._at.spawn(self._clicked(click))
         if await self._at.done_in_time(task):
             await ack()
-            if text := task.result():
-                self._at.tell_later(url, answers.say(text))
+            if (answer := task.result()) is not None:
+                self._at.tell_later(url, answer)
         else:
             await ack()
             self._at.tell_later(url, answers.say(SLOW))
-            what = "All of them" if verb == "ack_all" else reference
+            what = "All of them" if click.verb == "ack_all" else reference
             self._at.spawn(self._tell_when_done(task, url, f"{what}: recorded."))
 
-    async def _change(self, verb: str, actor: Actor, reference: str | None, key: str | None) -> str:
-        """Carries out one change; returns what the person must be told, empty when the message itself shows it."""
+    async def _clicked(self, click: _Click) -> answers.Answer | None:
+        """What the person must be told; None when the message itself shows it."""
         try:
-            outcome = await carry_out(self._at.desks.commands, verb, actor, reference, key)
+            if click.action_id == rows.ACK and await self._not_theirs(click):
+                self._at.spawn(self._ask(click))
+                return None
+            return await self._change(click)
+        except ConflictError as error:
+            return await self._taken(click, error) or answers.say(str(error))
         except AgentpagerError as error:
-            return str(error)
+            return answers.say(str(error))
         except Exception:  # a click must get an honest answer, whatever failed
-            logger.exception("slack: %s of %s by %s failed", verb, reference, actor.id)
-            return broken(verb, reference)
-        return "" if outcome.changed else outcome.message
+            logger.exception("slack: %s of %s by %s failed", click.verb, click.reference, click.actor.id)
+            return answers.say(broken(click.verb, click.reference))
 
-    async def _tell_when_done(self, task: asyncio.Task[str], url: str | None, recorded: str) -> None:
-        await self._at.tell(url, answers.say(await task or recorded))
+    async def _change(self, click: _Click) -> answers.Answer | None:
+        more = _MARKS.get(click.action_id, "")
+        commands = self._at.desks.commands
+        outcome = await carry_out(commands, click.verb, click.actor, click.reference, click.key, more)
+        return None if outcome.changed else answers.say(outcome.message)
+
+    async def _not_theirs(self, click: _Click) -> bool:
+        """Others have been paged for it and have not answered yet; whoever clicks was not."""
+        incident = await self._at.desks.commands.incident(click.reference)
+        if incident.state is not State.OPEN or incident.suppressed:
+            return False
+        paged = await self._at.desks.commands.paged(incident)
+        return bool(paged) and click.actor.id.removeprefix("person:") not in paged
+
+    async def _ask(self, click: _Click) -> None:
+        """“Take over from Ana?” Where no window can be opened the click counts: that somebody has it matters more."""
+        if await self._opening.open("take", click.reference, click.actor, click.body):
+            return
+        try:
+            answer = await self._change(click)
+        except AgentpagerError as error:
+            answer = answers.say(str(error))
+        if answer is not None:
+            await self._at.tell(click.body.get("response_url"), answer)
+
+    async def _taken(self, click: _Click, error: ConflictError) -> answers.Answer | None:
+        """Somebody was faster: who and when, and a way to take it all the same."""
+        if error.holder is None or click.action_id not in {rows.ACK, rows.KEEP}:
+            return None
+        incident = await self._at.desks.commands.incident(click.reference)
+        return taken(incident, self._at) if incident.acked_at is not None and incident.acked_by else None
+
+    async def _tell_when_done(self, task: asyncio.Task[answers.Answer | None], url: str | None, recorded: str) -> None:
+        await self._at.tell(url, await task or answers.say(recorded))
+
+
+def taken(incident: Incident, at: Reception) -> answers.Answer:
+    """`Ana Ruiz acknowledged INC-7 3 s ago`, for the one who came second."""
+    now = at.clock.now()
+    name = actor_name(incident.acked_by, at.book)
+    text = f"{name} acknowledged {incident.id} {span(now - (incident.acked_at or now))} ago."
+    over = button("Take over…", f"{OPEN}take", rows.value_of(incident))
+    return {"text": text, "blocks": [section(text), actions(f"{incident.id}.taken", [over])]}

@@ -71,10 +71,12 @@ def button(
 
 def overflow(action_id: str, entries: Sequence[tuple[str, str]]) -> Block:
     """The menu behind ⋯: text and value of each entry, five at most."""
-    options = [
-        {"text": {"type": "plain_text", "text": plain(text, 75)}, "value": value[:150]} for text, value in entries
-    ]
-    return {"type": "overflow", "action_id": action_id, "options": options[:5]}
+    return {"type": "overflow", "action_id": action_id, "options": [option(*entry) for entry in entries[:5]]}
+
+
+def option(text: str, value: str) -> Block:
+    """One entry of a menu, a list or a set of radio buttons."""
+    return {"text": {"type": "plain_text", "text": plain(text, 75) or "-"}, "value": value[:150]}
 
 
 def confirmation(title: str, text: str, confirm: str, deny: str) -> Block:
