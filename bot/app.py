@@ -27,7 +27,6 @@ from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
 from bot.duty import Duty
-from bot.duty import Duty
 from bot.errors import ConfigError, UsageError
 from bot.exercises import Exercises
 from bot.illustrator import Illustrator
@@ -314,7 +313,6 @@ class Service:
         ticker.every(_HOUSEKEEPING, "housekeeping", pager.housekeep)
         ticker.every(_PROMISES, "promises", self._bookkeeper.keep_promises)
         ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
-        ticker.every(_DIGESTS, "shifts", self._duty.tick)
         ticker.every(_DIGESTS, "shifts", self._duty.tick)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
