@@ -29,6 +29,7 @@ from bot.courier import Courier
 from bot.duty import Duty
 from bot.errors import ConfigError, UsageError
 from bot.exercises import Exercises
+from bot.explaining import Explainer
 from bot.illustrator import Illustrator
 from bot.incidents.decision import book_of
 from bot.oncall import feeds
@@ -176,7 +177,8 @@ class Service:
             self._pager.wake,
             Pauses(config.settings.slack, clock),
         )
-        desks = Desks(self._desk, self._silencing, self._exercises, self._rotas, self._acting)
+        self._explainer = Explainer(store, clock, pager.world, lambda: pager.config.groups, pager.watcher)
+        desks = Desks(self._desk, self._silencing, self._exercises, self._rotas, self._explainer, self._acting)
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted
         messenger.run_of = store.run

@@ -308,6 +308,30 @@ class Rotas(Protocol):
         """Those that count, the first to begin first."""
 
 
+@dataclass(frozen=True)
+class Rung:
+    """One page that was sent, or would be: when, to whom, and why to them."""
+
+    at: datetime
+    people: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What there is to say, in plain sentences, and the pages in their order."""
+
+    title: str
+    facts: tuple[str, ...]
+    levels: tuple[Rung, ...]
+
+
+class Explaining(Protocol):
+    async def explain(self, words: Sequence[str]) -> Explained:
+        """Who would be paged for an agent or an alert (and an agent), and why; why an alert does not fire; why an
+        incident pages whom it pages. Raises UsageError for what there is not."""
+
+
 class Records(Protocol):
     """What is told of incidents afterwards. Every method raises UsageError for what there is not."""
 

@@ -13,7 +13,7 @@ from bot.incidents.silences import Draft, Silence
 from bot.oncall.changes import Plan, RotaChange
 from bot.oncall.model import Book, Person, Policy, Step, Team
 from bot.paging.model import Page, PageKind
-from bot.ports import AgentStatus, Hidden, Outcome
+from bot.ports import AgentStatus, Explained, Hidden, Outcome, Rung
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
 from bot.settings import Slack
 from bot.slack.client import SlackMessenger
@@ -311,10 +311,18 @@ class FakeActing:
         raise UsageError(f'the runbook of {reference} has no step "{step}"')
 
 
+class FakeExplaining:
+    async def explain(self, words):
+        if not words:
+            raise UsageError("say what to explain")
+        rung = Rung(NOW + timedelta(minutes=5), ("Ana Ruiz",), "on call in payments-primary")
+        return Explained(f"If {' '.join(words)} began now", ("Owner team:payments.",), (rung,))
+
+
 def desks(commands=None, silencing=None, **others) -> Desks:
     """Everything that Slack can ask for, made up but for what is given."""
     parts = {"commands": commands or FakeCommands(), "silencing": silencing or FakeSilencing(), "paging": FakePaging()}
-    parts |= {"rotas": FakeRotas(), "acting": FakeActing()}
+    parts |= {"rotas": FakeRotas(), "acting": FakeActing(), "explaining": FakeExplaining()}
     return Desks(**parts | others)
 
 
