@@ -176,6 +176,7 @@ class FakeCommands:
         self.threads: dict[tuple[str, str], str] = {}
         self.agents: list[AgentStatus] = []
         self.open: list[Incident] = [incident()]
+        self.told: set[str] = {"ana"}
 
     async def _change(self, verb, actor, reference, event_key) -> Outcome:
         if self.gate is not None:
@@ -199,8 +200,8 @@ class FakeCommands:
     async def release(self, actor, reference, *, event_key=None):
         return await self._change("release", actor, reference, event_key)
 
-    async def resolve(self, actor, reference, *, event_key=None):
-        return await self._change("resolve", actor, reference, event_key)
+    async def resolve(self, actor, reference, *, cause="", note="", event_key=None):
+        return await self._change(" ".join(filter(None, ["resolve", cause, note])), actor, reference, event_key)
 
     async def take(self, actor, reference, *, event_key=None):
         return await self._change("take", actor, reference, event_key)
@@ -226,8 +227,20 @@ class FakeCommands:
     async def snooze(self, actor, reference, until, *, event_key=None):
         return await self._change(f"snooze {until}", actor, reference, event_key)
 
-    async def hand(self, actor, reference, person, *, event_key=None):
-        return await self._change(f"hand {person}", actor, reference, event_key)
+    async def hand(self, actor, reference, person, *, note="", event_key=None):
+        return await self._change(" ".join(filter(None, ["hand", person, note])), actor, reference, event_key)
+
+    async def no_problem(self, actor, reference, kind, text, *, event_key=None):
+        return await self._change(f"no_problem {kind} {text}".rstrip(), actor, reference, event_key)
+
+    async def paged(self, _incident):
+        return self.told
+
+    async def shown(self, message):
+        return self.open
+
+    async def split(self, actor, message, reference, *, event_key=None):
+        return await self._change(f"split {message}", actor, reference, event_key)
 
     async def incidents(self, *, only_open=True, limit=50):
         return [each for each in self.open if not only_open or each.state is not State.RESOLVED][:limit]
@@ -333,7 +346,10 @@ class FakeSilencing:
         self.drafts: list[tuple[str, Draft]] = []
         self.ended: list[tuple[str, str]] = []
 
-    async def add(self, actor, draft):
+    async def preview(self, actor, draft):
+        return silence(*draft.matchers, ends_at=draft.ends_at, reason=draft.reason), Hidden((), ())
+
+    async def add(self, actor, draft, *, event_key=None):
         self.drafts.append((actor.id, draft))
         return silence(*draft.matchers, ends_at=draft.ends_at, reason=draft.reason), Hidden((), ())
 

@@ -17,6 +17,7 @@ from bot.runbooks.rendered import Rendered
 from bot.slack import answers, rows, runbook_view, steps
 from bot.slack.authorize import NotAllowedError, caller_of
 from bot.slack.errors import call
+from bot.slack.kit import Part, fit
 from bot.slack.reception import SLOW, Reception
 from bot.slack.text import plain
 from bot.slack.web import redact
@@ -88,8 +89,8 @@ class RunbookWindow:
         if view_id:
             await self._update(view_id, view)
         else:
-            told = [block for block in view["blocks"] if block["type"] != "actions"][:40]
-            await self._at.tell(url, {"text": f"Runbook {reference}", "blocks": told})
+            told = [Part(0, block) for block in view["blocks"] if block["type"] != "actions"]
+            await self._at.tell(url, {"text": f"Runbook {reference}", "blocks": fit(told, ", see the thread")})
         if actor is not None:
             await self._read(actor, reference)
 
@@ -240,7 +241,7 @@ class RunbookWindow:
                     outcome = await commands.step(actor, reference, step_id, "done", told, event_key=key)
                 case runbook_view.NOTE_VIEW:
                     about = f"{progress.label_of(step)}: " if step is not None else ""
-                    told = plain(about, 80) + " " + runbook_view.typed(view, "text") if about else ""
+                    told = f"{plain(about, 80)} {runbook_view.typed(view, 'text')}".strip()
                     outcome = await commands.note(actor, reference, told, event_key=key)
                 case _:
                     place, kind = runbook_view.typed(view, "step"), runbook_view.typed(view, "kind")
