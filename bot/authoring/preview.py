@@ -14,9 +14,10 @@ from bot.errors import QueryError
 from bot.incidents.model import Incident
 from bot.paging.model import Page, PageKind
 from bot.promql.value import Value
-from bot.runbooks.model import Runbook
+from bot.runbooks.model import Approve, Runbook
 from bot.runbooks.render import context_of, main_alert, render
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedStep, Verdict
+from bot.schema import format_duration
 from bot.slack.blocks import Message, draw
 
 _MINUTE = 60.0  # the checks of a preview may take their time
@@ -91,7 +92,22 @@ def _step(step: RenderedStep, *, likely: bool) -> list[str]:
     if step.command:
         lines += [f"   on {step.run_on}:"] if step.run_on else []
         lines += [f"   $ {line}" for line in step.command.splitlines()]
+    lines += [f"   ( ) {one.label} → {one.goto}{'  ← likely' if one.likely else ''}" for one in step.choices]
+    lines += _request(step)
+    lines += [f"   wakes {step.to}{f' after {format_duration(step.after)}' if step.after else ''}"] if step.to else []
+    lines += [f"   · {question}" for question in step.questions]
     return lines + ([f"   {step.url}"] if step.url else [])
+
+
+def _request(step: RenderedStep) -> list[str]:
+    """What an action asks for, of whom, and who has to agree."""
+    if step.call is None:
+        return []
+    lines = [f"   {step.call.webhook}: {step.call.method} {step.call.path}"]
+    lines += [f"   {step.call.body}"] if step.call.body else []
+    approve = step.approve or Approve()
+    lines.append(f"   needs {approve.min} of {', '.join(approve.by)} within {format_duration(approve.ttl)}")
+    return lines + ([f"   undo: {step.undo.method} {step.undo.path}"] if step.undo is not None else [])
 
 
 def _result(check: CheckResult) -> str:

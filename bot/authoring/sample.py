@@ -18,7 +18,9 @@ from bot.incidents.decision import World
 from bot.incidents.model import Alert, AlertState, Incident
 from bot.labels import Matcher, Op, fingerprint, parse_matchers
 from bot.oncall.model import Book, Person, Policy, Step, Team
+from bot.runbooks.lint import texts_of
 from bot.runbooks.model import Runbook
+from bot.runbooks.model import Step as RunbookStep
 from bot.templating import parse
 
 _AGE = timedelta(minutes=6)
@@ -141,6 +143,7 @@ def _read(runbook: Runbook, kind: str) -> Iterator[str]:
     """The labels or annotations of the alert that some template needs."""
     texts = [runbook.summary, runbook.impact, *runbook.severity_hint.values()]
     texts += [text for step in runbook.steps for text in (step.title, step.text, step.query, step.run_on, step.url)]
+    texts += [text for step in runbook.steps for text in _texts(step)]
     texts += [text for link in runbook.links for text in (link.title, link.url)]
     for text in texts:
         try:
@@ -148,3 +151,14 @@ def _read(runbook: Runbook, kind: str) -> Iterator[str]:
         except TemplateError:  # told by lint
             continue
         yield from (path[2] for path in paths if len(path) == 3 and path[:2] == ("alert", kind))
+
+
+def _texts(step: RunbookStep) -> Iterator[str]:
+    """What decisions, actions, escalations and hand-offs say."""
+    yield step.to
+    yield from (step.ask,) if isinstance(step.ask, str) else step.ask
+    yield from (choice.label for choice in step.choose)
+    for request in (step.call, step.undo):
+        if request is not None:
+            yield request.path
+            yield from (text for _, text in texts_of(request.body, ()))

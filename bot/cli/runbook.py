@@ -6,7 +6,13 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = {"lint": "runbook_lint", "preview": "runbook_preview", "new": "runbook_new", "schema": "runbook_schema"}
+_COMMANDS = {
+    "lint": "runbook_lint",
+    "preview": "runbook_preview",
+    "test": "runbook_test",
+    "new": "runbook_new",
+    "schema": "runbook_schema",
+}
 
 
 class _Lazy(click.Group):

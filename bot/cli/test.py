@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cli.common import CONFIG_ERROR
+from bot.cli.runbook_test import Played, exit_code, is_runbook_test, play_file, suite_xml, tell
+from bot.cli.runbook_test import as_json as as_json_of_runbooks
 
 if TYPE_CHECKING:
     from bot.rules.model import Group as RuleGroup
@@ -63,29 +65,48 @@ def command(
     features: tuple[str, ...],
     jobs: int | None,
 ) -> None:
-    """Play unit tests of rules: files in promtool's format, on our own engine and rules.
+    """Play unit tests of rules: files in promtool's format, on our own engine and rules. Tests of runbooks too.
 
     Exit code 0: all passed, 1: something failed, 2: a FILE cannot be read or is not a test file.
     """
     wanted = _chosen(names)
     experimental = _experimental(features)
-    works = [_read(one, wanted, experimental) for one in file]
+    of_runbooks = [one for one in file if is_runbook_test(one)]
+    works = [_read(one, wanted, experimental) for one in file if one not in of_runbooks]
     results = []
     with _progress(len(works)) as progress:
         for result in _results(works, experimental, jobs):
             results.append(result)
             progress(result if output == "text" else None)
+    played = [play_file(one) for one in of_runbooks]
     if output == "json":
         from bot.ruletests.report import as_json
 
-        click.echo(json.dumps(as_json(results), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_together(as_json(results), played), indent=2, ensure_ascii=False))
     elif output == "junit":
         from bot.ruletests.report import as_junit
 
-        click.echo(as_junit(results))
+        suites = "".join(f"{suite_xml(one)}\n" for one in played)
+        click.echo(as_junit(results).replace("</testsuites>", f"{suites}</testsuites>"))
+    else:
+        for one in played:
+            tell(one)
+    code = exit_code(played)
     if any(result.findings for result in results):
-        context.exit(CONFIG_ERROR)
-    context.exit(1 if any(result.verdict != "passed" for result in results) else 0)
+        code = CONFIG_ERROR
+    context.exit(code or (1 if any(result.verdict != "passed" for result in results) else 0))
+
+
+def _together(report: dict[str, Any], played: Sequence[Played]) -> dict[str, Any]:
+    """One report of tests of rules and of runbooks."""
+    if not played:
+        return report
+    from bot.authoring.trials import worst
+
+    more: dict[str, Any] = as_json_of_runbooks(played)
+    cases = {verdict: count + more["cases"].get(verdict, 0) for verdict, count in report["cases"].items()}
+    files = [*report["files"], *more["files"]]
+    return {"verdict": worst([report["verdict"], more["verdict"]]), "cases": cases, "files": files}
 
 
 def _chosen(names: Sequence[str]) -> Callable[[str], bool]:
@@ -123,14 +144,15 @@ def _read(file: Path, wanted: Callable[[str], bool], experimental: bool) -> _Wor
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         found = Finding(str(file), 0, 0, "unreadable", f"cannot be read: {why}")
         return _Work(str(file), None, (), (), findings=(found,))
-    rules, errors, warnings = _read_rules(file.parent, suite, experimental)
+    rules, errors, warnings = read_rules(file.parent, suite.rule_files, experimental)
     groups = tuple(group for group in suite.groups if wanted(group.name))
     return _Work(str(file), replace(suite, groups=()), rules, groups, errors=errors, warnings=warnings)
 
 
-def _read_rules(
-    base: Path, suite: Suite, experimental: bool
+def read_rules(
+    base: Path, patterns: Sequence[str], experimental: bool
 ) -> tuple[tuple[RuleGroup, ...], tuple[str, ...], tuple[str, ...]]:
+    """Rules, errors and warnings of the files that match."""
     from bot.errors import ConfigError
     from bot.ruletests.rulefiles import read
 
@@ -138,7 +160,7 @@ def _read_rules(
     errors: list[str] = []
     warnings: list[str] = []
     paths: dict[str, None] = {}
-    for pattern in suite.rule_files:
+    for pattern in patterns:
         found = sorted(glob(str(base / pattern)))  # noqa: PTH207 - a pattern may be absolute, and hold ..
         if not found:
             warnings.append(f"no file match pattern {base / pattern}")

@@ -218,6 +218,18 @@ def read(text: str, file: str) -> Suite:
     return Suite(file, model.rule_files, every, model.group_eval_order, model.fuzzy_compare, groups)
 
 
+def read_series(
+    document: Document, path: tuple[str | int, ...], inputs: tuple[InputSeries, ...]
+) -> tuple[tuple[Series, ...], list[Finding]]:
+    """The `input_series` of the test at `path` in another kind of test file, and what is wrong with them."""
+    reader = _Reader(document)
+    series, histograms = reader._inputs(path, TestGroup(input_series=inputs))
+    for _, line in histograms:
+        text = "native histograms are not supported"
+        reader.findings.append(Finding(document.file, line, 1, "notation", text, hint="use classic buckets"))
+    return series, reader.findings
+
+
 def _repeated(document: Document, model: TestFile) -> Iterator[Finding]:
     for index, name in enumerate(model.group_eval_order):
         if name in model.group_eval_order[:index]:

@@ -98,6 +98,15 @@ def play(setting: Setting, group: Group) -> GroupResult:
     return GroupResult(group, (*alerts, *exprs), tuple(stage.failures), seconds=setting.clock() - began)
 
 
+def played(setting: Setting, group: Group) -> tuple[Engine, tuple[RuleFailure, ...]]:
+    """The engine once all input up to the latest case has come in and the rules have been evaluated with it. Raises
+    QueryError, TemplateError."""
+    stage = _Stage(setting, group)
+    for _ in stage.alert_cases():
+        pass
+    return stage.engine, tuple(stage.failures)
+
+
 class _Feed:
     """The input series, let into the store up to an instant."""
 
@@ -146,7 +155,7 @@ class _Stage:
         store.keep(lambda name: name != FAILING)
         self._start_ms = round(group.start * 1000)
         self._feed = _Feed(store, group.series, self._start_ms, max(1, millis(group.interval)))
-        self._engine = Engine(store, subquery_step_seconds=suite.interval.total_seconds())
+        self.engine = Engine(store, subquery_step_seconds=suite.interval.total_seconds())
         around = Surroundings(
             group.external_labels,
             group.external_url,
@@ -156,7 +165,7 @@ class _Stage:
         place = {name: number for number, name in enumerate(suite.order)}
         ordered = sorted(setting.rules, key=lambda one: place.get(one.name, 0))
         self._histograms = Histograms(group.histograms)
-        self._states = [GroupState(one, self._engine, StoreRecorder(store), around) for one in ordered]
+        self._states = [GroupState(one, self.engine, StoreRecorder(store), around) for one in ordered]
         self._histograms.spread([compiled for state in self._states for compiled, _, _ in state.rules])
 
     def alert_cases(self) -> Iterator[CaseResult]:
@@ -177,7 +186,7 @@ class _Stage:
 
     def _evaluate(self, ms: int) -> None:
         now = _EPOCH + timedelta(milliseconds=self._start_ms + ms)
-        with self._engine.round(now.timestamp()):
+        with self.engine.round(now.timestamp()):
             for state in self._states:
                 failed = state.evaluate(now).failures
                 at = timedelta(milliseconds=self._start_ms + ms)
@@ -227,7 +236,7 @@ class _Stage:
         line = self._histograms.read_by(expr)
         if line is not None:
             raise QueryError(refusal(line))
-        value = self._engine.instant(expr, (self._start_ms + millis(case.at)) / 1000)
+        value = self.engine.instant(expr, (self._start_ms + millis(case.at)) / 1000)
         match value:
             case Vector():
                 return [Sample(labels, number) for labels, number in value.samples]

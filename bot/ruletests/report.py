@@ -219,7 +219,7 @@ def _suite(result: FileResult) -> str:
     skipped = sum(case.verdict == "skipped" for case in cases)
     head = f'tests="{len(entries)}" failures="{failures}" errors="{errors}" skipped="{skipped}"'
     body = "".join(f"\n{entry}" for entry in entries)
-    return f'  <testsuite name={_attribute(result.file)} {head} time="{result.seconds:.3f}">{body}\n  </testsuite>'
+    return f'  <testsuite name={attribute(result.file)} {head} time="{result.seconds:.3f}">{body}\n  </testsuite>'
 
 
 def _group_errors(group: GroupResult) -> list[str]:
@@ -228,9 +228,9 @@ def _group_errors(group: GroupResult) -> list[str]:
 
 def _broken(result: FileResult, text: str, group: GroupResult | None = None) -> str:
     name = group.group.title if group else result.file
-    where = f'file={_attribute(result.file)} line="{group.group.line if group else 0}"'
-    case = f"<testcase classname={_attribute(name)} name={_attribute('rules')} {where}>"
-    return f"    {case}<error message={_attribute(text)}/></testcase>"
+    where = f'file={attribute(result.file)} line="{group.group.line if group else 0}"'
+    case = f"<testcase classname={attribute(name)} name={attribute('rules')} {where}>"
+    return f"    {case}<error message={attribute(text)}/></testcase>"
 
 
 def _entry_xml(file: str, group: GroupResult, result: CaseResult) -> str:
@@ -238,8 +238,8 @@ def _entry_xml(file: str, group: GroupResult, result: CaseResult) -> str:
     at = prometheus_duration(case.at)
     name = f"{case.expr} at {at}" if isinstance(case, ExprCase) else f"{case.alert} at {at}"
     head = (
-        f"    <testcase classname={_attribute(group.group.title)} name={_attribute(name)}"
-        f' file={_attribute(file)} line="{case.line}" time="{result.seconds:.3f}"'
+        f"    <testcase classname={attribute(group.group.title)} name={attribute(name)}"
+        f' file={attribute(file)} line="{case.line}" time="{result.seconds:.3f}"'
     )
     if result.verdict == "passed":
         return f"{head}/>"
@@ -248,10 +248,11 @@ def _entry_xml(file: str, group: GroupResult, result: CaseResult) -> str:
     tag = "error" if result.verdict == "error" else "failure"
     first = result.error or "; ".join(one.text for one in result.differences[:3])
     text = _allowed(str(_block(file, group, result)))
-    return f"{head}><{tag} message={_attribute(first)}>{escape(text)}</{tag}></testcase>"
+    return f"{head}><{tag} message={attribute(first)}>{escape(text)}</{tag}></testcase>"
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
+    """In quotes, as XML."""
     return quoteattr(_allowed(text), {"\n": "&#10;", "\t": "&#9;"})
 
 

@@ -258,7 +258,7 @@ def _action(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem
         request = step.call if name == "call" else step.undo
         if request is not None:
             yield from _template(request.path, (*path, name, "path"), context)
-            for place, text in _texts(request.body, (*path, name, "body")):
+            for place, text in texts_of(request.body, (*path, name, "body")):
                 yield from _template(text, place, context)
     for index, who in enumerate(step.approve.by if step.approve is not None else ()):
         if _APPROVER.fullmatch(who) is None:
@@ -267,16 +267,16 @@ def _action(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem
             yield Problem((*path, "approve", "by", index), "action-approver", text, hint)
 
 
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def texts_of(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """Every text inside a request's body, with its place."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _texts(item, (*path, name))
+            yield from texts_of(item, (*path, name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, (*path, index))
+            yield from texts_of(item, (*path, index))
 
 
 def _escalate(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:

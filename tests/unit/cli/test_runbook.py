@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from config_files import EXAMPLE
 
-from bot.cli import check, runbook
+from bot.cli import check, runbook, test
 
 
 @pytest.fixture
@@ -212,3 +212,59 @@ def test_preview_as_block_kit_and_as_html(here):
 
 def test_the_schema_is_printed():
     assert json.loads(out("schema"))["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+def rule_test(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(test.command, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout
+
+
+TESTED = "tests/refund-tool-errors.yaml"
+
+
+def test_the_runbook_of_the_sample_configuration_passes_its_tests(here):
+    assert run("test", TESTED) == (0, f"Runbook Testing:  {TESTED}\n  SUCCESS\n\n")
+
+
+def test_a_runbook_that_says_something_else_fails_its_tests(here):
+    path = here / "runbooks" / "refund-tool-errors.yaml"
+    path.write_text(path.read_text().replace('expect: "< 0.05"', 'expect: "< 0.9"'))
+    code, output = run("test", TESTED)
+    assert code == 1
+    assert "the payment provider refuses at 10m\n        at tests/refund-tool-errors.yaml:10\n" in output
+    assert "check failing: expected fail 62 %, got pass 62 %" in output
+    code, output = run("test", TESTED, "-o", "junit")
+    assert (code, 'tests="2" failures="1" errors="0"' in output) == (1, True)
+    path.write_text(path.read_text().replace("kind: check", "kind: chek"))
+    code, output = run("test", TESTED)
+    assert (code, "refund-tool-errors.yaml:11:11 bad-value" in output) == (2, True)
+
+
+def test_a_golden_file_is_written_on_demand_and_nowhere_else(here):
+    path = here / TESTED
+    path.write_text(path.read_text() + "        exp_file: goldens/none.json\n")
+    code, output = run("test", TESTED)
+    assert (code, "goldens/none.json is not there; --update writes it" in output) == (1, True)
+    assert run("test", TESTED, "--update")[0] == 0
+    assert json.loads((here / "tests" / "goldens" / "none.json").read_text())["blocks"]
+    assert run("test", TESTED)[0] == 0
+    path.write_text(path.read_text().replace("goldens/none", "goldens/../../none"))
+    code, output = run("test", TESTED, "--update")
+    assert (code, "is not below tests" in output) == (2, True)
+    assert not (here / "none.json").exists()
+
+
+def test_tests_of_rules_and_runbooks_are_played_together(here):
+    (here / "rules.yaml").write_text("tests:\n  - promql_expr_test: [{expr: '1', exp_samples: [{value: 2}]}]\n")
+    code, output = rule_test(TESTED)
+    assert (code, output) == (0, f"Runbook Testing:  {TESTED}\n  SUCCESS\n\n")
+    code, output = rule_test(TESTED, "rules.yaml", "-o", "json")
+    report = json.loads(output)
+    assert (code, report["verdict"]) == (1, "failed")
+    assert report["cases"] == {"passed": 2, "failed": 1, "error": 0, "skipped": 0}
+    assert [one["file"] for one in report["files"]] == ["rules.yaml", TESTED]
+    code, output = rule_test(TESTED, "rules.yaml", "-o", "junit")
+    assert code == 1
+    assert output.count("<testsuite ") == 2
+    assert output.count("</testsuites>") == 1
