@@ -35,7 +35,7 @@ async def test_the_bytes_stand_in_the_thread(slack, uploader):
 
 
 async def test_a_missing_scope_is_said_by_name(slack, uploader):
-    slack.scopes = SCOPES
+    slack.scopes = SCOPES.replace("files:write", "").replace(",,", ",")
     with pytest.raises(RemoteError) as caught:
         await uploader.upload(incident(), b"PNG", THREAD)
     assert (caught.value.code, caught.value.permanent) == ("missing_scope", True)
