@@ -1,4 +1,4 @@
-"""`agentpager report`: numbers over a time, hand-overs, the week."""
+"""`agentpager report`: numbers over a time, hand-overs, the day and the week."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ _WEEK = timedelta(days=7)
 @click.option("--to", "to_text", metavar="TIME", help="Until when; now if not given.")
 @click.option("--by", type=click.Choice(["agent", "rule", "person", "team"]), help="The same numbers for each of them.")
 @click.option("--handover", metavar="SCHEDULE", help="The latest hand-over of SCHEDULE instead.")
+@click.option("--daily", is_flag=True, help="The daily digest as it would be posted now instead.")
 @click.option("--weekly", is_flag=True, help="The weekly digest as it would be posted now instead.")
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @config_option
 def command(
-    from_text: str | None, to_text: str | None, by: str | None, handover: str | None, weekly: bool, output: str,
-    config_path: Path,
+    from_text: str | None, to_text: str | None, by: str | None, handover: str | None, daily: bool, weekly: bool,
+    output: str, config_path: Path,
 ) -> None:  # fmt: skip
     """How soon incidents were taken and ended, whom they woke, at night, and how often for nothing.
 
     Asks a running server. docs/reports.md says what each number counts.
     """
-    if sum((handover is not None, weekly, bool(from_text or to_text or by))) > 1:
-        raise click.UsageError("--handover, --weekly, and --from, --to, --by exclude each other")
+    if sum((handover is not None, daily, weekly, bool(from_text or to_text or by))) > 1:
+        raise click.UsageError("--handover, --daily, --weekly, and --from, --to, --by exclude each other")
     if handover is not None:
         _digest(call(config_path, "GET", "/api/pager/handover", query={"schedule": handover}), output)
-    elif weekly:
-        _digest(call(config_path, "GET", "/api/pager/digest"), output)
+    elif daily or weekly:
+        _digest(call(config_path, "GET", "/api/pager/digest", query={"of": "day" if daily else "week"}), output)
     else:
         end = instant(to_text)
         start = instant(from_text) if from_text else end - _WEEK

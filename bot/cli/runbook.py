@@ -12,6 +12,7 @@ _COMMANDS = {
     "test": "runbook_test",
     "new": "runbook_new",
     "schema": "runbook_schema",
+    "usage": "runbook_usage",
 }
 
 

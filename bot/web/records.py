@@ -1,4 +1,4 @@
-"""Timelines, exports, reports and digests over HTTP."""
+"""Timelines, exports, reports, digests and the use of runbooks over HTTP."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bot.settings import Http
 from bot.web.request import BadRequestError, guarded, instant_of
 
 _WEEK = timedelta(days=7)
+_SHELF_DAYS = 90
 _MARKDOWN = "text/markdown; charset=utf-8"
 # Labels and notes are somebody else's text: no browser may take an answer for a page.
 _PLAIN = {"X-Content-Type-Options": "nosniff"}
@@ -38,7 +39,8 @@ def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
         Route("/api/pager/incidents/{id}/export", guarded(settings, paths.export), methods=["GET"]),
         Route("/api/pager/report", guarded(settings, paths.report), methods=["GET"]),
         Route("/api/pager/handover", guarded(settings, paths.handover), methods=["GET"]),
-        Route("/api/pager/digest", guarded(settings, paths.weekly), methods=["GET"]),
+        Route("/api/pager/digest", guarded(settings, paths.digest), methods=["GET"]),
+        Route("/api/pager/runbooks", guarded(settings, paths.runbooks), methods=["GET"]),
     ]
 
 
@@ -72,8 +74,17 @@ class _Paths:
             raise BadRequestError(400, "schedule: name the schedule")
         return _digest(await self._backend.records.handover(schedule))
 
-    async def weekly(self, _request: Request) -> Response:
+    async def digest(self, request: Request) -> Response:
+        if _choice(request, "of", ("day", "week"), "week") == "day":
+            return _digest(await self._backend.records.daily())
         return _digest(await self._backend.records.weekly())
+
+    async def runbooks(self, request: Request) -> Response:
+        given = request.query_params.get("days") or str(_SHELF_DAYS)
+        if not given.isdecimal() or len(given) > 4:
+            raise BadRequestError(400, f'days: "{given}" is not a number of days')
+        told = await self._backend.records.runbooks(int(given))
+        return JSONResponse([one.model_dump(mode="json") for one in told])
 
 
 def _digest(told: digest.Digest) -> Response:

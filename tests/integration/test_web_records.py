@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from core_world import BOOK, NOW, opened
@@ -14,8 +15,20 @@ from bot.errors import UsageError
 from bot.records.digest import Digest, Section
 from bot.records.report import report
 from bot.records.timeline import Story, story
+from bot.records.usage import Usage, usages
+from bot.runbooks.model import Runbook
 from bot.settings import Http
 from bot.web import records
+
+CRM = Runbook.model_validate(
+    {
+        "schema": "runbook/v1",
+        "id": "crm",
+        "title": "CRM",
+        "reviewed_on": "2026-11-01",
+        "steps": [{"id": "look", "kind": "manual", "title": "Look", "text": "look"}],
+    }
+)
 
 
 class Noon:
@@ -41,6 +54,13 @@ class Bookkeeper:
 
     async def weekly(self) -> Digest:
         return Digest(title="The week", sections=())
+
+    async def daily(self) -> Digest:
+        return Digest(title="The day", sections=())
+
+    async def runbooks(self, days: int) -> list[Usage]:
+        self.asked.append((days,))
+        return usages([CRM], [], NOW.date())
 
 
 class Backend:
@@ -148,6 +168,7 @@ async def test_a_mistake_is_named(site, path, error):
 async def test_hand_overs_and_the_week(site):
     assert (await site.get("/api/pager/handover?schedule=primary")).json() == {
         "title": "primary",
+        "figures": [],
         "sections": [{"heading": "Open now", "lines": ["nothing"]}],
     }
     assert (await site.get("/api/pager/digest")).json()["title"] == "The week"
@@ -156,3 +177,23 @@ async def test_hand_overs_and_the_week(site):
 async def test_nobody_reads_without_the_token(site):
     for path in ("incidents/INC-1/timeline", "incidents/INC-1/export", "report", "handover", "digest"):
         assert (await site.get(f"/api/pager/{path}", token="")).status_code == 401
+
+
+async def test_a_digest_is_of_the_week_or_of_the_day(site):
+    told = [(await site.get(f"/api/pager/digest{query}")).json()["title"] for query in ("", "?of=week", "?of=day")]
+    assert told == ["The week", "The week", "The day"]
+    refused = await site.get("/api/pager/digest?of=year")
+    assert (refused.status_code, refused.json()["error"]) == (400, 'of: "year" is none of day, week')
+
+
+async def test_the_use_of_runbooks_is_of_the_last_90_days_if_nothing_else_is_said(site, backend):
+    (told,) = (await site.get("/api/pager/runbooks")).json()
+    assert (told["runbook"], told["reviewed_on"], told["fired"], told["last_used"]) == ("crm", "2026-11-01", 0, None)
+    await site.get("/api/pager/runbooks?days=7")
+    assert backend.records.asked == [(90,), (7,)]
+
+
+@pytest.mark.parametrize("days", ["x", "-1", "1.5", "99999"])
+async def test_days_that_are_no_number_are_refused(site, days):
+    answer = await site.get(f"/api/pager/runbooks?days={quote(days)}")
+    assert answer.status_code == 400
