@@ -42,7 +42,7 @@ _TOLD = {
         "query": "PromQL; a number or a vector, of which the worst counts. A template.",
         "expect": 'What is good, in quotes: "< 5".',
         "unit": "How numbers are shown.",
-        "on_fail": "The step to go to when the check fails.",
+        "on_fail": "The step to go to when the check fails, or somebody says that the step has failed.",
         "verify": "The check to look at again after this step.",
         "run_on": "Where the command is to be run.",
         "url": "An address that begins with https://. A template.",

@@ -124,7 +124,7 @@ def _passed_over(runbook: Runbook) -> Iterator[Problem]:
         place = pending.pop()
         reached.add(place)
         step = runbook.steps[place]
-        onward = {places[name] for name in _leads(step) if name in places}
+        onward = {places[name] for name in _leads(step) | {step.on_fail} if name in places}
         if step.kind != "decision" or not onward:
             onward |= {place + 1} if place + 1 < len(runbook.steps) else set()
         pending |= onward - reached

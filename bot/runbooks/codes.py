@@ -79,6 +79,7 @@ NAMES = {
     "action-approval": "RB033",
     "action-approver": "RB033",
     "action-undo": "RB033",
+    "undeclared-action": "RB033",
     "escalation-target": "RB034",
     "no-escalation": "RB034",
     "command-quotes": "RB035",

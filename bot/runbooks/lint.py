@@ -23,12 +23,12 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _QUOTED_VALUE = re.compile(r"""["'][^"'\s]*\{\{""")
 # kind: (keys it needs, keys it may have beside id, kind, title and when)
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "manual": (("text",), ("text", "verify", "url")),
+    "manual": (("text",), ("text", "on_fail", "verify", "url")),
     "check": (("query", "expect"), ("query", "expect", "unit", "on_fail", "text", "timeout")),
-    "command": (("text", "run_on"), ("text", "run_on", "verify")),
-    "link": (("url",), ("url", "text", "verify")),
+    "command": (("text", "run_on"), ("text", "run_on", "on_fail", "verify")),
+    "link": (("url",), ("url", "text", "on_fail", "verify")),
     "decision": (("ask", "choose"), ("ask", "choose", "text")),
-    "action": (("call",), ("call", "approve", "undo", "text", "verify", "timeout")),
+    "action": (("call",), ("call", "approve", "undo", "text", "on_fail", "verify", "timeout")),
     "escalate": (("to",), ("to", "after", "text")),
     "handoff": (("ask",), ("ask", "text")),
 }
