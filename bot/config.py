@@ -35,7 +35,7 @@ from bot.runbooks import lint as runbook_lint
 from bot.runbooks.codes import numbered
 from bot.runbooks.model import Runbook
 from bot.schema import Model
-from bot.settings import Notify, Settings, webhook_secret_problem
+from bot.settings import Actions, Notify, Settings, webhook_secret_problem
 from bot.sources import VARIABLE, Source, Sources, read_sources
 from bot.yamldoc import Document, scan
 from bot.yamldoc import Mapping as MappingNode
@@ -179,7 +179,23 @@ def missing_secrets(config: Config) -> list[Finding]:
             message = f"slack.{name} is needed in {slack.mode} mode"
             hint = f"set slack.{name} or slack.{name}_file; see docs/slack.md"
             missing.append(Finding("agentpager.yaml", 0, 0, "missing-secret", message, hint=hint))
-    return [*missing, *_missing_of_channels(config.settings.notify, told)]
+    missing += _missing_of_channels(config.settings.notify, told)
+    return [*missing, *_missing_of_actions(config.settings.actions, told)]
+
+
+def _missing_of_actions(actions: Actions, told: str) -> Iterator[Finding]:
+    """A request without its token or signature would be refused, or worse: not refused."""
+    for name, webhook in actions.webhooks.items():
+        key = f"actions.webhooks.{name}"
+        if not _value(webhook.url):
+            yield from _missing_secret(f"{key}.url", "it is empty", told, "docs/actions.md")
+        for part in ("bearer_token", "secret"):
+            file = getattr(webhook, f"{part}_file")
+            if file is not None and not _value(getattr(webhook, part)):
+                why = f"{file} is empty or cannot be read"
+                yield from _missing_secret(f"{key}.{part}", why, told, "docs/actions.md")
+        if problem := webhook_secret_problem(_value(webhook.secret)):
+            yield from _missing_secret(f"{key}.secret", problem, told, "docs/actions.md")
 
 
 def _missing_of_channels(ways: Notify, told: str) -> Iterator[Finding]:
@@ -200,9 +216,9 @@ def _value(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
 
 
-def _missing_secret(key: str, why: str, told: str) -> Iterator[Finding]:
+def _missing_secret(key: str, why: str, told: str, page: str = "docs/notifications.md") -> Iterator[Finding]:
     if f"{key} " not in told:
-        hint = f"set {key}, directly or by a file; see docs/notifications.md"
+        hint = f"set {key}, directly or by a file; see {page}"
         yield Finding("agentpager.yaml", 0, 0, "missing-secret", f"{key}: {why}", hint=hint)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from bot.actions import runs
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.errors import ConflictError, UsageError
@@ -253,6 +254,8 @@ async def clock_jumped(
         pages = [page_deadlines.moved(page, jump) for page in await tx.all_owed()]
         await tx.save_incidents(incidents)
         await tx.save_pages(pages)
+        for run in await tx.waiting_runs():
+            await tx.save_run(runs.moved(run, jump))
         for name, value in keys.items():
             await tx.replace_key(name, value)
         seconds = f"{jump.total_seconds():+.1f}"
@@ -268,13 +271,16 @@ async def bound_deadlines(store: Store, quiet: timedelta, now: datetime) -> int:
         live, owed = await tx.live_incidents(), await tx.all_owed()
         incidents = [nearer for one in live if (nearer := deadlines.bounded(one, now, quiet)) is not one]
         pages = [sooner for page in owed if (sooner := page_deadlines.bounded(page, now)) is not page]
-        if incidents or pages:
+        waiting = [again for run in await tx.waiting_runs() if (again := runs.bounded(run, now)) is not run]
+        if incidents or pages or waiting:
             await tx.save_incidents(incidents)
             await tx.save_pages(pages)
+            for run in waiting:
+                await tx.save_run(run)
             why = "deadlines lay further away than their whole wait: they were written while the clock was wrong"
             detail = {"incidents": str(len(incidents)), "pages": str(len(pages))}
             await tx.append_audit([_of_clock("clock.bounded", why, detail, now)])
-    return len(incidents) + len(pages)
+    return len(incidents) + len(pages) + len(waiting)
 
 
 def _of_clock(action: str, why: str, detail: dict[str, str], now: datetime) -> Entry:

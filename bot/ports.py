@@ -327,6 +327,10 @@ class Explained:
 
 
 class Explaining(Protocol):
+    @property
+    def external_url(self) -> str:
+        """Where a browser reaches this server; empty when that is not configured."""
+
     async def explain(self, words: Sequence[str]) -> Explained:
         """Who would be paged for an agent or an alert (and an agent), and why; why an alert does not fire; why an
         incident pages whom it pages. Raises UsageError for what there is not."""
@@ -426,6 +430,9 @@ class Transaction(Protocol):
 
     async def runs_of(self, incident_id: str) -> list[Run]:
         """The first asked for first."""
+
+    async def waiting_runs(self) -> list[Run]:
+        """Those that are not over."""
 
     async def save_run(self, run: Run) -> None: ...
 

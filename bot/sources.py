@@ -22,7 +22,7 @@ from bot.oncall import feeds, ical
 from bot.oncall.changes import RotaChange
 from bot.oncall.feeds import Copy
 from bot.schema import Model
-from bot.settings import Agents, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
+from bot.settings import Actions, Agents, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
 from bot.yamldoc import MAX_BYTES, Document, scan
 
 Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents"]
@@ -36,7 +36,12 @@ _SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall | Incidents]] = {
     "oncall": Oncall,
     "incidents": Incidents,
 }
-_SECRET_SECTIONS: dict[str, type[BaseModel]] = {"slack": Slack, "http": Http, "notify": Notify}
+_SECRET_SECTIONS: dict[str, type[BaseModel]] = {
+    "slack": Slack,
+    "http": Http,
+    "notify": Notify,
+    "actions": Actions,
+}
 
 
 class Source(Model):
@@ -52,8 +57,8 @@ class Sources(Model):
     `calendars` holds the iCal files that on-call files name, by the path as it is written there; of those at an address
     the last good copy, by the address as it is written, which `feeds` lists. One that was never read is not there.
     `changes` are the overrides and swaps that people made beside the files.
-    `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack, http and notify
-    led to (by dotted name of the key they fill), `findings` what could not be read.
+    `env` holds the variables that `agentpager.yaml` names, `secrets` what its `*_file` keys of slack, http, notify and
+    actions led to (by dotted name of the key they fill), `findings` what could not be read.
     """
 
     base_dir: str

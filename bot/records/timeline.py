@@ -45,6 +45,13 @@ _WORDS = {
     "incident.marked": "marked",
     "incident.stepped": "runbook step",
     "incident.reported": "the runbook is wrong or lacks something",
+    "action.asked": "action asked for",
+    "action.approved": "action agreed to",
+    "action.refused": "action refused",
+    "action.expired": "action not sent",
+    "action.delayed": "action to be sent again",
+    "action.done": "action carried out",
+    "action.failed": "action failed",
     "sla.breached": "promise not kept",
 }
 _KINDS = {

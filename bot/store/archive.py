@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.audit.model import Entry
 from bot.store.database import Database
-from bot.store.tables import incidents, pages, renderings
+from bot.store.tables import action_runs, incidents, pages, renderings
 
 AT_ONCE = 10  # incidents in one transaction: some ten milliseconds
 _PAUSE = 0.05  # seconds between two, for everybody else
@@ -74,7 +74,7 @@ class Archive:
             return None
         lines = [_line(row.doc, *belonging[row.id]) for row in rows]
         lines += [f'{{"page":{row.doc}}}' for row in loose]
-        count = len(loose) + sum(len(of) for of, _ in belonging.values())
+        count = len(loose) + sum(len(of) for of, _, _ in belonging.values())
         return _Batch({row.id: row.version for row in rows}, tuple(row.id for row in loose), tuple(lines), count)
 
     async def _remove(self, batch: _Batch, before: datetime, target: Path, now: datetime, actor: str) -> int:
@@ -92,23 +92,30 @@ class Archive:
         return len(gone)
 
 
-async def _belonging(connection: AsyncConnection, names: Sequence[str]) -> dict[str, tuple[list[str], str | None]]:
-    """Of each incident the texts of its pages, and of its runbook."""
-    found: dict[str, tuple[list[str], str | None]] = {}
+async def _belonging(
+    connection: AsyncConnection, names: Sequence[str]
+) -> dict[str, tuple[list[str], str | None, list[str]]]:
+    """Of each incident the texts of its pages, of its runbook, and of the runs of its actions."""
+    found: dict[str, tuple[list[str], str | None, list[str]]] = {}
     texts: dict[str, list[str]] = {name: [] for name in names}
     query = sa.select(pages.c.incident, pages.c.doc).where(pages.c.incident.in_(names))
     for name, doc in (await connection.execute(query)).all():
         texts[name].append(doc)
     query = sa.select(renderings.c.incident, renderings.c.doc).where(renderings.c.incident.in_(names))
     runbooks = {name: doc for name, doc in (await connection.execute(query)).all()}  # noqa: C416 - rows are no pairs
+    runs: dict[str, list[str]] = {name: [] for name in names}
+    query = sa.select(action_runs.c.incident, action_runs.c.doc).where(action_runs.c.incident.in_(names))
+    for name, doc in (await connection.execute(query)).all():
+        runs[name].append(doc)
     for name in names:
-        found[name] = texts[name], runbooks.get(name)
+        found[name] = texts[name], runbooks.get(name), runs[name]
     return found
 
 
-def _line(incident: str, of: Sequence[str], runbook: str | None) -> str:
+def _line(incident: str, of: Sequence[str], runbook: str | None, runs: Sequence[str]) -> str:
     """The texts as they are stored: each is JSON already."""
-    return f'{{"incident":{incident},"pages":[{",".join(of)}],"runbook":{runbook or "null"}}}'
+    acted = f',"actions":[{",".join(runs)}]' if runs else ""
+    return f'{{"incident":{incident},"pages":[{",".join(of)}],"runbook":{runbook or "null"}{acted}}}'
 
 
 def _append(target: Path, lines: Sequence[str]) -> None:

@@ -248,6 +248,11 @@ class Transaction:
         found = [Run.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
         return sorted(found, key=lambda run: (run.asked_at, run.id))
 
+    async def waiting_runs(self) -> list[Run]:
+        """Those that are not over."""
+        query = sa.select(action_runs.c.doc).where(action_runs.c.due_at.is_not(None))
+        return [Run.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+
     async def save_run(self, run: Run) -> None:
         row = {"id": run.id, "incident": run.incident, "state": run.state.value, "doc": run.model_dump_json()}
         due_at = None if run.over else _seconds(run.due_at)
