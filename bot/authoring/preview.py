@@ -68,8 +68,8 @@ def terminal(shown: Preview) -> str:
     """The runbook as plain lines."""
     rendered = shown.rendered
     lines = [f"{rendered.title}  [{rendered.runbook}]", f"on {shown.incident.id}: {shown.incident.title}", ""]
-    lines += [rendered.summary] if rendered.summary else []
-    lines += [f"Impact: {rendered.impact}"] if rendered.impact else []
+    lines += rendered.summary.splitlines()
+    lines += f"Impact: {rendered.impact}".splitlines() if rendered.impact else []
     lines += [f"Not all of it could be rendered: {rendered.problem}"] if rendered.problem else []
     for step in rendered.steps:
         lines += ["", *_step(step, likely=step.number == rendered.likely_step)]

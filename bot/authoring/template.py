@@ -76,9 +76,9 @@ def runbook_text(wanted: Wanted, today: date) -> str:
         modeline=MODELINE,
         schema=wanted.schema,
         file=wanted.file,
-        id=_scalar(wanted.id),
-        title=_scalar(wanted.title),
-        owner=_scalar(wanted.owner),
+        id=scalar(wanted.id),
+        title=scalar(wanted.title),
+        owner=scalar(wanted.owner),
         applies_to=_quoted(matchers(wanted.alert, wanted.agents)),
         today=today.isoformat(),
     )
@@ -102,7 +102,7 @@ def spoken(name: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """As YAML, in quotes unless it is plainly a text."""
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9 _-]*[A-Za-z0-9]", text) and text.lower() not in _WORDS_OF_YAML
     return text if plain else json.dumps(text, ensure_ascii=False)

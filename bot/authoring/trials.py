@@ -125,7 +125,9 @@ def read(text: str, file: str) -> Trials:
                 if _verdict_of(expected)[0] not in _WORDS:
                     wanted = ", ".join(sorted(_WORDS))
                     text = f'"{expected}" is no result of a check; results are {wanted}'
-                    errors.append(document.finding((*path, "exp_checks", name), "bad-value", text, "write for example fail 62 %"))
+                    errors.append(
+                        document.finding((*path, "exp_checks", name), "bad-value", text, "write for example fail 62 %")
+                    )
             every = group.interval or (model.evaluation_interval if model else timedelta()) or DEFAULT_INTERVAL
             line = document.mark(path).line
             trials.append(Trial(group.name or f"unnamed#{index}", line, every, series, case))

@@ -11,6 +11,7 @@ _COMMANDS = {
     "preview": "runbook_preview",
     "test": "runbook_test",
     "new": "runbook_new",
+    "import": "runbook_import",
     "schema": "runbook_schema",
     "usage": "runbook_usage",
 }

@@ -51,7 +51,7 @@ def command(
     from bot.authoring.template import Wanted, runbook_text, spoken
     from bot.cli.common import instant
 
-    _check_id(runbook_id)
+    check_id(runbook_id)
     base = config_path if config_path.is_dir() else config_path.parent
     target = base / _FOLDER / f"{runbook_id}.yaml"
     if target.exists() and not force:
@@ -76,8 +76,8 @@ def command(
         schema=f"schema/{NAME}",
     )
     text = runbook_text(wanted, instant(None).date())
-    _check_text(text, target)
-    _write(target, text, force=force)
+    check_text(text, target)
+    write(target, text, force=force)
     write_schema(target.parent)
     click.echo(f"{target} written. Next:")
     click.echo(f"  agentpager runbook preview {wanted.file}")
@@ -85,7 +85,7 @@ def command(
     _remark(config, wanted.alert)
 
 
-def _check_id(runbook_id: str) -> None:
+def check_id(runbook_id: str) -> None:
     from pydantic import TypeAdapter, ValidationError
 
     from bot.runbooks.model import Id
@@ -156,7 +156,7 @@ def _alerts(config: Config | None) -> list[str]:
     return sorted({rule.name for group in groups for rule in group.rules if rule.is_alert})
 
 
-def _check_text(text: str, target: Path) -> None:
+def check_text(text: str, target: Path) -> None:
     """Whatever was put into it: a file that cannot be read is not written."""
     from bot.runbooks.lint import problems
     from bot.runbooks.model import Runbook
@@ -174,7 +174,7 @@ def _check_text(text: str, target: Path) -> None:
         raise click.UsageError(f"nothing written: {findings[0].message}")
 
 
-def _write(target: Path, text: str, *, force: bool) -> None:
+def write(target: Path, text: str, *, force: bool) -> None:
     """Without `force` also never over a file that has come in the meantime."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from bot.templating import AnyKey, Target, copied, parse
 Path = tuple[str | int, ...]
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_RAW = re.compile(r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}", re.DOTALL)  # braces in it are no values
 _QUOTED_VALUE = re.compile(r"""["'][^"'\s]*\{\{""")
 # kind: (keys it needs, keys it may have beside id, kind, title and when)
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -208,7 +209,7 @@ def _others(runbook: Runbook, step: Step) -> str:
 
 def _command(step: Step, path: Path, context: dict[str, Any]) -> Iterator[Problem]:
     yield from _template(step.text, (*path, "text"), context, "command")
-    if _QUOTED_VALUE.search(step.text):
+    if _QUOTED_VALUE.search(_RAW.sub("", step.text)):
         text = f'command "{step.id}" has a value inside quotes'
         yield Problem((*path, "text"), "command-quotes", text, "remove the quotes: values are quoted for the shell")
 

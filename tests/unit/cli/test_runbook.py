@@ -268,3 +268,47 @@ def test_tests_of_rules_and_runbooks_are_played_together(here):
     assert code == 1
     assert output.count("<testsuite ") == 2
     assert output.count("</testsuites>") == 1
+
+
+MARKDOWN = "# DiskFull\n\n## Meaning\n\nFull.\n\n## Impact\n\nAll.\n\n## Mitigation\n\nDelete 5 files.\n"
+
+
+def test_a_runbook_in_markdown_becomes_one_of_ours(here):
+    (here / "DiskFull.md").write_text(MARKDOWN)
+    code, output = run("import", "DiskFull.md", "--owner", "team:payments")
+    assert code == 1
+    assert output == (
+        "runbooks/DiskFull.yaml written: 2 steps\n"
+        "  DiskFull.md: there is no check: begin with one that tells whether it is still going on\n"
+    )
+    assert CliRunner().invoke(check.command, []).output == ""
+    assert run("lint", "runbooks/DiskFull.yaml") == (0, "")
+    before = (here / "runbooks" / "DiskFull.yaml").read_text()
+    assert before == out("import", "DiskFull.md", "--owner", "team:payments", "--stdout")
+    code, output = run("import", "DiskFull.md", "--owner", "team:other")
+    assert (code, "--force writes over it" in output) == (2, True)
+    assert (here / "runbooks" / "DiskFull.yaml").read_text() == before
+    assert run("import", "DiskFull.md", "--owner", "team:other", "--alert", "Disk", "--force")[0] == 1
+    assert "applies_to: ['alertname=\"Disk\"']" in (here / "runbooks" / "DiskFull.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.md"], "--owner"),
+        (["gone.md", "--owner", "team:a"], "gone.md"),
+        (["a.md", "b.md", "--owner", "team:a", "--alert", "X"], "one FILE only"),
+        (["a.md", "b.md", "--owner", "team:a", "--stdout"], "one FILE only"),
+        (["b.md", "--owner", "team:a"], "not UTF-8"),
+        (["...md", "--owner", "team:a"], "cannot be the id"),
+        (["a.md", "--owner", "storage"], "team:NAME"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.md").write_text(MARKDOWN)
+    (tmp_path / "b.md").write_bytes(b"\xff")
+    (tmp_path / "...md").write_text(MARKDOWN)
+    code, output = run("import", *arguments)
+    assert (code, words in output) == (2, True), output
+    assert not (tmp_path / "runbooks").exists()
