@@ -36,37 +36,41 @@ class Changed:
 
 
 async def ask(
-    store: Store, incident_id: str, wish: Wish, world: World, now: datetime, key: str | None
+    store: Store, incident_id: str, wish: Wish, world: World, now: datetime, key: str | None, via: str
 ) -> Changed | None:
-    """Somebody asks for an action, or for taking one back. None when this very click has been worked in before. Raises
-    UsageError, ConflictError."""
+    """Somebody asks for an action, or for taking one back. None when this very click has been worked in before. `via`
+    is by which way, as in ports.Actor. Raises UsageError, ConflictError."""
     async with store.transaction() as tx:
         if key is not None and not await tx.first_time(key, now):
             return None
         incident = await _incident(tx, incident_id)
         may = await _may(tx, wish.approve, incident, world, now)
         run = runs.ask(incident, wish, await tx.runs_of(incident.id), may, now)
-        changed = await _write(tx, incident, run, "asked", _why_asked(run), wish.actor, world, now)
+        changed = await _write(tx, incident, run, "asked", _why_asked(run), wish.actor, world, now, via)
         await tx.add_pages(_questions(changed, world, now))
     return changed
 
 
-async def agree(store: Store, run_id: str, actor: str, world: World, now: datetime, key: str | None) -> Changed | None:
+async def agree(
+    store: Store, run_id: str, actor: str, world: World, now: datetime, key: str | None, via: str
+) -> Changed | None:
     """Somebody says yes; with the last yes that it needs, it is due to be sent."""
 
     def decide(run: Run, incident: Incident, may: Mapping[str, str]) -> Run:
         return runs.agree(run, incident, actor, may, now)
 
-    return await _say(store, run_id, actor, "approved", decide, world, now, key)
+    return await _say(store, run_id, actor, "approved", decide, world, now, key, via)
 
 
-async def refuse(store: Store, run_id: str, actor: str, world: World, now: datetime, key: str | None) -> Changed | None:
+async def refuse(
+    store: Store, run_id: str, actor: str, world: World, now: datetime, key: str | None, via: str
+) -> Changed | None:
     """Somebody says no, or takes back what they asked for."""
 
     def decide(run: Run, _: Incident, may: Mapping[str, str]) -> Run:
         return runs.refuse(run, actor, may, now)
 
-    return await _say(store, run_id, actor, "refused", decide, world, now, key)
+    return await _say(store, run_id, actor, "refused", decide, world, now, key, via)
 
 
 async def _say(
@@ -78,6 +82,7 @@ async def _say(
     world: World,
     now: datetime,
     key: str | None,
+    via: str,
 ) -> Changed | None:
     async with store.transaction() as tx:
         if key is not None and not await tx.first_time(key, now):
@@ -86,7 +91,7 @@ async def _say(
         may = await _may(tx, run.approve, incident, world, now)
         after = decide(run, incident, may)
         why = f"{_what(run)}: {len(after.approvals)} of {run.approve.min}" if what == "approved" else _what(run)
-        return await _write(tx, incident, after, what, why, actor, world, now)
+        return await _write(tx, incident, after, what, why, actor, world, now, via)
 
 
 async def expire(store: Store, run_id: str, world: World, now: datetime) -> Changed | None:
@@ -145,7 +150,15 @@ async def recover(store: Store, run_id: str, world: World, now: datetime) -> Cha
 
 
 async def _write(
-    tx: Transaction, incident: Incident, run: Run, what: str, why: str, actor: str, world: World, now: datetime
+    tx: Transaction,
+    incident: Incident,
+    run: Run,
+    what: str,
+    why: str,
+    actor: str,
+    world: World,
+    now: datetime,
+    via: str = "",
 ) -> Changed:
     """The messages about the run show it as of the incident's revision, so each change raises that."""
     mark = runs.mark_of(run, now)
@@ -157,6 +170,7 @@ async def _write(
         "run": run.id, "step": run.step, "kind": run.kind, "webhook": run.call.webhook, "method": run.call.method,
         "path": run.call.path, "attempt": str(run.attempt),
     }  # fmt: skip
+    detail |= {"via": via} if via else {}
     entry = Entry(at=now, actor=actor, action=f"action.{what}", subject=incident.id, why=why, detail=detail)
     await tx.append_audit([entry])
     return Changed(run, marked)

@@ -84,7 +84,7 @@ class ActionDesk:
         if problem := problem_of(wish.call, self._settings().webhooks):
             raise UsageError(problem)
         world, now = self._world(), self._clock.now()
-        changed = await self._tried(acting.ask(self._store, incident.id, wish, world, now, event_key))
+        changed = await self._tried(acting.ask(self._store, incident.id, wish, world, now, event_key, actor.via))
         if changed is None:
             again = runs.of_step(await self._store.runs_of(incident.id), wish.step)
             if not again:
@@ -95,13 +95,17 @@ class ActionDesk:
     async def agree(self, actor: Actor, name: str, *, event_key: str | None = None) -> Settled:
         run = await self._waiting(name)
         now = self._clock.now()
-        changed = await self._tried(acting.agree(self._store, run.id, actor.id, self._world(), now, event_key))
+        changed = await self._tried(
+            acting.agree(self._store, run.id, actor.id, self._world(), now, event_key, actor.via)
+        )
         return self._settled(changed) if changed is not None else await self._as_it_is(run)
 
     async def refuse(self, actor: Actor, name: str, *, event_key: str | None = None) -> Settled:
         run = await self._waiting(name)
         now = self._clock.now()
-        changed = await self._tried(acting.refuse(self._store, run.id, actor.id, self._world(), now, event_key))
+        changed = await self._tried(
+            acting.refuse(self._store, run.id, actor.id, self._world(), now, event_key, actor.via)
+        )
         return self._settled(changed) if changed is not None else await self._as_it_is(run)
 
     async def run(self, run_id: str) -> Run | None:
