@@ -7,12 +7,11 @@ import base64
 import hashlib
 import hmac
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 from core_world import NOW
+from webhook_receiver import Receiver, receiver
 
 from bot.channels.webhook import DENIED, UNREACHED, Webhooks
 from bot.errors import RemoteError
@@ -21,34 +20,6 @@ from bot.settings import Webhook
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 PAGE, ID = "INC-1.1.page.ana.webhook.ops", "INC-1:1:page:ana:webhook:ops"
-
-
-class Receiver:
-    """Keeps what is posted; `answer` says what comes back."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[web.BaseRequest, bytes]] = []
-        self.answer: Callable[[], Awaitable[web.StreamResponse] | web.StreamResponse] = web.Response
-        self.port = 0
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.requests.append((request, await request.read()))
-        answer = self.answer()
-        return await answer if isinstance(answer, Awaitable) else answer
-
-
-@asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
-    one = Receiver()
-    runner = web.ServerRunner(web.Server(one.handle), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    one.port = runner.addresses[0][1]
-    try:
-        yield one
-    finally:
-        await runner.cleanup()
 
 
 def webhook(address: Receiver | str, **changes: object) -> Webhook:
