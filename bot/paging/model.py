@@ -62,7 +62,7 @@ class Page(Model):
     ts: str | None = None
     lead: str | None = None
     shown_revision: int = 0
-    alone: bool = False  # never one message with others: a test must not be taken for what is real
+    alone: bool = False  # never one message with others: a test, or what was split out of one
     text: str = ""  # body of a notice; other kinds are drawn from the incident when sent
     reason: str
     error: str = ""
