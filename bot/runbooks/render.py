@@ -90,6 +90,7 @@ def render(runbook: Runbook, context: Mapping[str, Any], query: Query, now: date
         impact=_impact(work),
         owner=runbook.owner or "",
         reviewed_on=runbook.reviewed_on,
+        review_every=runbook.review_every,
         steps=steps,
         hidden=_hidden(work, {step.id for step in steps}),
         links=work.links(),

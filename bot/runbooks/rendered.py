@@ -9,6 +9,8 @@ from typing import Literal
 from bot.runbooks.model import Approve, StepKind
 from bot.schema import Model
 
+_REVIEW_EVERY = timedelta(days=90)  # of a runbook that was rendered before it said how often
+
 
 class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict
@@ -98,6 +100,7 @@ class Rendered(Model):
     impact: str = ""
     owner: str = ""
     reviewed_on: date | None = None
+    review_every: timedelta | None = None
     steps: tuple[RenderedStep, ...] = ()
     hidden: tuple[RenderedStep, ...] = ()
     links: tuple[RenderedLink, ...] = ()
@@ -105,6 +108,20 @@ class Rendered(Model):
     history: History | None = None
     problem: str = ""
     rendered_at: datetime
+
+    def review_overdue(self, today: date) -> bool:
+        if self.reviewed_on is None:
+            return False
+        return today - self.reviewed_on > (self.review_every or _REVIEW_EVERY)
+
+    def review(self, today: date) -> str:
+        """How old the last review is, and how often there was to be one where that is overdue; empty for none."""
+        if self.reviewed_on is None:
+            return ""
+        days = (today - self.reviewed_on).days
+        ago = f"reviewed {days} d ago" if days > 0 else "reviewed today"
+        due = f", due every {(self.review_every or _REVIEW_EVERY).days} d"
+        return ago + (due if self.review_overdue(today) else "")
 
     @property
     def late(self) -> bool:

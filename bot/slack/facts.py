@@ -26,7 +26,6 @@ _WORDS = {
 _PLACES = ("env", "environment", "region", "cluster", "namespace", "version", "tool", "provider", "model")
 LISTED = 5
 _IMPACT_LIMIT = 120  # three lines of a phone; all of it is in the runbook
-_REVIEW_LIMIT_DAYS = 180
 
 
 @dataclass(frozen=True)
@@ -268,9 +267,8 @@ def footer(scene: Scene) -> str:
     pieces = [_course(scene)] if _course(scene) else []
     pieces.append(f"rule {mrk(', '.join(rules[:2]), 120)}" + (f" +{len(rules) - 2}" if len(rules) > 2 else ""))
     pieces.append(f"owner {mrk(incident.owner, 80)}{why}")
-    if rendered is not None and rendered.reviewed_on is not None:
-        days = (scene.now.date() - rendered.reviewed_on).days
-        pieces += [f"runbook last reviewed {days} d ago"] if days > _REVIEW_LIMIT_DAYS else []
+    if rendered is not None and rendered.review_overdue(scene.now.date()):
+        pieces.append(f"runbook {rendered.review(scene.now.date())}")
     return " · ".join(pieces)
 
 

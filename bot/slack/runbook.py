@@ -118,7 +118,7 @@ def _parts(incident: Incident, rendered: Rendered, now: datetime, room: int) -> 
         parts.append(Part(15, section("*Links*", *links)))
     facts = [incident.id, f"checked {when(rendered.rendered_at, now)}"]
     facts += [f"owner {mrk(rendered.owner, 80)}"] if rendered.owner else []
-    facts += [f"reviewed {rendered.reviewed_on.isoformat()}"] if rendered.reviewed_on else []
+    facts += [review] if (review := rendered.review(now.date())) else []
     parts.append(Part(10, context(" · ".join(facts))))
     return parts
 

@@ -96,9 +96,7 @@ def _foot(incident: Incident, rendered: Rendered, page: int, pages: int, now: da
     facts = [incident.id, f"checked {runbook.when(rendered.rendered_at, now)}"]
     facts += [f"page {page + 1} of {pages}"] if pages > 1 else []
     facts += [f"owner {mrk(rendered.owner, 80)}"] if rendered.owner else []
-    if rendered.reviewed_on is not None:
-        days = (now.date() - rendered.reviewed_on).days
-        facts.append(f"reviewed {days} d ago" if days > 0 else "reviewed today")
+    facts += [review] if (review := rendered.review(now.date())) else []
     return [*([section("*Links*", *links)] if links else []), actions("runbook", asked), context(" · ".join(facts))]
 
 

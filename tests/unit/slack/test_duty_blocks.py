@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from fake_slack import layout_problem
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from slack_world import BOOK, NOW, incident, page
+from slack_world import BOOK, NOW, incident, page, rendered
 
 from bot.demo.blockkit import problems
 from bot.paging.model import PageKind
@@ -102,9 +102,7 @@ def test_of_a_long_digest_the_first_passages_stay():
     assert "more left out" in json.dumps(message["blocks"][-1])
 
 
-HOSTILE = (
-    "<!channel> <@U0EVIL> <https://evil.example|here> *bold* `code` @here #general \u202e \x00\x1b[2J"
-)
+HOSTILE = "<!channel> <@U0EVIL> <https://evil.example|here> *bold* `code` @here #general \u202e \x00\x1b[2J"
 HOSTILE_TEXTS = [HOSTILE, HOSTILE * 900, f"T\n▪ {HOSTILE}: {HOSTILE}\n{HOSTILE}\n• {HOSTILE}", "", "\n•"]
 
 
@@ -131,3 +129,10 @@ def test_any_text_makes_a_message(kind, text):
 def test_an_edit_is_drawn_as_the_first_time():
     later = draw(page(PageKind.TASK, text="Mend it"), incident(), None, BOOK, NOW + timedelta(days=2))
     assert later["blocks"] == draw(page(PageKind.TASK, text="Mend it"), incident(), None, BOOK, NOW)["blocks"]
+
+
+@pytest.mark.parametrize(("reviewed", "told"), [(date(2026, 5, 14), True), (date(2026, 10, 28), False)])
+def test_a_page_says_that_the_review_of_its_runbook_is_overdue(reviewed, told):
+    old = rendered(reviewed_on=reviewed, review_every=timedelta(days=90))
+    footer = draw(page(), incident(), old, BOOK, NOW)["blocks"][-1]["elements"][0]["text"]
+    assert ("runbook reviewed 190 d ago, due every 90 d" in footer) is told
