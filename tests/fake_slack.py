@@ -93,6 +93,7 @@ class FakeSlack:
         self.limits = False
         self.lives_for: float | None = None  # seconds that a connection is said to last
         self.only_one = False  # a new connection ends those before it
+        self.knows: frozenset[str] | None = None  # the only methods there are; all others answer unknown_method
         self.violations = 0
         self.connections = 0
         self.modes: list[Mode] = []
@@ -410,10 +411,13 @@ class FakeSlack:
         method = request.match_info["method"]
         args = await _arguments(request)
         channel = str(args.get("channel") or "")
+        if channel and not channel.isupper() and channel[0] != "#" and not channel[0].isupper():
+            channel = args["channel"] = f"#{channel}"  # Slack takes the bare name too
         now = time.monotonic()
         self.violations += self._closed_until.get(self._scope(method, channel), 0.0) > now
         mode = self._mode_for(method, channel)
         entry = {"n": len(self.journal), "at": time.time(), "method": method, "args": args, "mode": mode.name}
+        entry["way"] = f"{request.method} {request.query_string}".strip()
         answer: dict[str, Any] = {}
         if mode.name in {"ok", "slow"} or mode.options.get("landed", mode.name == "close"):
             answer = self._carry_out(method, args, request)
@@ -422,6 +426,8 @@ class FakeSlack:
         return await self._misbehave(mode, method, channel, answer, request)
 
     def _mode_for(self, method: str, channel: str) -> Mode:
+        if self.knows is not None and method not in self.knows:
+            return Mode("refused", options={"error": "unknown_method"})
         named = {channel, self.channel_id(channel) if channel else ""}
         for mode in self.modes:
             if mode.fits(method, channel) or any(mode.fits(method, name) for name in named):
