@@ -177,7 +177,14 @@ class Service:
             self._pager.wake,
             Pauses(config.settings.slack, clock),
         )
-        self._explainer = Explainer(store, clock, pager.world, lambda: pager.config.groups, pager.watcher)
+        self._explainer = Explainer(
+            store,
+            clock,
+            pager.world,
+            lambda: pager.config.groups,
+            pager.watcher,
+            lambda: pager.config.settings.http.external_url,
+        )
         desks = Desks(self._desk, self._silencing, self._exercises, self._rotas, self._explainer, self._acting)
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted

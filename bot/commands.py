@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot import pipeline, telemetry
-from bot.errors import ConflictError, UsageError
+from bot.errors import ConflictError, SeveralError, UsageError
 from bot.incidents import exercise, notes, people, steps
 from bot.incidents.decision import Decision, World
 from bot.incidents.model import AlertState, Event, Incident, State
@@ -299,7 +299,7 @@ class Desk:
             raise UsageError("no incident is open")
         if len(choice) > 1:
             names = ", ".join(f"{incident.id} ({incident.title})" for incident in choice[:5])
-            raise UsageError(f"several are open, name one: {names}")
+            raise SeveralError(f"several are open, name one: {names}", [incident.id for incident in choice[:5]])
         return choice[0]
 
     async def _paged(self, incident: Incident, person: str) -> bool:

@@ -55,6 +55,14 @@ class UsageError(AgentpagerError):
     """A command names something that does not exist or makes no sense."""
 
 
+class SeveralError(UsageError):
+    """It may mean several things; `names` are those to choose from."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(message)
+
+
 class QueryError(AgentpagerError):
     """A PromQL expression cannot be answered. `kind` follows Prometheus' API error types."""
 

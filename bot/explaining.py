@@ -39,12 +39,18 @@ class Explainer:
         world: Callable[[], World],
         groups: Callable[[], Sequence[Group]],
         watcher: Watcher,
+        external_url: Callable[[], str],
     ) -> None:
         self._store = store
         self._clock = clock
         self._world = world
         self._groups = groups
         self._watcher = watcher
+        self._external_url = external_url
+
+    @property
+    def external_url(self) -> str:
+        return self._external_url()
 
     async def explain(self, words: Sequence[str]) -> Explained:
         if not words:

@@ -8,17 +8,26 @@ from typing import Any
 
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
+from bot.oncall.changes import RotaChange
 from bot.oncall.model import Book
-from bot.ports import AgentStatus
+from bot.ports import AgentStatus, Explained
 from bot.slack import silence_words
-from bot.slack.grammar import VERBS, Request, nearest
-from bot.slack.kit import Block, section
-from bot.slack.text import moment, mrk, plain, span
+from bot.slack.grammar import GROUPS, VERBS, Request, nearest
+from bot.slack.kit import BUTTON_LIMIT, Block, actions, button, section
+from bot.slack.text import link, moment, mrk, plain, span
 
 Answer = dict[str, Any]
 
+RUN_WORDS = "words.run"  # with a number behind it: action ids of one message are all different
+MOST_CHOICES = 5
 _ROWS = 10
 _HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "hidden": "🔇"}
+_NO_INCIDENT = {
+    "open": "No incident is open.",
+    "mine": "You have no incident, and none waits for you.",
+    "24h": "No incident in the last 24 hours.",
+}
+_WHICH = {"open": " open", "mine": " with you", "24h": " in the last 24 hours"}
 _BAD_FIRST = ["firing", "no_data", "acked", "hidden", "ok"]
 _STATES = {State.OPEN: "🔴 open", State.ACKED: "🟨 acked", State.RESOLVED: "✅ resolved"}
 _EXAMPLES = {
@@ -33,8 +42,21 @@ _EXAMPLES = {
     "release": ["release INC-7"],
     "pass": ["pass", "pass INC-7"],
     "status": ["status", "status refund-agent", "status team:payments", "status --here"],
-    "oncall": ["oncall", "oncall payments"],
-    "incidents": ["incidents", "incidents 24h"],
+    "page": ['page refund-agent "refunds are doubled"', "page team:payments", "page @ben are you there"],
+    "oncall": ["oncall", "oncall payments", "oncall payments at 18:00"],
+    "override": [
+        "override payments @ben 4h",
+        "override payments me 18:00..22:00",
+    ],
+    "swap": ["swap payments @ben 2026-12-24..2026-12-27", "swap payments @ana @ben from 18:00 to 22:00"],
+    "overrides": ["overrides"],
+    "unoverride": ["unoverride ROTA-3"],
+    "explain": ["explain refund-agent", "explain AgentToolFailing refund-agent", "explain INC-7"],
+    "test": ["test me", "test @ben", "test team:payments"],
+    "runbook": ["runbook", "runbook INC-7", "runbook refund-agent"],
+    "step": ["step INC-7 3 done", "step INC-7 3 skip", "step INC-7 which Credential"],
+    "web": ["web"],
+    "incidents": ["incidents", "incidents mine", "incidents 24h"],
     "silence": [silence_words.EXAMPLE, "silence INC-7 2h waiting for the vendor", "silence INC-7 until resolved 1d …"],
     "unsilence": ["unsilence SIL-3"],
     "silences": ["silences"],
@@ -75,8 +97,8 @@ def _status_row(row: AgentStatus, book: Book) -> str:
 
 def incidents(rows: Sequence[Incident], what: str, book: Book, now: datetime) -> Answer:
     if not rows:
-        return say("No incident is open." if what == "open" else "No incident in the last 24 hours.")
-    title = f"{len(rows)} incident{'s' * (len(rows) != 1)}" + (" open" if what == "open" else " in the last 24 hours")
+        return say(_NO_INCIDENT[what])
+    title = f"{len(rows)} incident{'s' * (len(rows) != 1)}{_WHICH[what]}"
     return _listed(title, [_incident_row(row, book, now) for row in rows[:_ROWS]], len(rows))
 
 
@@ -128,25 +150,78 @@ def silences(rows: Sequence[Silence], book: Book, now: datetime) -> Answer:
     return _listed(title, [silence_words.line(row, names, now) for row in rows[:_ROWS]], len(rows))
 
 
+def overrides(rows: Sequence[RotaChange], book: Book, now: datetime) -> Answer:
+    if not rows:
+        return say("No override and no swap is made beside the on-call files.")
+    lines = [_override_row(row, book, now) for row in rows[:_ROWS]]
+    return _listed(f"{len(rows)} override{'s' * (len(rows) != 1)} and swaps", lines, len(rows))
+
+
+def _override_row(row: RotaChange, book: Book, now: datetime) -> str:
+    names = [mrk(book.people[one].name if one in book.people else one, 60) for one in row.people]
+    who = names[0] if row.kind == "override" else f"{' ⇄ '.join(names)}"
+    by = row.by.removeprefix("person:")
+    made = mrk(book.people[by].name if by in book.people else by, 60)
+    gone = "" if row.schedule in book.schedules else " (no such schedule any more)"
+    why = f": {mrk(row.why, 150)}" if row.why else ""
+    when = f"{moment(row.start, now)} until {moment(row.until, now)}"
+    return f"🔁 *{row.id}* {mrk(row.schedule, 80)}{gone}: {who} · {when} · by {made}{why}"
+
+
+def explained(told: Explained, now: datetime) -> Answer:
+    lines = [mrk(fact, 500) for fact in told.facts]
+    levels = [
+        f"{number}. {moment(rung.at, now)} *{mrk(', '.join(rung.people) or 'nobody', 150)}*: {mrk(rung.why, 200)}"
+        for number, rung in enumerate(told.levels, start=1)
+    ]
+    return _blocks(plain(told.title, 150), [section(f"*{mrk(told.title, 200)}*", *lines, *levels)])
+
+
+def web(external_url: str) -> Answer:
+    if not external_url:
+        return say("http.external_url is not set in agentpager.yaml, so it is not known where a browser reaches this.")
+    lines = ["*In a browser*", link(f"{external_url.rstrip('/')}/-/ready", "how this server is", 600)]
+    tail = "Pages for incidents and rotas do not exist yet; Slack and the command line show them."
+    return _blocks("Where a browser reaches agentpager", [section(*lines, tail)])
+
+
+def runbook_button(incident: Incident) -> Answer:
+    """For where no window can be opened without a click."""
+    told = f"The runbook of {incident.id}: {plain(incident.title, 120)}"
+    shown = button("Runbook", "inc.runbook", f"{incident.id}|{incident.revision}")
+    return _blocks(mrk(told, 300), [section(mrk(told, 300)), actions(f"{incident.id}.{incident.revision}", [shown])])
+
+
+def choose(text: str, words: Sequence[str]) -> Answer:
+    """A sentence, and a button for each way to say it that would be understood."""
+    said = mrk(text.replace("`", "'"), 2900, lines=True)
+    shown = [button(one, f"{RUN_WORDS}.{number}", one) for number, one in enumerate(words[:MOST_CHOICES])]
+    return _blocks(said, [section(said), *([actions("words", shown)] if shown else [])])
+
+
 def help_on(word: str) -> Answer:
     if word in VERBS:
         examples = "\n".join(f"`/agent {example}`" for example in _EXAMPLES[word])
         return _blocks(f"{word}: {VERBS[word]}", [section(f"*{word}*: {VERBS[word]}", examples)])
-    lines = [f"*{verb}* {meaning}" for verb, meaning in VERBS.items()]
+    lines = [f"*{group}* {' · '.join(words)}" for group, words in GROUPS.items()]
     tail = (
         "In a channel answers are for your eyes only; add `--here` to show them to all. In a thread write "
         "`@agentpager ack`, to me alone just `ack`."
     )
-    return _blocks("What agentpager understands", [section("*/agent* understands:", *lines, tail)])
+    examples = "For example `/agent ack INC-7`, `/agent oncall payments`, `/agent silence INC-7 2h vendor is down`"
+    more = "`/agent help ack` says more of one word."
+    return _blocks("What agentpager understands", [section("*/agent* understands:", *lines, examples, more, tail)])
 
 
 def unknown(request: Request, *, in_full: bool = False) -> Answer:
-    """`in_full` goes on with the help, for one who writes to us as to a person."""
-    hint = f" Did you mean {' or '.join(request.near)}?" if request.near else ""
+    """With what may have been meant as buttons. `in_full` goes on with the help, for one who writes to us as to a
+    person."""
+    hint = " Did you mean one of these?" if len(request.near) > 1 else " Did you mean this?" if request.near else ""
     text = f"“{plain(request.word, 40)}” is no word of mine.{hint}"
-    if not in_full:
-        return say(f"{text} Try /agent help.")
-    return _blocks(text, [section(mrk(text, 500)), *help_on("")["blocks"]])
+    meant = [f"{word} {request.raw}".strip() for word in request.near]
+    meant = [one for one in meant if len(one) <= BUTTON_LIMIT]
+    answer = choose(text if in_full else f"{text} Try /agent help.", meant)
+    return _blocks(answer["text"], [*answer["blocks"], *help_on("")["blocks"]]) if in_full else answer
 
 
 def last_day(rows: Sequence[Incident], now: datetime) -> list[Incident]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bot.errors import UsageError
 from bot.ports import Actor, Commands, Outcome
-from bot.slack.grammar import CHANGES
+from bot.slack.grammar import OF_INCIDENT
 
-_COMMANDS = CHANGES - {"silence", "unsilence", "note", "mark"}  # those that are commands of the same name
+_COMMANDS = OF_INCIDENT - {"note", "mark", "step"}  # those that are commands of the same name
 
 
 async def carry_out(
@@ -24,6 +25,8 @@ async def carry_out(
             return await commands.note(actor, reference, more, event_key=key)
         case "mark":
             return await commands.mark(actor, reference, more, event_key=key)
+        case "step":
+            return await _step(commands, actor, reference, key, more)
         case "hand":
             return await commands.hand(actor, reference, more, event_key=key)
         case "ack":
@@ -36,6 +39,23 @@ async def carry_out(
             return await commands.release(actor, reference, event_key=key)
         case _:
             return await commands.resolve(actor, reference, event_key=key)
+
+
+_STATES = {"done": "done", "skip": "skipped", "skipped": "skipped", "failed": "failed", "fail": "failed"}
+_STATES |= {"undone": "undone", "undo": "undone"}
+
+
+async def _step(commands: Commands, actor: Actor, reference: str | None, key: str | None, more: str) -> Outcome:
+    """`3 done`, `rotate skip no access`, `which Credential`: a step by number or id, and what became of it. Other words
+    are the choice of a decision."""
+    step, _, said = more.partition(" ")
+    if not step:
+        raise UsageError("name the step and what became of it: step INC-7 3 done")
+    first, _, text = said.strip().partition(" ")
+    state = _STATES.get(first.lower())
+    if state is None:
+        state, text = "done", said
+    return await commands.step(actor, reference, step, state, text.strip(), event_key=key)
 
 
 def broken(verb: str, reference: str | None) -> str:

@@ -26,16 +26,37 @@ VERBS = {
     "silence": 'keep alerts from waking anybody: `silence agent="refund-agent" 2h why`, or `silence INC-7 2h why`',
     "unsilence": "end a silence: `unsilence SIL-3`",
     "silences": "what is silenced, by whom, why and until when",
-    "oncall": "who is on call, for all schedules or one team: `oncall payments`",
+    "page": 'wake whoever answers for an agent, a team or a person: `page refund-agent "refunds are doubled"`',
+    "oncall": "who is on call, for all schedules or one team: `oncall payments`, also `oncall payments at 18:00`",
+    "override": "put somebody on call for a time: `override payments @ben 18:00..22:00 dentist`",
+    "swap": "trade turns with somebody for a time: `swap payments @ben 2026-12-24..2026-12-27`",
+    "overrides": "which overrides and swaps there are",
+    "unoverride": "take an override or a swap back: `unoverride ROTA-3`",
+    "explain": "who would be paged and why, or why an alert is silent: `explain refund-agent`, `explain INC-7`",
+    "test": "try whether a page reaches you: `test me`, or whoever is on call: `test payments`",
+    "runbook": "open the runbook of an incident: `runbook INC-7`, `runbook refund-agent`",
+    "step": "what became of a step of the runbook: `step INC-7 3 done`, also skip, failed or undone",
+    "web": "where this server is reached by a browser",
     "incidents": "`incidents open` (the default) or `incidents 24h`",
     "help": "this list, or more on one word: `help ack`",
 }
-CHANGES = frozenset(
-    {"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "silence", "unsilence"}
-) | {
-    "note",
-    "mark",
+# As the help shows them: what a woken person needs first.
+GROUPS = {
+    "You were woken": ("ack", "pass", "runbook", "step", "resolve"),
+    "You have it": ("note", "snooze", "hand", "escalate", "release", "mark"),
+    "Others have it": ("take",),
+    "Look": ("status", "incidents", "oncall", "explain", "silences", "overrides", "web"),
+    "Quieten": ("silence", "unsilence"),
+    "Call somebody": ("page", "test"),
+    "Change a rota": ("override", "swap", "unoverride"),
 }
+
+# Changes of one incident: in the thread of its message nobody need name it.
+OF_INCIDENT = frozenset(
+    {"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "note", "mark", "step"}
+)
+BY_HAND = frozenset({"page", "test", "override", "swap", "unoverride"})
+CHANGES = OF_INCIDENT | BY_HAND | {"silence", "unsilence"}
 _ALIASES = {
     "acknowledge": "ack",
     "handover": "hand",
@@ -45,6 +66,12 @@ _ALIASES = {
     "decline": "pass",
     "close": "resolve",
     "unack": "release",
+    "call": "page",
+    "why": "explain",
+    "rb": "runbook",
+    "book": "runbook",
+    "overrule": "override",
+    "cover": "override",
     "mute": "silence",
     "unmute": "unsilence",
     "on-call": "oncall",
@@ -62,13 +89,14 @@ _INCIDENT = re.compile(r"(?i)(inc-)?\d+|last")
 @dataclass(frozen=True)
 class Request:
     """`verb` is one of VERBS, or empty when the word is none of ours; then `word` is it and `near` what it may mean.
-    `raw` is what follows the verb as it was written, quotes and all."""
+    `words` are what follows the verb, each as one, and `raw` the same as it was written, quotes and all."""
 
     verb: str
     argument: str = ""
     here: bool = False
     word: str = ""
     near: tuple[str, ...] = ()
+    words: tuple[str, ...] = field(default=(), compare=False)
     raw: str = field(default="", compare=False)
 
 
@@ -79,11 +107,15 @@ def parse(text: str) -> Request:
     word = words[0].lower() if words else ""
     word = word.rstrip(".,!") or word
     verb = _ALIASES.get(word, word)
+    if verb == "escalate" and [one.lower() for one in words[1:2]] == ["to"]:
+        verb, words = "page", words[1:]
     argument = " ".join(words[1:])
     if verb in VERBS:
         raw = text.strip().partition(" ")[2].replace("--here", "").strip()
-        return Request(verb, argument, here, word, raw=raw)
-    return Request("", argument, here, word, nearest(word, [*VERBS, *(alias for alias in _ALIASES if alias)]))
+        return Request(verb, argument, here, word, words=tuple(words[1:]), raw=raw)
+    near = nearest(word, [*VERBS, *(alias for alias in _ALIASES if alias)])
+    near = tuple(dict.fromkeys(_ALIASES.get(one, one) for one in near))
+    return Request("", argument, here, word, near, tuple(words[1:]), argument)
 
 
 def wish(request: Request) -> tuple[str | None, str]:
@@ -105,6 +137,9 @@ def wish(request: Request) -> tuple[str | None, str]:
             first, _, rest = request.raw.partition(" ")
             text = rest if _INCIDENT.fullmatch(first) else request.raw
             return (first if _INCIDENT.fullmatch(first) else None), unescape(text).strip()
+        case "step":
+            named = bool(words) and _INCIDENT.fullmatch(words[0]) is not None and len(words) > 2
+            return (words[0] if named else None), " ".join(words[1:] if named else words)
         case "mark":
             return " ".join(words[:-1]) or None, words[-1].lower() if words else ""
         case _:
