@@ -44,8 +44,7 @@ def menu(incident: Incident, entries: Sequence[tuple[str, str]], action_id: str 
     return overflow(action_id, [(text, f"{name}|{value_of(incident)}") for text, name in entries])
 
 
-def buttons(scene: Scene, steps: Sequence[Block] = ()) -> Block:
-    """`steps` are the buttons of the runbook's next step, for whoever has the incident."""
+def buttons(scene: Scene) -> Block:
     incident = scene.incident
     value = value_of(incident)
     resolve = button("Resolve…", RESOLVE, value)
@@ -54,7 +53,7 @@ def buttons(scene: Scene, steps: Sequence[Block] = ()) -> Block:
     if scene.page.kind is PageKind.REMINDER and incident.state is State.ACKED and incident.ack_asked:
         shown = [button("Still on it", KEEP, value, "primary"), release, resolve]
     elif incident.state is State.ACKED:
-        shown = [*steps, *book, resolve, release, menu(incident, _ACKED)]
+        shown = [*book, resolve, release, menu(incident, _ACKED)]
     elif incident.severity.wakes:
         take = [button("Acknowledge", ACK, value, "primary"), button("Can't take it", DECLINE, value)]
         shown = [*take, *book, resolve, menu(incident, _OPEN)]

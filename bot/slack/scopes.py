@@ -31,7 +31,10 @@ COMMAND = "/agent"
 # Event → the scope that Slack wants for it; none for the App Home.
 EVENTS = {"app_mention": "app_mentions:read", "message.im": "im:history"}
 # Callback id of a shortcut in a message's menu → its name there and what it does. They come with `commands`.
-SHORTCUTS: dict[str, tuple[str, str]] = {}
+SHORTCUTS: dict[str, tuple[str, str]] = {
+    "message.ack": ("Acknowledge incident", "Take the incident that this message is about."),
+    "message.note": ("Add note to incident", "Write something down about the incident of this message."),
+}
 
 # Scope → what it is for, as the manifest and the doctor say it.
 REQUIRED = {

@@ -111,6 +111,9 @@ async def test_closed_by_hand_while_it_fires_it_stays_closed_and_is_watched(tmp_
         world.agents["refund-agent"].values["agent_tool_errors"] = 38
         (page,) = await world.until(lambda: world.pages_to(ANA), "page to Ana")
         await world.slack.click(ANA, "inc.resolve", ANA, page["ts"])
+        (window,) = await world.until(lambda: list(world.slack.views), "window that asks")
+        await world.until(lambda: world.slack.views[window].get("submit"), "window filled in")
+        await world.slack.submit(ANA, window)
 
         async def state() -> str:
             return str((await world.incidents())[0]["state"])

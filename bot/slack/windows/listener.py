@@ -18,6 +18,7 @@ from bot.slack.authorize import NotAllowedError, caller_of
 from bot.slack.changes import broken
 from bot.slack.errors import call
 from bot.slack.reception import SLOW, Reception
+from bot.slack.scopes import SHORTCUTS
 from bot.slack.windows import frame
 from bot.slack.windows.base import InputError, NothingToDoError, Window
 from bot.slack.windows.frame import CALLBACK, INPUT, Memory, Values
@@ -27,7 +28,7 @@ from bot.slack.windows.opening import WINDOWS, Opening
 
 logger = logging.getLogger(__name__)
 
-ACK_MESSAGE, NOTE_MESSAGE = "message.ack", "message.note"
+ACK_MESSAGE, NOTE_MESSAGE = SHORTCUTS
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Windows:
         for name in (*WINDOWS, "told"):
             bolt.view(CALLBACK + name)(self._on_submit)
             bolt.view_closed(CALLBACK + name)(self._on_close)
-        bolt.message_shortcut(ACK_MESSAGE)(self._on_message)
-        bolt.message_shortcut(NOTE_MESSAGE)(self._on_message)
+        for callback in SHORTCUTS:
+            bolt.message_shortcut(callback)(self._on_message)
 
     # --- what opens one -----------------------------------------------------------------------------------------------
 
