@@ -188,6 +188,9 @@ class SlackMessenger:
         return self._direct[user]
 
     async def _post(self, channel: str, message: Message, parent: str | None) -> dict[str, Any]:
+        return await _by_name(channel, lambda named: self._post_to(named, message, parent))
+
+    async def _post_to(self, channel: str, message: Message, parent: str | None) -> dict[str, Any]:
         request = self._web.chat_postMessage(
             channel=channel,
             **message,
@@ -224,8 +227,11 @@ class SlackMessenger:
         """
         at = int((self._clock.now() + _PROBE_AHEAD).timestamp())
         text = "agentpager looked up this channel and could not take this message back. Nothing is wrong."
-        answer = await call(
-            "chat.scheduleMessage", self._web.chat_scheduleMessage(channel=channel, post_at=at, text=text)
+        answer = await _by_name(
+            channel,
+            lambda named: call(
+                "chat.scheduleMessage", self._web.chat_scheduleMessage(channel=named, post_at=at, text=text)
+            ),
         )
         found = str(answer.get("channel") or "")
         planned = str(answer.get("scheduled_message_id") or "")
@@ -262,6 +268,16 @@ class SlackMessenger:
 
 async def _no_run(_run_id: str) -> None:
     """Where actions are not known."""
+
+
+async def _by_name(channel: str, ask: Callable[[str], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """A channel is written with its sign, as people write it; where that is not understood its bare name may be."""
+    try:
+        return await ask(channel)
+    except RemoteError as error:
+        if error.code != "channel_not_found" or not channel.startswith("#"):
+            raise
+        return await ask(channel[1:])
 
 
 async def _paged(method: str, ask: Callable[[str | None], Awaitable[Any]]) -> AsyncIterator[dict[str, Any]]:

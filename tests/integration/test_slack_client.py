@@ -228,3 +228,28 @@ async def test_tokens_never_reach_the_log(slack, caplog):
             await client.post(now_page(), incident(), None, None)
     await client.close()
     assert "xoxb-" not in caplog.text
+
+
+async def test_every_call_is_a_post_that_says_nothing_in_its_address(slack, client):
+    """Addresses are what proxies write down. SDK methods of which some are GET, some carry their words in the query."""
+    told = now_page(slack_channel="C1", ts="1.1")
+    await client.find(told, None)
+    slack.channels["x"] = "CX"
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(web.new_session())
+        sdk = web.web_client("xoxb-fake-bot-token", slack.api_url, session)
+        await sdk.users_info(user=ANA.slack)
+        await sdk.dnd_info(user=ANA.slack)
+        await sdk.views_open(trigger_id="t", view={"type": "modal"})
+        await sdk.apps_connections_open(app_token="xapp-fake-app-token")
+    assert {entry["way"] for entry in slack.journal} == {"POST"}
+    assert [entry["args"].get("user") for entry in slack.journal if entry["method"] == "users.info"] == [ANA.slack]
+
+
+async def test_a_channel_whose_sign_is_not_understood_is_tried_by_its_bare_name(slack, client):
+    slack.mode("refused", method="chat.postMessage", error="channel_not_found", count=1)
+    posted = await client.post(now_page(PageKind.CARD), incident(), None, None)
+    assert posted.channel == slack.channel_id(CHANNEL)
+    slack.missing.add("#gone")
+    with pytest.raises(RemoteError, match="channel_not_found"):
+        await client.post(now_page(PageKind.CARD, channel="#gone"), incident(), None, None)
