@@ -12,7 +12,7 @@ $(BIN)/.runtime: pyproject.toml constraints.txt
 	@echo "== setting up .venv"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "agentpager needs Python 3.11 or newer; set PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[charts]'
 	@touch $@
 
 $(BIN)/.dev: $(BIN)/.runtime

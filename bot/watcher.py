@@ -57,6 +57,7 @@ _LINE_LIMIT = 256 * 1024 * 1024
 _BASE_RETENTION = 600.0  # seconds kept of metrics that no rule reads, for people who ask
 _STUCK_SECONDS = 60.0  # an evaluation longer than this stops the heartbeat, so that the pager kills this process
 _SPARK_STEP, _CHART_STEP = timedelta(minutes=1), timedelta(seconds=30)
+_COURSE = 2  # steps; fewer show no course
 _SPARK_SECONDS, _CHART_SECONDS = 0.2, 5.0  # what a sparkline needs to be left of a page's time; the most of a chart's
 _SWITCH_SECONDS = 0.001  # how long the rules thread may keep the interpreter while scrapes wait for it
 
@@ -299,11 +300,10 @@ class Watcher:
         group = self._rounds.groups.get(alert.group)
         named = [rule for rule, _, _ in group.rules if rule.rule.alert == alert.name] if group is not None else []
         mine = [rule for rule in named if _could_be(rule.rule, alert)]
-        if not mine:
+        count = int(self._config.settings.query.history / step)
+        if not mine or count < _COURSE:
             return None
         seen = observed(mine[0].expr.node)
-        back = self._config.settings.query.history.total_seconds()
-        count = int(back // step.total_seconds())
         times = [asking.at - number * step.total_seconds() for number in range(count, -1, -1)]
         try:
             matrix = asking.range(seen.query, times[0], step.total_seconds(), seconds)
