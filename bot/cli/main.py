@@ -26,6 +26,7 @@ COMMANDS = {
     "pass": ("bot.cli.verbs:decline", "Say that you cannot take an incident."),
     "release": ("bot.cli.verbs:release", "Give an incident back: it pages again from its first level."),
     "resolve": ("bot.cli.verbs:resolve", "Resolve an incident."),
+    "step": ("bot.cli.step", "Say what became of a step of an incident's runbook, or list the steps."),
     "action": ("bot.cli.action", "Requests that runbooks make: ask for one, agree, refuse, take it back."),
     "silence": ("bot.cli.silence", "Keep alerts from waking anybody: add, list, expire."),
     "oncall": ("bot.cli.oncall", "Who is on duty, now or at another time."),

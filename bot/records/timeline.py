@@ -307,12 +307,15 @@ def _change(entry: Entry, names: Names, *, opened: bool) -> Moment:
     people = [name for name in entry.detail.get("woken", "").split(",") if name]
     channels = [name for name in entry.detail.get("channels", "").split(",") if name]
     text = "opened" if opened else _WORDS.get(entry.action) or _unknown(entry.action)
+    why = plain(entry.why, lines=entry.action == "incident.noted")
+    if entry.action == "incident.stepped" and why:  # the reason is the whole sentence: `step 3 · Rotate: done`
+        text, why = why, ""
     return Moment(
         at=entry.at,
         who=names.of(entry.actor),
         what=entry.action,
         text=text,
-        why=plain(entry.why, lines=entry.action == "incident.noted"),
+        why=why,
         woken=(*map(names.of, people), *(through(name) for name in channels)),
     )
 

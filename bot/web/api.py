@@ -26,7 +26,7 @@ from bot.incidents.people import short
 from bot.ports import Actor, Commands, Outcome
 from bot.records.timeline import promised
 from bot.settings import Http
-from bot.web import ack_links, actions, by_hand, calendars, charts, records, silences
+from bot.web import ack_links, actions, by_hand, calendars, charts, records, silences, steps
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, instant_of, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -79,6 +79,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
         Route("/api/pager/incidents", guarded(settings, pager.incidents)),
         Route("/api/pager/incidents/{id}", guarded(settings, pager.incident)),
         Route("/api/pager/incidents/{id}/{verb}", guarded(settings, pager.act), methods=["POST"]),
+        *steps.routes(backend, settings),
         Route("/api/pager/oncall", guarded(settings, pager.oncall)),
         Route("/api/pager/status", guarded(settings, pager.status)),
     ]
@@ -307,6 +308,7 @@ def incident_json(incident: Incident, now: datetime) -> dict[str, Any]:
         "sla": [one.model_dump(mode="json") for one in promised(incident, now)],
         "notes": len(incident.notes),
         "mark": incident.mark or None,
+        "progress": steps.marks_json(incident),
         "next_at": incident.next_at.isoformat() if incident.next_at else None,
         "suppressed": [one.model_dump(mode="json") for one in incident.suppressed],
         "flapping": incident.flapping,

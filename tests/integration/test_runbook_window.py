@@ -11,6 +11,7 @@ import pytest
 from core_world import CHANNEL, NOW, WORLD, alert, opened
 from fake_slack import FakeSlack
 from slack_world import desks, messenger, settings, until
+from steps_world import STEPS, Clock, Watcher, rendered
 
 from bot import pipeline
 from bot.commands import Desk
@@ -20,58 +21,12 @@ from bot.joint import Update
 from bot.paging.model import Page, PageKind
 from bot.ports import Actor
 from bot.renderings import Renderings
-from bot.runbooks.rendered import CheckResult, Rendered, RenderedChoice, RenderedStep, Verdict
+from bot.runbooks.rendered import CheckResult, RenderedStep, Verdict
 from bot.slack.app import SlackApp
 from bot.store.database import Database
 
 ANA, BEN = "U0ANA", "U0BEN"
 ACTOR = Actor("person:ana", "Ana", "slack", WORLD.book.people["ana"])
-STEPS = (
-    RenderedStep(
-        number=1,
-        id="crm",
-        kind="check",
-        title="Tool crm",
-        check=CheckResult(verdict=Verdict.FAIL, value="62 %", want="< 5 %"),
-        on_fail="which",
-    ),
-    RenderedStep(
-        number=2,
-        id="which",
-        kind="decision",
-        title="What is broken?",
-        choices=(RenderedChoice(label="Credential", goto="rotate"), RenderedChoice(label="All of it", goto="up")),
-    ),
-    RenderedStep(number=3, id="look", kind="manual", title="Look", text="at it"),
-    RenderedStep(number=4, id="rotate", kind="command", title="Rotate", command="rotate crm", verify="crm"),
-    RenderedStep(number=5, id="up", kind="escalate", title="Get help", to="level:2"),
-    RenderedStep(
-        number=6, id="hand", kind="handoff", title="Hand over", questions=("What changed?", "What is still wrong?")
-    ),
-)
-
-
-def rendered(**changes) -> Rendered:
-    fields = {"runbook": "tool-errors", "title": "Tool errors", "owner": "team:payments", "steps": STEPS}
-    return Rendered(**fields | {"likely_step": 2, "rendered_at": NOW} | changes)
-
-
-class Clock:
-    time = NOW + timedelta(minutes=1)
-
-    def now(self):
-        return self.time
-
-
-class Watcher:
-    """Renders what it is given."""
-
-    answer: Rendered | RemoteError
-
-    async def ask(self, _method, _params, _seconds):
-        if isinstance(self.answer, RemoteError):
-            raise self.answer
-        return self.answer.model_dump(mode="json")
 
 
 class Whole:
