@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re  # noqa: TID251 - fixed pattern, never a user's
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
@@ -70,6 +70,10 @@ Target = Literal["text", "command", "query", "json", "form"]
 
 _MISSING_SIGN = "⟨"
 _OPENING = re.compile(r"[(\[{]+")
+_VALUES = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*){0,7})\s*\}\}", re.ASCII)
+# Names that mean something to Jinja2.
+_RESERVED = {"true", "false", "none", "True", "False", "None", "not", "in", "is", "and", "or", "if", "else"}
+_RESERVED |= {"range", "self", "loop", "super", "caller"}
 
 
 class _Record(dict[str, Any]):
@@ -109,7 +113,7 @@ class Text:
     source: str
     names: frozenset[str]
     paths: tuple[tuple[str, ...], ...]  # every `a.b.c` it reads from the context
-    _template: jinja2.Template
+    _template: jinja2.Template | _Simple
 
     def render(self, context: Mapping[str, Any]) -> str:
         """Cut at MAX_OUTPUT. Raises TemplateError where a value has the wrong type."""
@@ -166,6 +170,13 @@ def parse(source: str, into: Target = "text") -> Text:
         raise TemplateError(f"template is longer than {MAX_SOURCE} characters")
     if any(len(run) > MAX_DEPTH for run in _OPENING.findall(source)):
         raise TemplateError(f"nested deeper than {MAX_DEPTH}")
+    simple = _simple(source, environment)
+    if simple is not None:
+        return Text(source, frozenset(path[0] for path in simple.paths), simple.prefixes(), simple)
+    return _compiled(source, environment)
+
+
+def _compiled(source: str, environment: _Environment) -> Text:
     try:
         tree = environment.parse(source)
         names, paths = _checked(tree)
@@ -175,6 +186,42 @@ def parse(source: str, into: Target = "text") -> Text:
     except (RecursionError, SyntaxError, MemoryError):
         raise TemplateError("nested too deeply") from None
     return Text(source, names, paths, jinja2.Template.from_code(environment, code, {"range": _bounded_range}))
+
+
+@dataclass(frozen=True)
+class _Simple:
+    """A text with nothing but `{{ a.b }}` in it, as most are. Renders as Jinja2 would, in a tenth of the time that it
+    takes to compile it. `texts` stand around the `paths`."""
+
+    texts: tuple[str, ...]
+    paths: tuple[tuple[str, ...], ...]
+    environment: _Environment
+
+    def generate(self, context: Mapping[str, Any]) -> Iterator[str]:
+        yield self.texts[0]
+        for path, text in zip(self.paths, self.texts[1:], strict=True):
+            value = context[path[0]] if path[0] in context else self.environment.undefined(name=path[0])
+            for name in path[1:]:
+                value = self.environment.getattr(value, name)
+            yield str(self.environment.printed(value))
+            yield text
+
+    def prefixes(self) -> tuple[tuple[str, ...], ...]:
+        """Each path and what leads to it, in the order in which the tree of a compiled one is walked."""
+        return tuple(
+            dict.fromkeys(path[:length] for path in reversed(self.paths) for length in range(len(path), 0, -1))
+        )
+
+
+def _simple(source: str, environment: _Environment) -> _Simple | None:
+    if "\r" in source or "{%" in source or "{#" in source:
+        return None
+    text = source.removesuffix("\n")  # as Jinja2 does, once
+    parts = _VALUES.split(text)
+    paths = tuple(tuple(part.split(".")) for part in parts[1::2])
+    if any("{{" in part or part.endswith("{") for part in parts[::2]) or any(path[0] in _RESERVED for path in paths):
+        return None
+    return _Simple(tuple(parts[::2]), paths, environment)
 
 
 def _checked(tree: nodes.Template) -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
@@ -314,6 +361,7 @@ def _copied(path: str, value: Any) -> Any:
 
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+    printed: Callable[[Any], str]  # a value as it lands in the text
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self._item(obj, attribute)
@@ -453,9 +501,11 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 
 
 def _make_environment(guard: Callable[[str], str]) -> _Environment:
-    environment = _Environment(
-        undefined=_Missing, autoescape=False, optimized=False, finalize=lambda value: guard(_printed(value))
-    )
+    def printed(value: Any) -> str:
+        return guard(_printed(value))
+
+    environment = _Environment(undefined=_Missing, autoescape=False, optimized=False, finalize=printed)
+    environment.printed = printed
     environment.filters = {name: environment.filters[name] for name in _OF_JINJA} | {
         "humanize": _number(humanize),
         "humanize1024": _number(humanize1024),

@@ -1,5 +1,9 @@
+import re  # noqa: TID251 - a fixed pattern
+from random import Random
+
 import pytest
 
+from bot import templating
 from bot.errors import TemplateError
 from bot.templating import AnyKey, copied, parse
 
@@ -241,3 +245,79 @@ def test_a_context_copied_once_serves_many_templates():
     assert parse("{{ checks.up.ok }}").render(again) == "true"
     with pytest.raises(TemplateError, match="not known"):
         parse("{{ checks.up.ok }}").check(once)
+
+
+PIECES = [
+    "a ",
+    "{{ alert.labels.tool }}",
+    "{{agent.id}}",
+    "{{ now }}",
+    "{{ nope }}",
+    "{{ nope.deeper }}",
+    "{{ agent.gone.far }}",
+]
+PIECES += [
+    "{{ alert.value }}",
+    "{{ checks.x.ok }}",
+    "{{ oncall }}",
+    "{{ alert.labels }}",
+    "{{ alert.labels.quote }}",
+    "\n",
+    "}}",
+]
+PIECES += [
+    "{",
+    "é",
+    "'",
+    '"',
+    "{{ true }}",
+    "{{ range }}",
+    "{{ self }}",
+    "{{ None }}",
+    "{{ agent.id | upper }}",
+    "{{ 1 }}",
+    "{{ a.b",
+    "%}",
+]
+PIECES += [
+    "{{- now }}",
+    "{{ agent . id }}",
+    "{{\nagent.id\n}}",
+    "{{ __class__ }}",
+    "{{ agent.__class__ }}",
+    "{{ alert.labels.items }}",
+]
+
+
+@pytest.mark.parametrize("into", ["text", "command", "query", "json", "form"])
+def test_simple_texts_come_out_as_jinja_writes_them(into):
+    random = Random(3)
+    context = {
+        "alert": {"labels": {"tool": "x y", "quote": "'\"\\\n"}, "value": 0.1 + 0.2},
+        "agent": {"id": "a"},
+        "now": 5,
+        "checks": {"x": {"ok": True}},
+        "oncall": ["Ana", None],
+    }
+    simple = 0
+    for _ in range(2000):
+        source = "".join(random.choices(PIECES, k=random.randint(0, 5)))
+        try:
+            slow = templating._compiled(source, templating._ENVIRONMENTS[into])
+        except TemplateError as error:
+            with pytest.raises(TemplateError, match=re.escape(str(error))):
+                templating.parse(source, into)
+            continue
+        fast = templating.parse(source, into)
+        simple += isinstance(fast._template, templating._Simple)
+        assert (fast.names, fast.paths) == (slow.names, slow.paths), source
+        assert said(fast, context) == said(slow, context), source
+        assert said(fast, {}) == said(slow, {}), source
+    assert simple > 300
+
+
+def said(text, context):
+    try:
+        return text.render(context)
+    except TemplateError as error:
+        return str(error)
