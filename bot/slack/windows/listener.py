@@ -55,7 +55,7 @@ class Windows:
             bolt.view(CALLBACK + name)(self._on_submit)
             bolt.view_closed(CALLBACK + name)(self._on_close)
         for callback in SHORTCUTS:
-            bolt.message_shortcut(callback)(self._on_message)
+            bolt.shortcut(callback)(self._on_message)
 
     # --- what opens one -----------------------------------------------------------------------------------------------
 
