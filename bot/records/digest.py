@@ -200,11 +200,12 @@ def as_text(digest: Digest, longest: int = _LONGEST) -> str:
 def _figures(told: Mapping[str, Any]) -> Iterator[Figure]:
     """The same numbers as in a report, the ones that say how the nights were first."""
     total = told["total"]
-    yield Figure(name="Pages", value=f"{total['pages']}, {total['night_pages']} at night")
-    yield Figure(name="Ack p50 / p95", value=_spread(total["ack_seconds"]))
-    marked = f"{total['noise']} of {total['marked']} judged" if total["marked"] else "nobody has judged"
-    yield Figure(name="Noise", value=marked)
-    yield Figure(name="Ended by themselves, never taken", value=str(total["unattended"]))
+    yield Figure(name="Pages", value=f"{total['pages']}, {total['night_pages']} at night" if total["pages"] else "none")
+    if total["woke"]:
+        yield Figure(name="Ack p50 / p95", value=_spread(total["ack_seconds"]))
+        marked = f"{total['noise']} of {total['marked']} judged" if total["marked"] else "nobody has judged"
+        yield Figure(name="Noise", value=marked)
+        yield Figure(name="Ended by themselves, never taken", value=str(total["unattended"]))
     quiet = f", {total['suppressed']} suppressed" if total["suppressed"] else ""
     yield Figure(name="Incidents", value=f"{total['incidents']}, {total['woke']} woke somebody{quiet}")
     if total["escalated"]:

@@ -87,9 +87,9 @@ def _title(turn: Turn, what: Occasion, zone: ZoneInfo) -> str:
 
 
 def _figures(turn: Turn, what: Occasion, zone: ZoneInfo, names: Names) -> Iterator[Figure]:
-    for one in turn.stints:
-        begins = f"from {wall(one.start, zone)} " if what == "ahead" else ""
-        yield Figure(name=one.schedule, value=f"{begins}until {wall(one.until, zone)}")
+    """Without what the title has said."""
+    if what == "ahead" or len(turn.stints) > 1:
+        yield from (Figure(name=one.schedule, value=f"until {wall(one.until, zone)}") for one in turn.stints)
     for name, people in (
         ("Before you", [person for one in turn.stints for person in one.before]),
         ("After you", [person for one in turn.stints for person in one.after]),

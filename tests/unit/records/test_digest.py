@@ -260,7 +260,7 @@ def test_the_text_fits_into_one_message():
     assert len(text) <= 9000
     assert text.endswith("\n…")
     assert as_text(weekly(after(days=-7), NOW, present(), [], BOOK)).startswith(
-        "The week until Wed 2026-11-04 02:00 UTC\n▪ Pages: 0, 0 at night\n▪ Ack p50 / p95: no acks\n"
+        "The week until Wed 2026-11-04 02:00 UTC\n▪ Pages: none\n▪ Incidents: 0, 0 woke somebody\nOpen now\n• nothing"
     )
 
 
