@@ -62,9 +62,9 @@ def button(
 ) -> Block:
     shape: Block = {
         "type": "button",
-        "text": {"type": "plain_text", "text": plain(text, BUTTON_LIMIT), "emoji": True},
+        "text": {"type": "plain_text", "text": plain(text, BUTTON_LIMIT) or "-", "emoji": True},
         "action_id": action_id,
-        "value": value[:2000],
+        "value": value[:2000].encode(errors="replace").decode(),  # half a surrogate pair would be no JSON
     }
     return shape | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})
 
@@ -94,26 +94,31 @@ def joined(lines: Sequence[str], limit: int) -> str:
     """Whole lines as long as they fit; what is left out is counted. Never cuts inside a line's markup."""
     kept = [line for line in lines if line]
     text = "\n".join(kept)
-    dropped = 0
-    while len(text) > limit and len(kept) > 1:
-        kept.pop()
-        dropped += 1
-        text = "\n".join([*kept, f"+{dropped} more"])
+    if len(text) <= limit or len(kept) < 2:
+        return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
+    fitting, length = 1, len(kept[0])
+    for count in range(2, len(kept)):
+        length += 1 + len(kept[count - 1])
+        if length + len(f"\n+{len(kept) - count} more") > limit:
+            break
+        fitting = count
+    text = "\n".join([*kept[:fitting], f"+{len(kept) - fitting} more"])
     return text if len(text) <= limit else text[: limit - 1] + ELLIPSIS
 
 
 def fit(parts: Sequence[Part], rest: str = "", blocks: int = BLOCKS_LIMIT, total: int = TOTAL_LIMIT) -> list[Block]:
     """The parts in their order, without the least valuable ones where they are too many or too long."""
-    kept = list(parts)
-    dropped = 0
-    while kept and (len(kept) + bool(dropped) > blocks or size(kept) > total):
-        least = min(part.value for part in kept)
-        last = max(index for index, part in enumerate(kept) if part.value == least)
-        kept.pop(last)
-        dropped += 1
-    out = [part.block for part in kept]
+    sizes = [size([part]) for part in parts]
+    dropped: set[int] = set()
+    length = sum(sizes)
+    for least in sorted(range(len(parts)), key=lambda index: (parts[index].value, -index)):
+        if len(parts) - len(dropped) + bool(dropped) <= blocks and length <= total:
+            break
+        dropped.add(least)
+        length -= sizes[least]
+    out = [part.block for index, part in enumerate(parts) if index not in dropped]
     if dropped:
-        out.append(context(f"+{dropped} more left out to fit{rest}"))
+        out.append(context(f"+{len(dropped)} more left out to fit{rest}"))
     return out
 
 

@@ -27,12 +27,13 @@ _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/
 def clean(value: str, *, lines: bool = False) -> str:
     """Without control, bidirectional and zero-width characters; on one line unless `lines`."""
     text = value.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    " if lines else " ")
-    kept = "".join(
-        character
-        for character in text
-        if character == "\n" or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-    )
+    # What is printable throughout, as nearly all text is, needs no look at each character.
+    kept = text if text.replace("\n", "").isprintable() else "".join(filter(_seen, text))
     return kept.strip("\n") if lines else " ".join(kept.split())
+
+
+def _seen(character: str) -> bool:
+    return character == "\n" or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def cut(text: str, limit: int) -> str:
@@ -52,13 +53,14 @@ def plain(value: str, limit: int, *, lines: bool = False) -> str:
 
 def mrk(value: str, limit: int, *, lines: bool = False) -> str:
     """Safe inside mrkdwn: no mention, link, emphasis, code or quote can come of it; `limit` holds after escaping."""
-    text = _EDGE_UNDERSCORE.sub(_EDGE_SIGN, clean(value, lines=lines))
+    # One character more than there is room for tells that something is left out.
+    text = _EDGE_UNDERSCORE.sub(_EDGE_SIGN, clean(value, lines=lines)[: limit + 1])
     return _escape(text, limit, _ESCAPES | _LOOKALIKES)
 
 
 def code(value: str, limit: int) -> str:
     """For between code fences, where only the fence itself and Slack's three signs mean anything."""
-    return _escape(clean(value, lines=True), limit, _ESCAPES | {"`": "ˋ"})
+    return _escape(clean(value, lines=True)[: limit + 1], limit, _ESCAPES | {"`": "ˋ"})
 
 
 def link(url: str, title: str, limit: int) -> str:
