@@ -26,7 +26,7 @@ from benchmarks.machine import describe, load
 from benchmarks.past import fill, stamp, today
 from benchmarks.processes import end, fetch, free_port, peak_mib, spawn, until
 from bot.paging.model import PageKind
-from bot.slack import blocks
+from bot.slack.rows import ACK
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
 GOAL_MS = 300.0
@@ -51,10 +51,10 @@ class Found:
             f"{self.going_on:,}",
             f"{self.size_mib:,.0f} MiB",
             f"{self.start_seconds:.1f} s",
-            f"{_at(self.answered, 0.5):.0f} ms",
-            f"{_at(self.shown, 0.5):.0f} ms",
-            f"{_at(self.shown, 0.95):.0f} ms",
-            f"{_at(self.shown, 1):.0f} ms",
+            f"{at_share(self.answered, 0.5):.0f} ms",
+            f"{at_share(self.shown, 0.5):.0f} ms",
+            f"{at_share(self.shown, 0.95):.0f} ms",
+            f"{at_share(self.shown, 1):.0f} ms",
             f"{self.lost}",
             f"{self.peak_mib:.0f} MiB",
         ]
@@ -66,13 +66,13 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def _at(seconds: list[float], share: float) -> float:
+def at_share(seconds: list[float], share: float) -> float:
     """In milliseconds."""
     ordered = sorted(seconds)
     return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
 
 
-def _files(port: int, api_url: str) -> dict[str, Any]:
+def files(port: int, api_url: str) -> dict[str, Any]:
     return {
         "agentpager.yaml": {
             "rules": {"interval": "1s"},
@@ -87,9 +87,9 @@ def _files(port: int, api_url: str) -> dict[str, Any]:
     }
 
 
-def _message(number: int) -> dict[str, Any]:
+def message(number: int) -> dict[str, Any]:
     """As the bot has posted it: what a click takes from it is the value of its button."""
-    button = {"type": "button", "action_id": blocks.ACK, "value": f"INC-{number}|3"}
+    button = {"type": "button", "action_id": ACK, "value": f"INC-{number}|3"}
     actions = {"type": "actions", "block_id": "actions", "elements": [button]}
     address = {"channel": "D0ANA", "ts": stamp(number, PageKind.PAGE), "type": "message"}
     return address | {"text": f"INC-{number}", "blocks": [actions]}
@@ -103,13 +103,13 @@ async def measure(directory: Path, past: int, going_on: int, clicks: int) -> Fou
         print(f"filled with {past + going_on:,} incidents in {time.monotonic() - began:.0f} s", file=sys.stderr)
     port = free_port()
     async with FakeSlack() as slack:
-        numbers = _spread(database, clicks)
-        slack.messages["D0ANA"] = [_message(number) for number in numbers]
+        numbers = spread(database, clicks)
+        slack.messages["D0ANA"] = [message(number) for number in numbers]
         slack.messages["C0PAGES"] = [
             {"channel": "C0PAGES", "ts": stamp(number, PageKind.CARD), "type": "message", "text": ""}
             for number in numbers
         ]
-        write(directory, _files(port, slack.api_url))
+        write(directory, files(port, slack.api_url))
         command = (sys.executable, "-m", "bot", "serve", "--config", str(directory))
         began = time.monotonic()
         process = await spawn(command, directory / "serve.log")
@@ -135,7 +135,7 @@ async def measure(directory: Path, past: int, going_on: int, clicks: int) -> Fou
     return Found(past, going_on, started, answered, shown, clicks - len(shown), size, peak)
 
 
-def _spread(database: Path, clicks: int) -> list[int]:
+def spread(database: Path, clicks: int) -> list[int]:
     """Numbers of incidents that nobody has taken."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         found = [row[0] for row in connection.execute("SELECT number FROM incidents WHERE state = 'open'")]
@@ -145,7 +145,7 @@ def _spread(database: Path, clicks: int) -> list[int]:
 async def _click(slack: FakeSlack, number: int) -> tuple[float, float | None] | None:
     """Seconds until it was acknowledged to Slack, and until the edit arrived."""
     ts, before, at = stamp(number, PageKind.PAGE), len(slack.journal), time.time()
-    answer = await slack.click("U0ANA", blocks.ACK, "D0ANA", ts)
+    answer = await slack.click("U0ANA", ACK, "D0ANA", ts)
     acknowledged = time.time() - at
     if not answer["acked"]:
         return None
@@ -178,7 +178,7 @@ def main() -> int:
             directory.mkdir(parents=True, exist_ok=True)
             found = asyncio.run(measure(directory, past, options.going_on, options.clicks))
         print(found.row(), flush=True)
-        slow = slow or found.lost > 0 or _at(found.shown, 0.95) > options.goal_ms
+        slow = slow or found.lost > 0 or at_share(found.shown, 0.95) > options.goal_ms
     print(load())
     return 1 if slow else 0
 

@@ -54,6 +54,12 @@ def test_rounds_in_this_process(tmp_path):
     assert ET.parse(drawing).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_from_a_click_to_the_card_by_both_ways():
+    arguments = ("--open", "6", "--clicks", "2", "--between", "0", "--goal-ms", "9000")
+    rows = run("click", *arguments).splitlines()
+    assert [row.split(" | ")[0] for row in rows if row.startswith(("| socket", "| http"))] == ["| socket", "| http"]
+
+
 def test_from_a_click_to_its_edit():
     rows = run("ack", "--open", "6", "--past", "40", "--clicks", "2", "--goal-ms", "9000").splitlines()
     assert [row.split(" | ")[0] for row in rows if row.startswith(("| 0 ", "| 40 "))] == ["| 0", "| 40"]
