@@ -113,8 +113,13 @@ def _standing(run: Run, book: Book, now: datetime) -> list[str]:
             until = f", {_until(run, now)}" if run.due_at else ""
             if missing == 1 and len(run.asked_of) - len(run.approvals) == 1:
                 return [*said, f"{_asked(run, book)} has to agree{until}."]
+            have = "has" if missing == 1 else "have"
             count = (
-                f"{missing} more of these have" if said else f"{missing} of these have" if missing > 1 else "One has"
+                f"{missing} more of these {have}"
+                if said
+                else f"{missing} of these {have}"
+                if missing > 1
+                else "One has"
             )
             return [*said, f"{count} to agree{until}: {_asked(run, book)}."]
         case RunState.APPROVED | RunState.SENDING:

@@ -106,10 +106,12 @@ class Town:
         rows = await self.store.audit_rows("INC-1")
         return [(entry.actor, entry.action) for _, entry, _ in rows if entry.action.startswith("action.")]
 
-    async def runbook(self, approve: Approve) -> None:
-        step = RenderedStep(
-            number=1, id="pause", kind="action", title="Pause", call=PAUSE, undo=RESUME, approve=approve
-        )
+    async def runbook_calls(self, path: str) -> None:
+        """The runbook asks for something else now."""
+        await self.runbook(Approve(by=("person:ben",)), PAUSE.model_copy(update={"path": path}))
+
+    async def runbook(self, approve: Approve, call: RenderedCall = PAUSE) -> None:
+        step = RenderedStep(number=1, id="pause", kind="action", title="Pause", call=call, undo=RESUME, approve=approve)
         rendered = Rendered(runbook="book", title="Book", steps=(step,), rendered_at=NOW)
         async with self.store.transaction() as tx:
             await tx.save_rendering("INC-1", rendered)
