@@ -54,7 +54,8 @@ def next_step(rendered: Rendered, marks: Sequence[StepMark]) -> RenderedStep | N
         return wanted[0] if wanted else None
     following = [step for step in wanted if step.number > last[0].number]
     if following:
-        return following[0]
+        others = _not_chosen(rendered, known)
+        return next((step for step in following if step.id not in others), following[0])
     handed = last[0].kind == "handoff" and last[1].state == "done"
     return wanted[0] if wanted and not handed else None
 
@@ -65,6 +66,18 @@ def leads_to(step: RenderedStep, mark: StepMark) -> str:
         choice = choice_of(step, mark.text)
         return choice.goto if choice is not None else ""
     return step.on_fail if mark.state == "failed" else ""
+
+
+def _not_chosen(rendered: Rendered, known: Mapping[str, StepMark]) -> set[str]:
+    """Where the other answers to what has been answered would have led. To escalate or to hand over is left to all."""
+    ways: set[str] = set()
+    taken: set[str] = set()
+    for step in rendered.steps:
+        if step.kind == "decision" and step.id in known and (led := leads_to(step, known[step.id])):
+            taken.add(led)
+            ways |= {choice.goto for choice in step.choices}
+    open_to_all = {step.id for step in rendered.steps if step.kind in {"escalate", "handoff"}}
+    return ways - taken - open_to_all
 
 
 def choice_of(step: RenderedStep, text: str) -> RenderedChoice | None:

@@ -59,6 +59,32 @@ def test_what_comes_next(likely, marks, following):
     assert (step.id if step else None) == following
 
 
+@pytest.mark.parametrize(
+    ("text", "marked", "following"),
+    [
+        ("One", ["a"], "after"),  # not b: that is for the other answer
+        ("Other", ["b"], "after"),
+        ("One", ["a", "after"], "up"),
+        ("gone", ["a"], "b"),
+    ],
+)
+def test_what_another_answer_would_have_led_to_is_passed_over(text, marked, following):
+    choices = (
+        RenderedChoice(label="One", goto="a"),
+        RenderedChoice(label="Other", goto="b"),
+        RenderedChoice(label="Neither", goto="up"),
+    )
+    steps = (
+        RenderedStep(number=1, id="which", kind="decision", title="Which?", choices=choices),
+        RenderedStep(number=2, id="a", kind="manual", title="A"),
+        RenderedStep(number=3, id="b", kind="manual", title="B"),
+        RenderedStep(number=4, id="after", kind="manual", title="After"),
+        RenderedStep(number=5, id="up", kind="escalate", title="Up"),
+    )
+    marks = [mark("which", text=text), *map(mark, marked)]
+    assert progress.next_step(rendered(steps=steps), marks).id == following
+
+
 def test_a_decision_may_lead_to_a_step_whose_condition_does_not_hold():
     hidden = rendered(steps=(*STEPS[:3], *STEPS[4:]), hidden=(STEPS[3],))
     assert progress.next_step(hidden, [mark("which", text="Credential")]).id == "rotate"
