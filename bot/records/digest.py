@@ -205,7 +205,8 @@ def _figures(told: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure(name="Ack p50 / p95", value=_spread(total["ack_seconds"]))
         marked = f"{total['noise']} of {total['marked']} judged" if total["marked"] else "nobody has judged"
         yield Figure(name="Noise", value=marked)
-        yield Figure(name="Ended by themselves, never taken", value=str(total["unattended"]))
+        untaken = f"{total['unattended']}, ended by themselves" if total["unattended"] else "none"
+        yield Figure(name="Nobody took", value=untaken)
     quiet = f", {total['suppressed']} suppressed" if total["suppressed"] else ""
     yield Figure(name="Incidents", value=f"{total['incidents']}, {total['woke']} woke somebody{quiet}")
     if total["escalated"]:

@@ -210,7 +210,7 @@ def test_the_figures_say_how_the_nights_were():
         "Pages": "3, 1 at night",
         "Ack p50 / p95": "3m / 4m",
         "Noise": "1 of 2 judged",
-        "Ended by themselves, never taken": "1",
+        "Nobody took": "1, ended by themselves",
         "Incidents": "3, 3 woke somebody",
     }
 
