@@ -69,7 +69,7 @@ async def test_no_data_breaks_a_window_or_means_anything_in_it(name, state, acto
 
 async def test_a_window_keeps_what_was_typed_when_it_is_drawn_anew():
     typed = Values(
-        {"why": {"why": {"value": "half a sen"}}, "what": {"win.input.what": {"selected_option": _o("agent")}}}
+        {"why": {"why": {"value": "half a sen"}}, "what": {"win.input.what": {"selected_option": {"value": "agent"}}}}
     )
     view = await WINDOWS["silence"].draw(visit(incident()), Memory("INC-7"), typed)
     inputs = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
