@@ -168,6 +168,7 @@ class Service:
             self._desk.incident,
             self._pager.wake,
         )
+        pauses = Pauses(config.settings.slack, clock)
         self._duty = Duty(
             store,
             clock,
@@ -175,7 +176,7 @@ class Service:
             lambda: self._pager.config.runbooks,
             lambda: self._pager.config.settings.shifts,
             self._pager.wake,
-            Pauses(config.settings.slack, clock),
+            pauses,
         )
         self._explainer = Explainer(
             store,
@@ -185,7 +186,9 @@ class Service:
             pager.watcher,
             lambda: pager.config.settings.http.external_url,
         )
-        desks = Desks(self._desk, self._silencing, self._exercises, self._rotas, self._explainer, self._acting)
+        desks = Desks(
+            self._desk, self._silencing, self._exercises, self._rotas, self._explainer, self._acting, pauses
+        )
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted
         messenger.run_of = store.run

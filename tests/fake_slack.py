@@ -83,6 +83,7 @@ class FakeSlack:
         self.responses: list[dict[str, Any]] = []
         self.views: dict[str, dict[str, Any]] = {}
         self.hashes: dict[str, str] = {}  # of views; another one after each change
+        self.homes: dict[str, dict[str, Any]] = {}
         self.planned: dict[str, str] = {}
         self.uploads: dict[str, dict[str, Any]] = {}  # files: their bytes, and the thread they were put into
         self.users: dict[str, dict[str, Any]] = {}
@@ -201,6 +202,11 @@ class FakeSlack:
         option = next(each for each in menu["options"] if each["text"]["text"].startswith(label))
         done = {"type": menu["type"], "action_id": action, "block_id": block, "action_ts": self._ts()}
         return await self._act(user, done | {"selected_option": option}, channel, message, team)
+
+    async def press(self, user: str, action: str, value: str, channel: str = "#general") -> Any:
+        """A button of a message that only this person sees: Slack keeps none of those."""
+        done = {"type": "button", "action_id": action, "block_id": "b", "value": value, "action_ts": self._ts()}
+        return await self._act(user, done, self.channel_id(channel), {"ts": self._ts(), "text": ""}, TEAM)
 
     async def _act(self, user: str, action: dict[str, Any], channel: str, message: dict[str, Any], team: str) -> Any:
         payload = self._from(user, team) | {
@@ -612,6 +618,33 @@ class FakeSlack:
 
     _do_views_push = _do_views_open
 
+    def _do_views_publish(self, args: dict[str, Any]) -> dict[str, Any]:
+        """The home tab of one member; kept under their id."""
+        view = _decoded(args.get("view"))
+        if view.get("type") != "home" or not 0 < len(view.get("blocks", [])) <= 100 or layout_problem(_part(view)):
+            return {"error": "invalid_arguments"}
+        self.homes[str(args.get("user_id"))] = view
+        return {"view": {"id": self._number("V"), "hash": self._number("h")}}
+
+    async def open_home(self, user: str, tab: str = "home") -> dict[str, Any]:
+        """A person opens the app's home tab."""
+        event = {"type": "app_home_opened", "user": user, "tab": tab, "channel": f"D{user}", "event_ts": self._ts()}
+        return await self._event(event, None)
+
+    async def click_home(self, user: str, action: str, value: str, action_ts: str = "1.1") -> dict[str, Any]:
+        """A button of the home tab: there is no message, and so no address to answer to."""
+        payload = {
+            "type": "block_actions",
+            "user": {"id": user, "username": user.lower(), "team_id": TEAM},
+            "team": {"id": TEAM, "domain": "home"},
+            "api_app_id": "A0APP",
+            "container": {"type": "view", "view_id": "V1"},
+            "view": {"id": "V1", "type": "home", **self.homes[user]},
+            "trigger_id": self._number("trigger"),
+            "actions": [{"type": "button", "action_id": action, "value": value, "action_ts": action_ts}],
+        }
+        return await self.deliver("interactive", payload)
+
     def _do_views_update(self, args: dict[str, Any]) -> dict[str, Any]:
         view_id = str(args.get("view_id"))
         if view_id not in self.views:
@@ -759,6 +792,11 @@ def signed(body: str, timestamp: int, secret: str = SIGNING_SECRET) -> dict[str,
     base = f"v0:{timestamp}:{body}".encode()
     digest = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
     return {"x-slack-request-timestamp": str(timestamp), "x-slack-signature": f"v0={digest}"}
+
+
+def _part(view: dict[str, Any]) -> dict[str, Any]:
+    """A home tab holds a hundred blocks, and is not counted as a whole: each block as in a message."""
+    return {"text": "home", "blocks": view["blocks"][:50]}
 
 
 def layout_problem(args: dict[str, Any]) -> str:

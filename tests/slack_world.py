@@ -325,6 +325,8 @@ class FakeActing:
 
 
 class FakeExplaining:
+    external_url = "https://pager.example.com"
+
     async def explain(self, words):
         if not words:
             raise UsageError("say what to explain")

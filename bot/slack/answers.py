@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 RUN_WORDS = "words.run"  # with a number behind it: action ids of one message are all different
 MOST_CHOICES = 5
 _ROWS = 10
-_HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "hidden": "🔇"}
+HEALTH = {"ok": "🟢", "firing": "🔴", "acked": "🟨", "no_data": "⚪", "hidden": "🔇"}
 _NO_INCIDENT = {
     "open": "No incident is open.",
     "mine": "You have no incident, and none waits for you.",
@@ -91,7 +91,7 @@ def _status_row(row: AgentStatus, book: Book) -> str:
     names = [book.people[person].name if person in book.people else person for person in row.oncall]
     oncall = f" · on call {mrk(', '.join(names), 120)}" if names else ""
     incidents = f" · {mrk(', '.join(row.incidents), 120)}" if row.incidents else ""
-    sign = _HEALTH[row.health]
+    sign = HEALTH[row.health]
     return f"{sign} *{mrk(row.title or row.agent, 80)}* {mrk(row.health, 20)} · {mrk(row.owner, 80)}{oncall}{incidents}"
 
 
@@ -99,10 +99,10 @@ def incidents(rows: Sequence[Incident], what: str, book: Book, now: datetime) ->
     if not rows:
         return say(_NO_INCIDENT[what])
     title = f"{len(rows)} incident{'s' * (len(rows) != 1)}{_WHICH[what]}"
-    return _listed(title, [_incident_row(row, book, now) for row in rows[:_ROWS]], len(rows))
+    return _listed(title, [incident_row(row, book, now) for row in rows[:_ROWS]], len(rows))
 
 
-def _incident_row(row: Incident, book: Book, now: datetime) -> str:
+def incident_row(row: Incident, book: Book, now: datetime) -> str:
     holder = (row.acked_by or "").removeprefix("person:")
     name = book.people[holder].name if holder in book.people else holder
     has = f" · {mrk(name, 60)} has it" if name and row.state is State.ACKED else ""
@@ -153,11 +153,11 @@ def silences(rows: Sequence[Silence], book: Book, now: datetime) -> Answer:
 def overrides(rows: Sequence[RotaChange], book: Book, now: datetime) -> Answer:
     if not rows:
         return say("No override and no swap is made beside the on-call files.")
-    lines = [_override_row(row, book, now) for row in rows[:_ROWS]]
+    lines = [override_row(row, book, now) for row in rows[:_ROWS]]
     return _listed(f"{len(rows)} override{'s' * (len(rows) != 1)} and swaps", lines, len(rows))
 
 
-def _override_row(row: RotaChange, book: Book, now: datetime) -> str:
+def override_row(row: RotaChange, book: Book, now: datetime) -> str:
     names = [mrk(book.people[one].name if one in book.people else one, 60) for one in row.people]
     who = names[0] if row.kind == "override" else f"{' ⇄ '.join(names)}"
     by = row.by.removeprefix("person:")
@@ -216,7 +216,7 @@ def help_on(word: str) -> Answer:
 def unknown(request: Request, *, in_full: bool = False) -> Answer:
     """With what may have been meant as buttons. `in_full` goes on with the help, for one who writes to us as to a
     person."""
-    hint = " Did you mean one of these?" if len(request.near) > 1 else " Did you mean this?" if request.near else ""
+    hint = f" Did you mean {' or '.join(request.near)}?" if request.near else ""
     text = f"“{plain(request.word, 40)}” is no word of mine.{hint}"
     meant = [f"{word} {request.raw}".strip() for word in request.near]
     meant = [one for one in meant if len(one) <= BUTTON_LIMIT]

@@ -18,7 +18,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import RemoteError
 from bot.oncall.model import Book
-from bot.ports import Acting, Actor, Clock, Commands, Explaining, Paging, Rotas, Silencing
+from bot.ports import Acting, Actor, Clock, Commands, Explaining, Paging, Rest, Rotas, Silencing
 from bot.slack import answers
 from bot.slack.authorize import Home, authorize, caller_of
 from bot.slack.errors import call
@@ -42,6 +42,7 @@ class Desks:
     rotas: Rotas
     explaining: Explaining
     acting: Acting
+    rest: Rest | None = None
 
 
 class Reception:

@@ -24,12 +24,13 @@ METHODS: dict[str, tuple[str, ...]] = {
     "usergroups.users.update": ("usergroups:write",),
     "users.info": ("users:read", "users:read.email"),
     "views.open": (),
+    "views.publish": (),
     "views.push": (),
     "views.update": (),
 }
 COMMAND = "/agent"
 # Event → the scope that Slack wants for it; none for the App Home.
-EVENTS = {"app_mention": "app_mentions:read", "message.im": "im:history"}
+EVENTS = {"app_mention": "app_mentions:read", "message.im": "im:history", "app_home_opened": ""}
 # Callback id of a shortcut in a message's menu → its name there and what it does. They come with `commands`.
 SHORTCUTS: dict[str, tuple[str, str]] = {
     "message.ack": ("Acknowledge incident", "Take the incident that this message is about."),

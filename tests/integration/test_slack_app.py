@@ -385,7 +385,7 @@ async def test_an_unknown_word_in_a_direct_message_is_answered_with_the_help(wor
     await until(lambda: world.slack.posted(BEN.slack))
     said = world.slack.posted(BEN.slack)[0]
     assert said["text"] == "“resolvd” is no word of mine. Did you mean resolve?"
-    assert "take an incident" in json.dumps(said["blocks"])
+    assert "You were woken" in json.dumps(said["blocks"])
     assert world.commands.calls == []
 
 
