@@ -7,6 +7,7 @@ Holds no state that matters: after a crash everything is found again in the rows
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -55,16 +56,19 @@ class Actuator(Loop):
 
     async def _round(self) -> float:
         for run in await self._store.due_runs(self._clock.now()):
-            if run.id in self._busy:
-                continue
-            if run.state is RunState.ASKED:
-                self._tell(await acting.expire(self._store, run.id, self._world(), self._clock.now()))
-            elif run.state is RunState.SENDING:  # we were killed, or could not write down what became of it
-                self._tell(await acting.recover(self._store, run.id, self._world(), self._clock.now()))
-            elif len(self._tasks) < _AT_ONCE:
+            if run.id not in self._busy and len(self._tasks) < _AT_ONCE:
                 self._busy.add(run.id)
-                self._begin(run.id, self._carry_out(run.id), lambda name=run.id: self._busy.discard(name))  # type: ignore[misc]
+                self._begin(run.id, self._work(run), partial(self._busy.discard, run.id))
         return _LOOK
+
+    async def _work(self, run: Run) -> None:
+        """Each run by itself: one that cannot be worked in keeps no other waiting."""
+        if run.state is RunState.ASKED:
+            self._tell(await acting.expire(self._store, run.id, self._world(), self._clock.now()))
+        elif run.state is RunState.SENDING:  # we were killed, or could not write down what became of it
+            self._tell(await acting.recover(self._store, run.id, self._world(), self._clock.now()))
+        else:
+            await self._carry_out(run.id)
 
     async def _carry_out(self, run_id: str) -> None:
         claimed = await acting.claim(self._store, run_id, self._world(), self._clock.now())

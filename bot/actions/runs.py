@@ -101,6 +101,8 @@ def ask(incident: Incident, wish: Wish, runs: Sequence[Run], may: Mapping[str, s
 
 
 def _refuse_meanwhile(incident: Incident, wish: Wish, earlier: Sequence[Run], now: datetime) -> None:
+    if incident.exercise == "test":
+        raise ConflictError(f"{incident.id} is a test of a page: nothing is wrong, so nothing is sent")
     if incident.state is State.RESOLVED and wish.kind == "action":
         raise ConflictError(f'{incident.id} is resolved, so "{wish.title}" is not asked for any more')
     for run in earlier:

@@ -24,6 +24,7 @@ from bot.slack.text import code, cut_escaped, moment, mrk, plain
 APPROVE, REFUSE = "act.approve", "act.refuse"
 ASK, TAKE_BACK = "act.ask", "act.undo"
 SUBMIT = "act.submit"
+SEND = "act.send"  # the same, from a message instead of a window
 REASON = "reason"
 _UNSURE = "⚠️ *It may have been carried out all the same:* look there before you ask again."
 _UNTOUCHED = "As far as is known, nothing was changed."
@@ -100,8 +101,12 @@ def _lead(run: Run, incident: Incident, book: Book, person: str, now: datetime) 
     subject = f"on {incident.id}: {mrk(subject_of(incident), 200)}"
     if run.state is RunState.ASKED and run.asked_by != f"person:{person}":
         mention = f"<@{known.slack}> " if known is not None else ""
-        return [f"{mention}{who} asks {what} {subject}.", reason]
-    return [f"{who} asked {what} {moment(run.asked_at, now)} {subject}.", reason]
+        return [f"{mention}{who} asks {what} {subject}.", reason, _drill(incident)]
+    return [f"{who} asked {what} {moment(run.asked_at, now)} {subject}.", reason, _drill(incident)]
+
+
+def _drill(incident: Incident) -> str:
+    return "🧪 *This is a drill, but the request is real.*" if incident.exercise == "drill" else ""
 
 
 def _standing(run: Run, book: Book, now: datetime) -> list[str]:
@@ -196,7 +201,7 @@ def window(found: Proposal, book: Book, now: datetime) -> Block:
     """The exact request, whose word it needs, and what takes it back; submitting it asks for it."""
     wish, undo = found.wish, found.wish.kind == "undo"
     lines = [f"*{mrk(_wished(found), 200)}*", f"on {found.incident.id}: {mrk(subject_of(found.incident), 200)}"]
-    blocks = [section(*lines), *request(wish.call)]
+    blocks = [section(*lines, _drill(found.incident)), *request(wish.call)]
     if found.problem:
         return _view(found.incident.id, [*blocks, section(f"🚫 *It cannot be asked for:* {mrk(found.problem, 800)}")])
     told = [_needs(found, book)]
@@ -209,6 +214,15 @@ def window(found: Proposal, book: Book, now: datetime) -> Block:
     blocks.append(_reason())
     meta = "|".join((found.incident.id, wish.undoes or wish.step, "undo" if undo else "action", wish.token))
     return _view(found.incident.id, blocks, submit="Send" if found.enough else "Ask them", meta=meta)
+
+
+def message(view: Block) -> list[Block]:
+    """What the window shows, for where Slack opens none."""
+    blocks = [block for block in view["blocks"] if block["type"] != "input"]
+    if "submit" in view:
+        send = button(view["submit"]["text"], SEND, view["private_metadata"], "primary")
+        blocks.append(actions("send", [send]))
+    return blocks
 
 
 def _wished(found: Proposal) -> str:

@@ -40,6 +40,7 @@ class Approvals:
     def register(self, bolt: AsyncApp) -> None:
         bolt.action(shapes.ASK)(self._on_ask)
         bolt.action(shapes.TAKE_BACK)(self._on_ask)
+        bolt.action(shapes.SEND)(self._on_send)
         bolt.action(shapes.APPROVE)(self._on_word)
         bolt.action(shapes.REFUSE)(self._on_word)
         bolt.view(shapes.SUBMIT)(self._on_submit)
@@ -74,9 +75,7 @@ class Approvals:
         if view_id:
             await self._at.quietly("views.update", web.views_update(view_id=view_id, view=shown))
         else:
-            how = f"`agentpager action ask {asked.incident} {asked.step}{' --undo' if asked.undo else ''}`"
-            text = f"Slack does not open the window in which the request is shown, so nothing was asked for. Use {how}."
-            await self._tell(body, text)
+            await self._tell(body, {"text": f"Action of {asked.incident}", "blocks": shapes.message(shown)})
 
     async def _window(self, asked: _Asked, actor: Actor) -> dict[str, Any]:
         try:
@@ -108,6 +107,25 @@ class Approvals:
             await ack(response_action="update", view=shapes.refused(asked.incident, why))
         else:
             await ack()
+
+    async def _on_send(self, ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        """From the message that stands in for the window."""
+        asked, url = _read(str(action.get("value") or "")), body.get("response_url")
+        try:
+            actor = self._at.authorize(body)
+        except NotAllowedError as refusal:
+            await ack()
+            self._at.tell_later(url, answers.say(str(refusal)))
+            return
+        key = f"{asked.incident}|{shapes.SEND}|{actor.id}|{asked.token}|{action.get('action_ts', '')}"
+        task = self._at.spawn(self._ask(asked, actor, "", key))
+        in_time = await self._at.done_in_time(task)
+        await ack()
+        if in_time:
+            self._at.tell_later(url, answers.say(task.result() or "Recorded. A message shows how it goes."))
+        else:
+            self._at.tell_later(url, answers.say(SLOW))
+            self._at.spawn(self._tell_when_done(task, url))
 
     async def _ask(self, asked: _Asked, actor: Actor, reason: str, key: str) -> str:
         """Empty when it has been asked for: a message shows how it goes."""
@@ -161,12 +179,11 @@ class Approvals:
     async def _tell_when_done(self, task: asyncio.Task[str], url: str | None) -> None:
         await self._at.tell(url, answers.say(await task or "Recorded."))
 
-    async def _tell(self, body: dict[str, Any], text: str) -> None:
+    async def _tell(self, body: dict[str, Any], answer: answers.Answer) -> None:
         """To who clicked: beside the message, or, in a window, by a message of our own."""
         if url := body.get("response_url"):
-            await self._at.tell(url, answers.say(text))
+            await self._at.tell(url, answer)
             return
-        answer = answers.say(text)
         posted = self._at.web.chat_postMessage(channel=caller_of(body).user, unfurl_links=False, **answer)
         await self._at.quietly("chat.postMessage", posted)
 

@@ -119,14 +119,23 @@ async def test_where_windows_cannot_be_stacked_it_is_opened(tmp_path):
 
 
 @pytest.mark.parametrize("view", [True, False])
-async def test_where_no_window_opens_the_person_is_told_what_to_do(tmp_path, view):
+async def test_where_no_window_opens_the_request_stands_in_a_message_with_its_button(tmp_path, view):
     async with office(tmp_path) as one:
         for method in ("views.push", "views.open"):
-            one.slack.mode("refused", method=method, error="expired_trigger_id")
+            one.slack.mode("refused", method=method, error="unknown_method")
         await one.press("act.ask", "INC-1|1|pause", view=view)
-        words = "agentpager action ask INC-1 pause"
-        await until(lambda: any(words in text for text in [*one.told(), *(m["text"] for m in one.slack.posted(ANA))]))
+
+        def shown():
+            answers = [*one.slack.responses, *one.slack.posted(ANA)]
+            return next((answer for answer in answers if answer["text"] == "Action of INC-1"), None)
+
+        await until(shown)
+        assert "POST /agents/a/pause" in json.dumps(shown()["blocks"])
         assert await one.town.runs() == []
+        (send,) = next(block for block in shown()["blocks"] if block["type"] == "actions")["elements"]
+        await one.press("act.send", send["value"])
+        await one.press("act.send", send["value"])
+        assert [run.call.path for run in await one.town.runs()] == ["/agents/a/pause"]
 
 
 async def test_a_request_that_has_changed_meanwhile_is_not_made(tmp_path):

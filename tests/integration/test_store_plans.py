@@ -62,6 +62,7 @@ READS: dict[str, tuple[object, ...]] = {
     "storm_messages": (NOW,), "card_of": ("INC-1",), "addresses": (), "pages_of": ("INC-1",), "rule_state": (),
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
     "feeds": (), "counts": (), "due_runs": (NOW,), "runs_of": ("INC-1",), "rota_changes": (NOW,),
+    "run": ("RUN-1",), "deliveries": (NOW,), "remember_deliveries": (["x"], NOW),
 }  # fmt: skip
 HISTORY: dict[str, tuple[object, ...]] = {
     "audit_of": ("INC-1",), "audit_head": (), "count_opened": (NOW, NOW), "unresolved_versions": (NOW,),
@@ -77,7 +78,7 @@ WRITES: dict[str, tuple[object, ...]] = {
     "save_rule_state": ("g", NOW, {}), "save_rendering": ("INC-1", Rendered(rendered_at=NOW)), "silences": (NOW,),
     "silence": ("SIL-1",), "last_silence": (), "save_silence": (SILENCE,), "save_snapshot": ("x", "{}"),
     "save_feed": ("x", "{}"), "key": ("x", "fresh"), "replace_key": ("x", "new"),
-    "run": ("RUN-1",), "runs_of": ("INC-1",), "save_run": (RUN,), "rota_changes": (NOW,), "last_rota_change": (),
+    "run": ("RUN-1",), "runs_of": ("INC-1",), "waiting_runs": (), "save_run": (RUN,), "rota_changes": (NOW,), "last_rota_change": (),
     "save_rota_change": (CHANGE,), "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
 }  # fmt: skip
 

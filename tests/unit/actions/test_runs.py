@@ -124,6 +124,11 @@ def test_nothing_is_asked_for_when_the_incident_is_over_but_an_undo():
     assert ask(wish(kind="undo", undoes="RUN-0"), incident=over).kind == "undo"
 
 
+def test_a_test_of_a_page_sends_nothing():
+    with pytest.raises(ConflictError, match="is a test of a page"):
+        ask(incident=INCIDENT.model_copy(update={"exercise": "test"}))
+
+
 def test_only_a_step_with_a_request_can_be_asked_for():
     step = RenderedStep(number=2, id="look", kind="check", title="Look")
     with pytest.raises(UsageError, match='step 2 "look" is no action'):

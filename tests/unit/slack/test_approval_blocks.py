@@ -190,3 +190,11 @@ def test_a_window_that_cannot_be_submitted_says_why():
     view = window(proposal(problem="agent-control does not allow it"), BOOK, NOW)
     assert "submit" not in view
     assert "agent-control does not allow it" in said(view)
+
+
+def test_a_drill_is_named_where_somebody_decides():
+    drill = INCIDENT.model_copy(update={"exercise": "drill"})
+    words = "This is a drill, but the request is real"
+    assert words in shown(run(), incident=drill)
+    assert words in said(window(proposal(incident=drill), BOOK, NOW))
+    assert words not in shown(run())
