@@ -289,6 +289,34 @@ PIECES += [
 ]
 
 
+PIECES += [
+    f"{{{{ {value} | {name} }}}}"
+    for value in ("alert.labels.tool", "now", "gone.x", "oncall", "alert.labels")
+    for name in (
+        "ago",
+        "urlencode",
+        "humanize",
+        "upper",
+        "title",
+        "duration",
+        "round",
+        "join",
+        "items",
+        "string",
+        "truncate",
+        "first",
+        "nope",
+    )
+]
+PIECES += [
+    "{{ alert.labels.tool | trim | title }}",
+    "{{now|ago|upper}}",
+    "{{ agent.id | default('x') }}",
+    "{{ now | }}",
+    "{{ now || ago }}",
+]
+
+
 @pytest.mark.parametrize("into", ["text", "command", "query", "json", "form"])
 def test_simple_texts_come_out_as_jinja_writes_them(into):
     random = Random(3)
