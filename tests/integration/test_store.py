@@ -415,3 +415,13 @@ async def test_a_channel_made_anew_is_known_by_where_its_newest_message_landed(s
     await save(store, page(1, **landed, slack_channel="C0NEW", due_at=after(seconds=9)))
     await save(store, page(2, **landed, slack_channel="C0OLD", due_at=NOW))
     assert await store.addresses() == {"#pages": "C0NEW"}
+
+
+async def test_deliveries_are_known_for_a_while_beside_the_keys_of_clicks(store):
+    async with store.transaction() as tx:
+        await tx.first_time("INC-1|inc.ack|U1|1.1", NOW)
+    await store.remember_deliveries(["signature|v0=1", "event|Ev1"], NOW - timedelta(minutes=11))
+    await store.remember_deliveries(["signature|v0=2"], NOW)
+    await store.remember_deliveries(["signature|v0=2"], NOW + timedelta(minutes=1))
+    assert await store.deliveries(NOW - timedelta(minutes=10)) == ["signature|v0=2"]
+    assert sorted(await store.deliveries(NOW - timedelta(days=1))) == ["event|Ev1", "signature|v0=1", "signature|v0=2"]
