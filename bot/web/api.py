@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.errors import AgentpagerError, ConfigError, RemoteError
+from bot.incidents.exercise import result_of
 from bot.incidents.model import Incident
 from bot.incidents.people import short
 from bot.ports import Actor, Commands, Outcome
@@ -312,6 +313,8 @@ def incident_json(incident: Incident, now: datetime) -> dict[str, Any]:
         "next_at": incident.next_at.isoformat() if incident.next_at else None,
         "suppressed": [one.model_dump(mode="json") for one in incident.suppressed],
         "flapping": incident.flapping,
+        "exercise": incident.exercise or None,
+        "result": result_of(incident) or None,
         "alerts": [
             {
                 "name": alert.name,
