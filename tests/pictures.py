@@ -28,6 +28,7 @@ from slack_world import ANA, BEN, CHRIS, NOW  # noqa: E402
 
 from bot.demo.state import App, Channel, File, Message, Scene, User  # noqa: E402
 from bot.demo.workspace import Workspace  # noqa: E402
+from bot.png import rendered  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "unit" / "slack" / "golden"
 PICTURES = ROOT / "docs" / "images" / "messages"
@@ -37,10 +38,12 @@ SCALE = 2  # so that letters are sharp on today's screens
 SCHEMES = ("light", "dark")
 CHROMIUM = "/usr/bin/chromium"
 
-# Golden file → whether it goes to one person (a direct message) or to a channel.
+# Golden file → whether it goes to one person (a direct message) or to a channel, or is a window or tab.
 MESSAGES = {
     "page": "direct",
+    "page_course": "direct",
     "page_acked": "direct",
+    "page_worked_on": "direct",
     "reminder": "direct",
     "page_escalated": "direct",
     "page_nobody_answered": "direct",
@@ -60,6 +63,16 @@ MESSAGES = {
     "approval": "direct",
     "test": "direct",
     "chart": "channel",
+    "test_passed": "direct",
+    "approval_done": "direct",
+    "task_runbook": "channel",
+    "window_silence": "window",
+    "window_hand": "window",
+    "window_noise": "window",
+    "window_resolve": "window",
+    "window_runbook": "window",
+    "window_action": "window",
+    "home": "window",
 }
 
 
@@ -95,7 +108,8 @@ async def _show(workspace: Workspace, name: str, content: dict[str, Any]) -> str
     channel = world.open_dm(ANA.slack).id if where == "direct" else "C0"
     files: tuple[str, ...] = ()
     if picture := content.get("picture"):
-        file = File("F0CHART", Path(picture).name, 1, content["title"], (GOLDEN / picture).read_bytes(), complete=True)
+        drawn = rendered((GOLDEN / picture).read_text(encoding="utf-8"))
+        file = File("F0CHART", "INC-7.png", len(drawn), content["title"], drawn, complete=True)
         world.files[file.id] = file
         files = (file.id,)
     app = world.app
