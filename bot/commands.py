@@ -366,7 +366,8 @@ def _stepped(
 ) -> Decision:
     known = _named(step)
     if state == "done" and step.kind == "escalate":
-        return steps.escalate(incident, actor.id, known, step.to, world, now)
+        to = {"next": ""}.get(text, text) if text == "next" or text.startswith("level:") else step.to
+        return steps.escalate(incident, actor.id, known, to, world, now)
     if state == "done" and step.kind == "handoff":
         return steps.hand_off(incident, actor.id, known, text, now)
     return steps.mark(incident, actor.id, known, state, text, now)

@@ -164,8 +164,8 @@ class Commands(Protocol):
         event_key: str | None = None,
     ) -> Outcome:
         """What became of one step of the runbook: `step` is its id or number, `state` done, skipped, failed or undone.
-        `text` is the choice of a decision, or the answers of a hand-off. A done escalation pages whom it names. Saying
-        the same twice changes nothing, and is no mistake."""
+        `text` is the choice of a decision, or the answers of a hand-off. A done escalation pages whom it names; there
+        `text` may be `level:3` or `next` instead. Saying the same twice changes nothing, and is no mistake."""
 
     async def opened(self, actor: Actor, reference: str) -> None:
         """The actor has opened the runbook of that incident."""
@@ -354,6 +354,9 @@ class Records(Protocol):
 
     async def runbooks(self, days: int) -> Sequence[Usage]:
         """How each runbook has been used in these days."""
+
+    async def hand_on(self, actor: Actor, handover: str, text: str, *, event_key: str | None = None) -> None:
+        """Posts notes on a hand-over, by the id of its page, where the hand-over stands."""
 
 
 class Rest(Protocol):

@@ -104,12 +104,13 @@ def _pieces(text: str, length: int) -> list[str]:
 
 def escalate(incident: Incident, actor: str, step: Named, to: str, world: World, now: datetime) -> Decision:
     """Pages whom the step names, and marks it done. `to` is `level:2`, `person:x`, `team:x` or `schedule:x`; empty for
-    the next level. Raises UsageError when nobody is behind it."""
+    the next level. Raises UsageError when nobody is behind it, ConflictError when that level has been paged: whoever
+    asked for it does not ask for the one after it."""
     marked = mark(incident, actor, step, "done", "", now).incident
     before = incident.model_copy(update={"progress": marked.progress})
     kind, _, name = to.partition(":")
     if kind == "level" or not to:
-        decision = people.escalate_now(_below(before, name, to), actor, world, now)
+        decision = people.escalate_now(_below(before, to), actor, world, now)
     elif kind == "person":
         decision = people.hand_over(before, actor, name, world, now)
     else:
@@ -117,14 +118,27 @@ def escalate(incident: Incident, actor: str, step: Named, to: str, world: World,
     return replace(decision, why=f"{decision.why}; {step.label}")
 
 
-def _below(incident: Incident, level: str, to: str) -> Incident:
-    """One level below the one that is named, so that the next one is it. Where it is past it, as it is."""
-    if not to or incident.exhausted:
+def level_next(incident: Incident, to: str) -> str:
+    """Of an escalation to a level: which one that would be now, `level:3` where the second has been paged already.
+    Empty for whatever comes after the last level."""
+    number = to.partition(":")[2]
+    wanted = int(number) if number.isdecimal() else 1
+    level = max(min(wanted, len(incident.policy.steps)), incident.step + 2)
+    past = incident.exhausted or incident.round > 0 or level > len(incident.policy.steps)
+    return "" if past else f"level:{level}"
+
+
+def _below(incident: Incident, to: str) -> Incident:
+    """One level below the one that is named, so that the next one is it."""
+    if not to:
         return incident
-    if not level.isdecimal() or int(level) < 1:
+    number = to.partition(":")[2]
+    if not number.isdecimal() or int(number) < 1:
         raise UsageError(f'"{to}" is no level; write for example level:2')
-    below = min(int(level), len(incident.policy.steps)) - 2
-    return incident.model_copy(update={"step": max(incident.step, below)})
+    below = min(int(number), len(incident.policy.steps)) - 2
+    if incident.exhausted or incident.round > 0 or below < incident.step:
+        raise ConflictError(f"level {number} of {incident.id} has been paged already; escalate it to page the next one")
+    return incident.model_copy(update={"step": below})
 
 
 def _to_several(incident: Incident, actor: str, to: str, world: World, now: datetime) -> Decision:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bot.incidents.model import Incident, StepMark
-from bot.incidents.steps import mark_of
+from bot.incidents.steps import level_next, mark_of
 from bot.oncall.model import Book
 from bot.runbooks import progress
 from bot.runbooks.rendered import Rendered, RenderedStep
@@ -160,12 +160,19 @@ def _wanted(incident: Incident, step: RenderedStep, *, named: bool, likely: bool
             shown = button(f"Run step {step.number}…" if named else "Run…", RUN, value, "primary" if likely else None)
             return [shown] if step.call is not None else []
         case "escalate":
-            whom = plain(runbook.target(step), 40)
-            sure = confirmation(
-                f"Page {whom}?", f"Whoever is behind it is woken for {incident.id} now.", "Page", "Go back"
-            )
-            return [button(f"Escalate to {whom}", ESCALATE, value, confirm=sure)]
+            return [_escalate(incident, step)]
         case "handoff":
             return [button("Write the hand-off…", HAND_OFF, value, "primary" if likely else None)]
         case _:
             return [button(f"Step {step.number} done" if named else "Done", DONE, value, "primary" if likely else None)]
+
+
+def _escalate(incident: Incident, step: RenderedStep) -> Block:
+    """The level that it says is the one that is paged, or nobody: others may escalate meanwhile."""
+    more = ""
+    whom = plain(runbook.target(step), 40)
+    if not step.to or step.to.startswith("level:"):
+        level = level_next(incident, step.to)
+        more, whom = level or "next", level.replace(":", " ") or "the next level"
+    sure = confirmation(f"Page {whom}?", f"Whoever is behind it is woken for {incident.id} now.", "Page", "Go back")
+    return button(f"Escalate to {whom}", ESCALATE, value_of(incident, step, more), confirm=sure)

@@ -130,16 +130,41 @@ def laddered(**changes):
 
 @pytest.mark.parametrize(
     ("to", "step", "who"),
+    [("level:3", 0, "cat"), ("level:2", 0, "ben"), ("level:3", 1, "cat"), ("level:9", 0, "cat")],
+)
+def test_a_level_is_paged_directly(to, step, who):
+    assert woken(escalated(laddered(step=step), to)) == [who]
+
+
+@pytest.mark.parametrize(
+    ("to", "changes"),
     [
-        ("level:3", 0, "cat"),
-        ("level:2", 0, "ben"),
-        ("level:2", 1, "cat"),  # that level has been paged: the next one
-        ("level:1", 0, "ben"),
-        ("level:9", 0, "cat"),  # the last one there is
+        ("level:1", {"step": 0}),
+        ("level:2", {"step": 1}),
+        ("level:9", {"step": 2}),
+        ("level:3", {"step": 0, "round": 1}),
+        ("level:3", {"step": 3, "round": 2, "exhausted": True}),
     ],
 )
-def test_a_level_is_paged_directly_unless_it_has_been(to, step, who):
-    assert woken(escalated(laddered(step=step), to)) == [who]
+def test_who_asks_for_a_level_that_was_paged_meanwhile_does_not_wake_the_one_after_it(to, changes):
+    with pytest.raises(ConflictError, match="has been paged already; escalate it to page the next one"):
+        escalated(laddered(**changes), to)
+
+
+@pytest.mark.parametrize(
+    ("to", "changes", "level"),
+    [
+        ("level:2", {"step": 0}, "level:2"),
+        ("level:3", {"step": 0}, "level:3"),
+        ("level:2", {"step": 1}, "level:3"),
+        ("level:2", {"step": 2}, ""),
+        ("level:9", {"step": 0}, "level:3"),
+        ("", {"step": 0}, "level:2"),
+        ("level:2", {"step": 0, "round": 1}, ""),
+    ],
+)
+def test_the_level_that_would_be_paged_now_is_known(to, changes, level):
+    assert steps.level_next(laddered(**changes), to) == level
 
 
 def test_a_person_is_handed_the_incident():

@@ -112,6 +112,9 @@ def test_a_step_that_acts_asks_first():
     (up,) = steps.next_buttons(acked(mark("rotate"), mark("wiki")), with_steps(UP))["elements"]
     assert (up["text"]["text"], up["action_id"]) == ("Escalate to level 2", "step.escalate")
     assert up["confirm"]["title"]["text"] == "Page level 2?"
+    assert up["value"] == "INC-7|2|up|level:2"
+    (later,) = steps.next_buttons(acked(mark("rotate"), mark("wiki"), step=1), with_steps(UP))["elements"]
+    assert (later["text"]["text"], later["value"]) == ("Escalate to the next level", "INC-7|2|up|next")
     assert below(HAND) == [("Write the hand-off…", "step.handoff", "INC-7|2|hand")]
 
 
