@@ -146,7 +146,12 @@ async def take(browser: Browser, name: str, scheme: str) -> None:
         await page.evaluate("Promise.all([...document.images].map((one) => one.decode().catch(() => {})))")
         await page.mouse.move(0, 2399)
         PICTURES.mkdir(parents=True, exist_ok=True)
-        shot = await found.screenshot(animations="disabled")
+        await page.evaluate("document.activeElement?.blur()")
+        box = await found.bounding_box()
+        assert box is not None
+        room = 12 if content.get("type") == "home" else 0
+        clip = {"x": 0, "y": box["y"] - room, "width": WIDTH, "height": box["height"] + 2 * room}
+        shot = await page.screenshot(animations="disabled", clip=clip)
         named(name, scheme).write_bytes(await _smaller(page, shot))
     finally:
         await page.close()

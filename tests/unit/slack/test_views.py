@@ -72,7 +72,8 @@ class Silencing:
 
     async def preview(self, actor, draft):
         hidden = Hidden(((incident(), alert()), (incident(id="INC-9"), alert())), ())
-        return silence(*draft.matchers, ends_at=draft.ends_at, reason=draft.reason), hidden
+        told = {"ends_at": draft.ends_at, "reason": draft.reason, "max_severity": draft.max_severity}
+        return silence(*draft.matchers, **told), hidden
 
 
 def visit(*incidents, actor=ANA) -> Visit:
