@@ -170,8 +170,9 @@ class ActionDesk:
                 missing = run.approve.min - len(run.approvals)
                 left = [name for name in run.asked_of if f"person:{name}" not in {one.by for one in run.approvals}]
                 names = ", ".join(self._name(name) for name in left)
+                count = f"{missing} of " if missing < len(left) else ""
                 until = f" until {run.due_at:%H:%M} UTC" if run.due_at else ""
-                return f"{run.incident}: {what} waits{until} for {missing} of {names} ({run.id})."
+                return f"{run.incident}: {what} waits{until} for {count}{names} ({run.id})."
 
     def _name(self, person: str) -> str:
         known = self._book.people.get(person)

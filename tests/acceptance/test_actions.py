@@ -244,3 +244,27 @@ async def test_what_the_configuration_no_longer_allows_is_not_sent(tmp_path):
         run = await until_last(world, "failed")
         assert "does not allow the path" in run["answer"]
         assert control.seen == []
+
+
+async def test_the_command_line_shows_asks_agrees_and_lists(tmp_path):
+    async with paged(tmp_path) as (world, control):
+        code, output = await world.cli("action", "ask", "INC-1", "lower", "--as", "ana")
+        assert (code, "PUT /agents/refund-agent/autonomy" in output, "add --yes" in output) == (2, True, True), output
+        assert await runs(world) == []
+        code, output = await world.cli(
+            "action", "ask", "INC-1", "lower", "--as", "ana", "--yes", "--reason", "it loops"
+        )
+        assert (code, "waits until" in output, "for Ben Cole" in output) == (0, True, True), output
+        code, output = await world.cli("action", "approve", "INC-1", "--as", "chris", "--yes")
+        assert (code, "role:lead" in output) == (2, True), output
+        code, output = await world.cli("action", "approve", "INC-1", "--as", "ben", "--yes")
+        assert code == 0, output
+        await until_last(world, "done")
+        code, output = await world.cli("action", "list", "INC-1", "-o", "json")
+        (row,) = json.loads(output)
+        assert (row["state"], row["reason"], row["approvals"][0]["by"]) == ("done", "it loops", "person:ben")
+        code, output = await world.cli("action", "undo", "INC-1", "lower", "--as", "ana", "--yes")
+        assert code == 0, output
+        code, output = await world.cli("action", "refuse", "INC-1", "--as", "ben")
+        assert (code, "is refused" in output) == (0, True), output
+        assert (await control.state())["autonomy"] == "suggest"
