@@ -92,6 +92,7 @@ def _to_mend(incident: Incident, actor: str, kind: str, words: str, world: World
         f"{alerts[0].name if alerts else incident.title}: no real problem, {NOISE[kind][0]}",
         f"{person.name if person else actor} says so of {incident.id}, {what}.",
         *([f"In their words: {' '.join(words.split())}"] if words else []),
+        "What it is about",
         *(f"• Rule {rule}" for rule in rules),
         f"• Owner {incident.owner}, {incident.owner_why}",
         NOISE[kind][1],

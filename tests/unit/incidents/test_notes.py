@@ -91,6 +91,7 @@ def test_what_is_no_real_problem_is_marked_noted_and_filed_with_its_owner():
         "ErrorsHigh: no real problem, too sensitive",
         "Ana says so of INC-1, ErrorsHigh of refund-agent.",
         "In their words: spikes at every deploy",
+        "What it is about",
         "• Rule ErrorsHigh (alerts/agents.yaml, group agents)",
         "• Owner team:payments, owner of agent refund-agent",
         "Raise its limit, lengthen its `for`, or lower its severity.",
