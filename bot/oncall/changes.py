@@ -89,8 +89,8 @@ def end(change: RotaChange, by: str, now: datetime) -> RotaChange:
 
 
 def schedule_of(name: str, book: Book) -> str:
-    """The schedule that is meant: by its own name, or the one that a team's escalation policy wakes. Raises UsageError
-    when there is none, or several to choose from."""
+    """The schedule that is meant: by its own name, or the one that a team's escalation policy wakes first. Raises
+    UsageError when there is none, or several to choose from."""
     kind, colon, rest = name.partition(":")
     wanted = rest if colon and kind in {"schedule", "team"} else name
     if kind != "team" and wanted in book.schedules:
@@ -101,8 +101,9 @@ def schedule_of(name: str, book: Book) -> str:
         raise UsageError(f'there is no schedule and no team "{wanted}"; {hint}')
     policy = book.escalation_policies.get(team.escalation or team.id)
     steps = policy.steps if policy is not None else ()
-    found = [target.removeprefix("schedule:") for step in steps for target in step.notify if _is_schedule(target, book)]
-    several = list(dict.fromkeys(found))
+    levels = ([target for target in step.notify if _is_schedule(target, book)] for step in steps)
+    first = next((level for level in levels if level), [])
+    several = [target.removeprefix("schedule:") for target in dict.fromkeys(first)]
     if not several:
         raise UsageError(f'team "{wanted}" has no schedule; {did_you_mean(wanted, book.schedules)}')
     if len(several) > 1:

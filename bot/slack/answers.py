@@ -10,11 +10,11 @@ from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
 from bot.oncall.model import Book
-from bot.ports import AgentStatus, Explained
+from bot.ports import AgentStatus, Explained, Rung
 from bot.slack import silence_words
 from bot.slack.grammar import GROUPS, VERBS, Request, nearest
 from bot.slack.kit import BUTTON_LIMIT, Block, actions, button, section
-from bot.slack.text import link, moment, mrk, plain, span
+from bot.slack.text import due, link, moment, mrk, plain, span
 
 Answer = dict[str, Any]
 
@@ -113,14 +113,16 @@ def incident_row(row: Incident, book: Book, now: datetime) -> str:
     return f"{_STATES[row.state]} *{row.id}* {row.severity} · {agent}{mrk(row.title, 150)} · {since}{tail}"
 
 
-def oncall(answer: Mapping[str, Any], wanted: str, book: Book, now: datetime) -> Answer:
+def oncall(answer: Mapping[str, Any], wanted: str, book: Book, now: datetime, at: datetime | None = None) -> Answer:
+    """`at` is the instant that was asked for, where it is another one than now."""
     rows = [row for row in answer.get("schedules", []) if not wanted or _concerns(str(row["schedule"]), wanted, book)]
     if not rows and wanted:
         near = nearest(wanted, [*book.teams, *book.schedules])
         return say(f"No team or schedule is called {wanted}." + (f" Did you mean {', '.join(near)}?" if near else ""))
     if not rows:
         return say("There are no schedules; people are paged as the escalation policies name them.")
-    return _listed("On call now", [_oncall_row(row, book, now) for row in rows[:_ROWS]], len(rows))
+    title = f"On call {moment(at, now)}" if at is not None else "On call now"
+    return _listed(title, [_oncall_row(row, book, now) for row in rows[:_ROWS]], len(rows))
 
 
 def _concerns(schedule: str, wanted: str, book: Book) -> bool:
@@ -154,7 +156,7 @@ def overrides(rows: Sequence[RotaChange], book: Book, now: datetime) -> Answer:
     if not rows:
         return say("No override and no swap is made beside the on-call files.")
     lines = [override_row(row, book, now) for row in rows[:_ROWS]]
-    return _listed(f"{len(rows)} override{'s' * (len(rows) != 1)} and swaps", lines, len(rows))
+    return _listed(f"{len(rows)} change{'s' * (len(rows) != 1)} of rotas made by hand", lines, len(rows))
 
 
 def override_row(row: RotaChange, book: Book, now: datetime) -> str:
@@ -170,11 +172,13 @@ def override_row(row: RotaChange, book: Book, now: datetime) -> str:
 
 def explained(told: Explained, now: datetime) -> Answer:
     lines = [mrk(fact, 500) for fact in told.facts]
-    levels = [
-        f"{number}. {moment(rung.at, now)} *{mrk(', '.join(rung.people) or 'nobody', 150)}*: {mrk(rung.why, 200)}"
-        for number, rung in enumerate(told.levels, start=1)
-    ]
+    levels = [_rung(number, rung, now) for number, rung in enumerate(told.levels, start=1)]
     return _blocks(plain(told.title, 150), [section(f"*{mrk(told.title, 200)}*", *lines, *levels)])
+
+
+def _rung(number: int, rung: Rung, now: datetime) -> str:
+    at = due(rung.at, now) if rung.at > now else moment(rung.at, now)
+    return f"{number}. {at} *{mrk(', '.join(rung.people) or 'nobody', 150)}*: {mrk(rung.why, 200)}"
 
 
 def web(external_url: str) -> Answer:

@@ -237,7 +237,7 @@ class Words:
                 return answers.silences(await self._at.desks.silencing.silences(), book, now)
             case "oncall":
                 wanted, at = _at_time(request, now, actor)
-                return answers.oncall(self._at.desks.commands.oncall(at), wanted, book, at or now)
+                return answers.oncall(self._at.desks.commands.oncall(at), wanted, book, now, at)
             case "help":
                 return answers.help_on(request.argument)
             case _:

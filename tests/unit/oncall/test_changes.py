@@ -24,7 +24,7 @@ BOOK = Book(
     },
     schedules={name: Schedule(id=name, layers=(WEEKS,)) for name in ("primary", "backup")},
     escalation_policies={
-        "ladder": Policy(id="ladder", steps=(Step(notify=("schedule:primary",)), Step(notify=("person:cat",)))),
+        "ladder": Policy(id="ladder", steps=(Step(notify=("schedule:primary",)), Step(notify=("schedule:backup",)))),
         "wide": Policy(id="wide", steps=(Step(notify=("schedule:primary", "schedule:backup")),)),
     },
     fallback="person:cat",
