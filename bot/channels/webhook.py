@@ -77,19 +77,19 @@ class Webhooks:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise failure(error, url.host or "") from error
 
-    async def knock(self, webhook: Webhook) -> None:
+    async def knock(self, service: Service) -> None:
         """Connects, with TLS where the address says so, and asks nothing. RemoteError when that fails."""
-        url = address_of(webhook)
+        url = address_of(service)
         try:
-            async with asyncio.timeout(webhook.timeout.total_seconds()):
-                await self._connect(webhook, url)
+            async with asyncio.timeout(service.timeout.total_seconds()):
+                await self._connect(service, url)
         except (OSError, TimeoutError) as error:
             raise failure(error, url.host or "") from error
 
-    async def _connect(self, webhook: Webhook, url: URL) -> None:
+    async def _connect(self, service: Service, url: URL) -> None:
         host, port = url.host or "", url.port or 443
         tls = url.scheme == "https"
-        resolver = GuardedResolver(self._threads, _denied_by(webhook))
+        resolver = GuardedResolver(self._threads, _denied_by(service))
         last: OSError = OSError(None, "the name has no address")
         for found in await resolver.resolve(host, port, socket.AF_UNSPEC):
             try:

@@ -17,8 +17,9 @@ from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, output_opti
 from bot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
+    from bot.channels.webhook import Webhooks
     from bot.config import Config
-    from bot.settings import Metrics, Notify
+    from bot.settings import Actions, ActionWebhook, Metrics, Notify, Webhook
     from bot.slack.examine import Check
 
 FINDINGS = 1
@@ -84,6 +85,7 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool
     checks.append(_store(settings.store.url, config.base_dir))
     checks.append(await _listen(settings.http.listen))
     checks += await _second_channels(settings.notify, config.base_dir)
+    checks += await _actions(settings.actions)
     if settings.heartbeat is not None:
         checks.append(await _heartbeat(settings.heartbeat.url))
     return checks, reached
@@ -116,18 +118,33 @@ async def _second_channels(notify: Notify, base_dir: Path) -> list[Check]:
             hint = "check notify.email; agentpager notify test PERSON sends a mail"
             checks.append(Check("notify.email", "fail", str(error), hint))
     for name, webhook in notify.webhooks.items():
-        key = f"notify.webhooks.{name}"
-        if not webhook.url.get_secret_value():
-            checks.append(Check(key, "fail", "its url is empty", "set the variable that it comes from"))
-            continue
-        try:
-            await webhooks.knock(webhook)
-            checks.append(Check(key, "ok", "can be reached (nothing posted)"))
-        except RemoteError as error:
-            checks.append(Check(key, "fail", str(error), f"check {key}.url and the network"))
+        checks.append(await _knocked(webhooks, f"notify.webhooks.{name}", webhook))
     mail.close()
     webhooks.close()
     return checks
+
+
+async def _actions(actions: Actions) -> list[Check]:
+    """Connects to each service that runbooks may ask; nothing is asked."""
+    from bot.channels.webhook import Webhooks
+
+    webhooks = Webhooks()
+    checks = [await _knocked(webhooks, f"actions.webhooks.{name}", one) for name, one in actions.webhooks.items()]
+    webhooks.close()
+    return checks
+
+
+async def _knocked(webhooks: Webhooks, key: str, service: Webhook | ActionWebhook) -> Check:
+    from bot.errors import RemoteError
+    from bot.slack.examine import Check
+
+    if not service.url.get_secret_value():
+        return Check(key, "fail", "its url is empty", "set the variable that it comes from")
+    try:
+        await webhooks.knock(service)
+    except RemoteError as error:
+        return Check(key, "fail", str(error), f"check {key}.url and the network")
+    return Check(key, "ok", "can be reached (nothing posted)")
 
 
 def _channels(config: Config) -> list[str]:

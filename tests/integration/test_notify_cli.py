@@ -39,6 +39,9 @@ notify:
       url: "{hook}"
       allow_private: true
       body: '{{"to": "{{{{ person.phone }}}}", "text": "{{{{ subject }}}}"}}'
+actions:
+  webhooks:
+    control: {{url: "{hook}", bearer_token: token-1, allow_private: true, allow: [{{path: /pause}}]}}
 """
     )
 
@@ -107,10 +110,12 @@ async def test_the_doctor_tries_them_without_sending(tmp_path):
         _, rows = await agentpager(tmp_path, "doctor")
         found = {row["check"]: row["status"] for row in rows}
         assert (found["notify.email"], found["notify.webhooks.sms"]) == ("ok", "ok")
+        assert found["actions.webhooks.control"] == "ok"
         assert (mails.mails, hook.posted) == ([], [])
         write_again = (tmp_path / "agentpager.yaml").read_text().replace("allow_private: true", "allow_private: false")
         (tmp_path / "agentpager.yaml").write_text(write_again)
     _, rows = await agentpager(tmp_path, "doctor")
     told = {row["check"]: row["message"] for row in rows}
     assert "cannot be reached" in told["notify.email"]
-    assert told["notify.webhooks.sms"].endswith("a private address; allow_private: true permits it")
+    for key in ("notify.webhooks.sms", "actions.webhooks.control"):
+        assert told[key].endswith("a private address; allow_private: true permits it")
