@@ -7,6 +7,7 @@ const byId = (id) => document.getElementById(id);
 const view = { me: localStorage.getItem("me") ?? "", channel: "", thread: "", tab: "messages", state: null, waiting: null, mine: null };
 const drafts = new Map();
 const filled = new Map(); // what has been filled in, by window: one under another keeps it, and so does one that is drawn anew
+const refused = new Map(); // what the app finds wrong with the inputs of a window, by window and block
 const failed = new Map(); // what went wrong with a click, by message: it must outlive a redraw
 
 // --- talking to the workspace ---
@@ -294,7 +295,7 @@ function drawModal(state, names) {
   if (dialog.dataset.key === key && dialog.open) return;
   const before = dialog.dataset.view;
   if (dialog.open && before) filled.set(before, readValues(dialog.querySelector(".modal-body")));
-  for (const id of filled.keys()) if (!state.views.some((one) => one.id === id)) filled.delete(id);
+  for (const kept of [filled, refused]) for (const id of kept.keys()) if (!state.views.some((one) => one.id === id)) kept.delete(id);
   const focus = before === top.id ? focused(dialog) : null;
   dialog.dataset.key = key;
   dialog.dataset.view = top.id;
@@ -310,6 +311,7 @@ function drawModal(state, names) {
     element("div", { class: "buttons" },
       element("button", { class: "button", onclick: close }, top.close?.text ?? (top.submit ? "Cancel" : "Close")),
       top.submit && element("button", { class: "button primary", onclick: (event) => submit(event.currentTarget, top, body, problem) }, top.submit.text)));
+  for (const [block, text] of Object.entries(refused.get(top.id) ?? {})) showProblem(body, block, text);
   if (!dialog.open) dialog.showModal();
   if (focus) focus(body);
 }
@@ -338,6 +340,7 @@ function blockContext(names, root, place, tell) {
 
 async function submit(button, top, body, problem) {
   for (const node of body.querySelectorAll(".problem")) node.textContent = "";
+  refused.delete(top.id);
   const values = readValues(body);
   const missing = top.blocks.filter((block) => block.type === "input" && !block.optional && isEmpty(values[block.block_id]));
   for (const block of missing) showProblem(body, block.block_id, "Please complete this required field.");
@@ -350,7 +353,10 @@ async function submit(button, top, body, problem) {
   button.classList.remove("busy");
   button.disabled = false;
   if (answer.error) problem.textContent = `We had some trouble connecting (${answer.error}). Try again?`;
-  for (const [block, text] of Object.entries(answer.errors ?? {})) showProblem(body, block, text);
+  refused.set(top.id, answer.errors ?? {});
+  // The window may have been drawn anew meanwhile.
+  const shown = body.isConnected ? body : byId("modal").querySelector(".modal-body");
+  if (byId("modal").dataset.view === top.id) for (const [block, text] of Object.entries(answer.errors ?? {})) showProblem(shown, block, text);
 }
 
 function isEmpty(block) {
@@ -513,6 +519,9 @@ for (const tab of byId("tabs").children) tab.addEventListener("click", () => sho
 byId("close-thread").addEventListener("click", () => { view.thread = ""; redraw(); });
 byId("main").addEventListener("click", () => document.body.classList.remove("menu-open"));
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") refresh(); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.overflow[open]")) menu.open = false;
+});
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.overflow[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
