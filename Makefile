@@ -38,6 +38,7 @@ format: $(BIN)/.dev
 
 bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.click --clicks 50
 	$(BIN)/python -m benchmarks.ack --past 100000
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.store

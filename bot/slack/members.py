@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _KEPT_SECONDS = 3600.0
 _AGAIN_SECONDS = 60.0  # after a question without an answer
-_PATIENCE_SECONDS = 0.7  # of the three that Slack waits for a click
+_PATIENCE_SECONDS = 0.3  # of the three that Slack waits for a click; two and a half are for the commit
 
 
 class Members:
@@ -41,14 +41,15 @@ class Members:
             self._keep(account)
 
     async def meet(self, user: str, home: Home) -> None:
-        """Makes sure that `known` can tell, if Slack says so in time."""
+        """Makes sure that `known` can tell, if Slack says so in time. Who was known an hour ago is not waited for."""
         if self._until.get(user, 0.0) > asyncio.get_running_loop().time():
             return
         if user not in self._asking:
             task = asyncio.create_task(self._ask(user, home))
             self._asking[user] = task
             task.add_done_callback(lambda _: self._asking.pop(user, None))
-        await asyncio.wait({self._asking[user]}, timeout=_PATIENCE_SECONDS)
+        if user not in self._known:
+            await asyncio.wait({self._asking[user]}, timeout=_PATIENCE_SECONDS)
 
     async def close(self) -> None:
         asking = list(self._asking.values())
