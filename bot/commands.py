@@ -129,7 +129,9 @@ class Desk:
 
     async def paged(self, incident: Incident) -> Collection[str]:
         pages = await self._store.pages_of(incident.id)
-        told = (page for page in pages if page.kind is PageKind.PAGE and page.state not in _NEVER_SENT)
+        told = [page for page in pages if page.kind is PageKind.PAGE and page.state not in _NEVER_SENT]
+        if any(page.person is None for page in told):
+            return ()
         return {page.person for page in told if page.person is not None}
 
     async def shown(self, message: str) -> Sequence[Incident]:

@@ -182,7 +182,7 @@ class Commands(Protocol):
         """Marks it as noise and files a task to its owner; `kind` is one of incidents.notes.NOISE."""
 
     async def paged(self, incident: Incident) -> Collection[str]:
-        """The ids of the people who were told of it, or are about to be."""
+        """The ids of the people who were told of it, or are about to be; none when a whole channel was."""
 
     async def shown(self, message: str) -> Sequence[Incident]:
         """The incidents of a message about several; `message` is the id of its leading page."""

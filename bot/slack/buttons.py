@@ -10,16 +10,11 @@ from typing import Any
 from slack_bolt.app.async_app import AsyncApp
 
 from bot.errors import AgentpagerError, ConflictError
-from bot.incidents.model import Incident, State
 from bot.ports import Actor
 from bot.slack import answers, rows, storm
 from bot.slack.authorize import NotAllowedError, caller_of
 from bot.slack.changes import broken, carry_out
-from bot.slack.facts import actor_name
-from bot.slack.kit import actions, button, section
 from bot.slack.reception import SLOW, Reception
-from bot.slack.text import span
-from bot.slack.windows.hold import OPEN
 from bot.slack.windows.opening import Opening
 
 logger = logging.getLogger(__name__)
@@ -104,12 +99,8 @@ class Buttons:
         return None if outcome.changed else answers.say(outcome.message)
 
     async def _not_theirs(self, click: _Click) -> bool:
-        """Others have been paged for it and have not answered yet; whoever clicks was not."""
         incident = await self._at.desks.commands.incident(click.reference)
-        if incident.state is not State.OPEN or incident.suppressed:
-            return False
-        paged = await self._at.desks.commands.paged(incident)
-        return bool(paged) and click.actor.id.removeprefix("person:") not in paged
+        return await self._opening.not_theirs(click.actor, incident)
 
     async def _ask(self, click: _Click) -> None:
         """“Take over from Ana?” Where no window can be opened the click counts: that somebody has it matters more."""
@@ -126,17 +117,7 @@ class Buttons:
         """Somebody was faster: who and when, and a way to take it all the same."""
         if error.holder is None or click.action_id not in {rows.ACK, rows.KEEP}:
             return None
-        incident = await self._at.desks.commands.incident(click.reference)
-        return taken(incident, self._at) if incident.acked_at is not None and incident.acked_by else None
+        return self._opening.taken(await self._at.desks.commands.incident(click.reference))
 
     async def _tell_when_done(self, task: asyncio.Task[answers.Answer | None], url: str | None, recorded: str) -> None:
         await self._at.tell(url, await task or answers.say(recorded))
-
-
-def taken(incident: Incident, at: Reception) -> answers.Answer:
-    """`Ana Ruiz acknowledged INC-7 3 s ago`, for the one who came second."""
-    now = at.clock.now()
-    name = actor_name(incident.acked_by, at.book)
-    text = f"{name} acknowledged {incident.id} {span(now - (incident.acked_at or now))} ago."
-    over = button("Take over…", f"{OPEN}take", rows.value_of(incident))
-    return {"text": text, "blocks": [section(text), actions(f"{incident.id}.taken", [over])]}

@@ -136,6 +136,19 @@ async def test_a_reply_to_a_message_about_several_is_asked_which_one(world, monk
     assert "name one, for example INC-7" in world.slack.posted(ANA.slack)[-1]["text"]
 
 
+async def test_a_window_is_opened_filled_in_and_submitted(world):
+    await world.slack.choose(ANA.slack, "inc.more", "Add note", CHANNEL, world.card.ts)
+    await until(lambda: world.slack.calls("views.update"))
+    (view,) = world.slack.views
+    assert world.slack.views[view]["private_metadata"].startswith("INC-7|1|")
+    refused = await world.slack.submit(ANA.slack, view, {"text": ""})
+    assert refused["payload"]["response_action"] == "errors"
+    hash_ = world.slack.hashes[view]
+    assert (await world.slack.submit(ANA.slack, view, {"text": "seen"}))["payload"] == {}
+    assert world.commands.calls == [("note seen", "person:ana", "INC-7", f"view|{view}|{hash_}", True)]
+    assert (await world.told())["text"] == "INC-7 is yours."
+
+
 async def test_the_click_is_committed_before_slack_is_answered(world):
     world.commands.gate = asyncio.Event()
     click = asyncio.create_task(world.click())

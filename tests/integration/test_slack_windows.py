@@ -363,6 +363,7 @@ async def test_more_leads_to_what_the_menu_has_no_room_for(world):
     assert await world.submit(view, BEN) == {}
     await has(world, State.OPEN)
     await until(lambda: world.slack.posted(CAT))
+    assert await world.told() == "INC-1: Ben, Cat is being woken now."
 
 
 # Messages about several, shortcuts, refusals
@@ -392,6 +393,21 @@ async def test_one_is_split_out_of_a_message_about_several(tmp_path):
         assert "3 incidents" in world._standing(where)[0]["text"]
 
 
+async def test_one_split_out_of_a_direct_message_wakes_the_same_person_once_more(tmp_path):
+    async with workspace(tmp_path) as world:
+        agents = [f"agent-{number}" for number in range(3)]
+        await world.fire(*[alert(labels={"agent": name, "severity": "warning"}) for name in agents])
+        await until(lambda: "3 incidents" in json.dumps(world._standing(ANA)))
+        view = await world.choose("Split one out", where=ANA, menu="storm.more")
+        assert await world.submit(view, incident="INC-3") == {}
+        await until(lambda: len(world._standing(ANA)) == 2)
+        assert "agent-2" in world._standing(ANA)[1]["text"]
+        await until(lambda: "2 incidents" in world._standing(ANA)[0]["text"])
+        # Taken meanwhile, another has nobody to wake: it stays where it is.
+        view = await world.choose("Split one out", where="#payments-agents", menu="storm.more")
+        assert "INC-3" in world.view(view)  # the card is another message
+
+
 @pytest.mark.parametrize("reply", [False, True])
 async def test_the_menu_of_a_message_acknowledges_and_takes_notes(world, reply):
     card = await world.message(CARDS)
@@ -403,6 +419,26 @@ async def test_the_menu_of_a_message_acknowledges_and_takes_notes(world, reply):
     assert (await world.slack.shortcut(ANA, "message.ack", CARDS, ts))["acked"]
     await until(lambda: "INC-1 is yours" in json.dumps(world.slack.responses))
     await has(world, State.ACKED, "person:ana")
+
+
+async def test_the_menu_of_a_message_asks_who_was_not_paged_and_names_who_was_faster(world):
+    card = await world.message(CARDS)
+    await until(lambda: len(world.slack.posted(CARDS)) > 1)  # its runbook: the card's address is written down
+    await world.slack.shortcut(CAT, "message.ack", CARDS, card["ts"])
+    assert "*Take over from Ana?*" in world.view(await world.opened())
+    await has(world, State.OPEN)
+    await world.click("inc.ack", ANA)
+    await world.slack.shortcut(BEN, "message.ack", CARDS, card["ts"])
+    assert await world.told() == "Ana acknowledged INC-1 0 s ago."
+
+
+async def test_where_a_whole_channel_was_paged_nobody_in_it_is_asked(world):
+    lead = await world.town.page("INC-1.1.page.ana")
+    everybody = {"id": "INC-1.1.page.refunds", "person": None, "channel": CARDS}
+    async with world.town.store.transaction() as tx:
+        await tx.add_pages([lead.model_copy(update=everybody)])
+    await world.click("inc.ack", CAT)
+    await has(world, State.ACKED, "person:cat")
 
 
 async def test_a_strange_message_is_about_no_incident(world):

@@ -14,7 +14,7 @@ from bot.errors import AgentpagerError, ConflictError, RemoteError
 from bot.incidents.model import State
 from bot.ports import Actor
 from bot.slack import answers, rows, storm
-from bot.slack.authorize import NotAllowedError, caller_of
+from bot.slack.authorize import NotAllowedError
 from bot.slack.changes import broken
 from bot.slack.errors import call
 from bot.slack.reception import SLOW, Reception
@@ -123,11 +123,24 @@ class Windows:
             elif body.get("callback_id") == NOTE_MESSAGE:
                 await self._open("note", subject, actor, body)
             else:
-                key = f"{subject}|{ACK_MESSAGE}|{caller_of(body).user}|{body.get('action_ts') or stands}"
-                outcome = await self._at.desks.commands.ack(actor, subject, event_key=key)
-                await self._at.tell(url, answers.say(outcome.message))
+                self._at.tell_later(url, await self._acked(subject, actor, body))
         except AgentpagerError as error:
             await self._at.tell(url, answers.say(str(error)))
+        except Exception:  # whoever asked must get an honest answer, whatever failed
+            logger.exception("slack: %s by %s failed", body.get("callback_id"), actor.id)
+            await self._at.tell(url, answers.say(broken("ack", None)))
+
+    async def _acked(self, subject: str, actor: Actor, body: dict[str, Any]) -> answers.Answer:
+        commands = self._at.desks.commands
+        incident = await commands.incident(subject)
+        if await self._opening.not_theirs(actor, incident) and await self._opening.open("take", subject, actor, body):
+            return answers.say("")
+        try:
+            key = f"{subject}|{ACK_MESSAGE}|{actor.id}|{body.get('action_ts') or body.get('trigger_id')}"
+            return answers.say((await commands.ack(actor, subject, event_key=key)).message)
+        except ConflictError as error:
+            taken = self._opening.taken(await commands.incident(subject)) if error.holder else None
+            return taken or answers.say(str(error))
 
     # --- what happens in one ------------------------------------------------------------------------------------------
 

@@ -9,18 +9,22 @@ import logging
 from typing import Any
 
 from bot.errors import AgentpagerError, RemoteError
+from bot.incidents.model import Incident, State
 from bot.ports import Actor
 from bot.slack import answers
 from bot.slack.errors import call
-from bot.slack.kit import section
+from bot.slack.facts import actor_name
+from bot.slack.kit import actions, button, section
 from bot.slack.reception import Reception
+from bot.slack.rows import value_of
+from bot.slack.text import span
 from bot.slack.web import redact
 from bot.slack.windows import frame
 from bot.slack.windows.base import NothingToDoError, Visit, Window
 from bot.slack.windows.close import ResolveWindow
 from bot.slack.windows.frame import Memory, Values, View
 from bot.slack.windows.hand import HandWindow
-from bot.slack.windows.hold import EscalateWindow, MoreWindow, SnoozeWindow, TakeWindow
+from bot.slack.windows.hold import OPEN, EscalateWindow, MoreWindow, SnoozeWindow, TakeWindow
 from bot.slack.windows.note import NoiseWindow, NoteWindow
 from bot.slack.windows.silence import SilenceWindow
 from bot.slack.windows.split import SplitWindow
@@ -48,6 +52,22 @@ class Opening:
 
     def visit(self, actor: Actor) -> Visit:
         return Visit(self._at.desks, actor, self._at.clock.now())
+
+    async def not_theirs(self, actor: Actor, incident: Incident) -> bool:
+        """Others have been paged for it and have not answered yet; this one was not."""
+        if incident.state is not State.OPEN or incident.suppressed:
+            return False
+        paged = await self._at.desks.commands.paged(incident)
+        return bool(paged) and actor.id.removeprefix("person:") not in paged
+
+    def taken(self, incident: Incident) -> answers.Answer | None:
+        """`Ana Ruiz acknowledged INC-7 3 s ago`, for the one who came second, with a way to take it all the same."""
+        if incident.acked_at is None or incident.acked_by is None:
+            return None
+        name = actor_name(incident.acked_by, self._at.book)
+        text = f"{name} acknowledged {incident.id} {span(self._at.clock.now() - incident.acked_at)} ago."
+        over = button("Take over…", f"{OPEN}take", value_of(incident))
+        return {"text": text, "blocks": [section(text), actions(f"{incident.id}.taken", [over])]}
 
     async def open(self, name: str, subject: str, actor: Actor, body: dict[str, Any]) -> bool:
         """Whether the window stands there. `body` is the click's: with its trigger, or the window it was made in."""
@@ -92,6 +112,8 @@ class Opening:
         except Exception:  # the window is open and must not wait for ever
             logger.exception("slack: the window %s of %s could not be drawn", window.name, memory.subject)
             return frame.said(title, "That failed inside agentpager. Try again.")
+        if window.name == "more":  # leads to another window
+            view = view | {"private_metadata": memory.packed()[:3000]}
         if warning:
             top = section("*Meanwhile:*", *warning, "Look again, and press the button once more if you still want it.")
             view = view | {"blocks": [top, *view["blocks"]]}
