@@ -13,7 +13,7 @@ from bot.incidents.silences import Draft, Silence
 from bot.oncall.changes import Plan, RotaChange
 from bot.oncall.model import Book, Person, Policy, Step, Team
 from bot.paging.model import Page, PageKind
-from bot.ports import AgentStatus, Explained, Hidden, Outcome, Rung
+from bot.ports import AgentStatus, Explained, Hidden, Outcome, Rung, Settled
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedLink, RenderedStep, Verdict
 from bot.settings import Slack
 from bot.slack.client import SlackMessenger
@@ -322,6 +322,24 @@ class FakeActing:
 
     async def propose(self, _actor, reference, step, *, undo=False):
         raise UsageError(f'the runbook of {reference} has no step "{step}"')
+
+
+class FakeSettling(FakeActing):
+    """Remembers who agreed to what."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple] = []
+
+    async def agree(self, actor, name, *, event_key=None):
+        self.calls.append(("agree", actor.id, name, event_key))
+        return Settled(None, True, "RUN-3 is on its way.")
+
+    async def refuse(self, actor, name, *, event_key=None):
+        self.calls.append(("refuse", actor.id, name, event_key))
+        return Settled(None, True, "RUN-3 is refused.")
+
+    async def runs(self, reference):
+        return []
 
 
 class FakeExplaining:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.actions.model import Run
+from bot.actions.runs import told as run_told
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
@@ -55,6 +57,9 @@ _EXAMPLES = {
     "test": ["test me", "test @ben", "test team:payments"],
     "runbook": ["runbook", "runbook INC-7", "runbook refund-agent"],
     "step": ["step INC-7 3 done", "step INC-7 3 skip", "step INC-7 which Credential"],
+    "approve": ["approve INC-7", "approve RUN-3"],
+    "refuse": ["refuse INC-7", "refuse RUN-3"],
+    "actions": ["actions INC-7"],
     "web": ["web"],
     "incidents": ["incidents", "incidents mine", "incidents 24h"],
     "silence": [silence_words.EXAMPLE, "silence INC-7 2h waiting for the vendor", "silence INC-7 until resolved 1d …"],
@@ -168,6 +173,13 @@ def override_row(row: RotaChange, book: Book, now: datetime) -> str:
     why = f": {mrk(row.why, 150)}" if row.why else ""
     when = f"{moment(row.start, now)} until {moment(row.until, now)}"
     return f"🔁 *{row.id}* {mrk(row.schedule, 80)}{gone}: {who} · {when} · by {made}{why}"
+
+
+def runs(reference: str, rows: Sequence[Run]) -> Answer:
+    if not rows:
+        return say(f"No request of the runbook of {plain(reference, 40)} has been asked for.")
+    lines = [f"*{mrk(row.id, 40)}* {mrk(row.title, 120)}: {mrk(run_told(row), 300)}" for row in rows[:_ROWS]]
+    return _listed(f"{len(rows)} request{'s' * (len(rows) != 1)}", lines, len(rows))
 
 
 def explained(told: Explained, now: datetime) -> Answer:

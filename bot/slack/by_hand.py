@@ -1,4 +1,5 @@
-"""What people ask for in words that concerns no incident yet: pages, tests, overrides, swaps, explanations."""
+"""What people ask for in words besides changes of an incident: pages, tests, overrides, swaps, requests of runbooks,
+explanations."""
 
 from __future__ import annotations
 
@@ -12,40 +13,82 @@ from bot.slack.grammar import Request
 from bot.slack.reception import Reception
 from bot.slack.span_words import span_of
 
-VERBS = frozenset({"page", "test", "override", "swap", "unoverride", "overrides", "explain", "web"})
 _ME = {"me", "i", "myself"}
 
 
 async def answer(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
     """Raises UsageError, ConflictError."""
-    words, desks = list(request.words), at.desks
-    match request.verb:
-        case "page":
-            if not words:
-                raise UsageError('say whom to page, and why: page refund-agent "refunds are doubled"')
-            outcome = await desks.paging.page(actor, words[0], " ".join(words[1:]), event_key=key)
-            return answers.say(outcome.message)
-        case "test":
-            if len(words) > 1:
-                raise UsageError("name one person, team or agent, or me: test me, test team:payments")
-            outcome = await desks.paging.test(actor, words[0] if words else "me", event_key=key)
-            return answers.say(outcome.message)
-        case "override" | "swap":
-            made = await desks.rotas.add(actor, _plan(at, request.verb, words, actor), event_key=key)
-            zone = actor.person.timezone if actor.person else "UTC"
-            told = f"{made.id}: {changes.told(made, at.book, zone)}. Incidents that are open keep the rota they began "
-            return answers.say(f"{told}with. To take it back: unoverride {made.id}")
-        case "unoverride":
-            if not words:
-                raise UsageError("name the override or swap: unoverride ROTA-3; `overrides` lists them")
-            ended = await desks.rotas.end(actor, words[0], event_key=key)
-            return answers.say(f"{ended.id} is taken back; the rota is as it was without it.")
-        case "overrides":
-            return answers.overrides(await desks.rotas.changes(), at.book, at.clock.now())
-        case "explain":
-            return answers.explained(await desks.explaining.explain(words), at.clock.now())
-        case _:
-            return answers.web(desks.explaining.external_url)
+    return await _ANSWERS[request.verb](at, request, actor, key)
+
+
+async def _page(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
+    if not request.words:
+        raise UsageError('say whom to page, and why: page refund-agent "refunds are doubled"')
+    target, *why = request.words
+    return answers.say((await at.desks.paging.page(actor, target, " ".join(why), event_key=key)).message)
+
+
+async def _test(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
+    if len(request.words) > 1:
+        raise UsageError("name one person, team or agent, or me: test me, test team:payments")
+    target = request.words[0] if request.words else "me"
+    return answers.say((await at.desks.paging.test(actor, target, event_key=key)).message)
+
+
+async def _override(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
+    plan = _plan(at, request.verb, list(request.words), actor)
+    made = await at.desks.rotas.add(actor, plan, event_key=key)
+    zone = actor.person.timezone if actor.person else "UTC"
+    told = f"{made.id}: {changes.told(made, at.book, zone)}. Incidents that are open keep the rota they began "
+    return answers.say(f"{told}with. To take it back: unoverride {made.id}")
+
+
+async def _unoverride(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
+    if not request.words:
+        raise UsageError("name the override or swap: unoverride ROTA-3; `overrides` lists them")
+    ended = await at.desks.rotas.end(actor, request.words[0], event_key=key)
+    return answers.say(f"{ended.id} is taken back; the rota is as it was without it.")
+
+
+async def _overrides(at: Reception, _request: Request, _actor: Actor, _key: str | None) -> answers.Answer:
+    return answers.overrides(await at.desks.rotas.changes(), at.book, at.clock.now())
+
+
+async def _settle(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
+    if not request.words:
+        raise UsageError(f"name the incident, or the request: {request.verb} INC-7, {request.verb} RUN-3")
+    settle = at.desks.acting.agree if request.verb == "approve" else at.desks.acting.refuse
+    return answers.say((await settle(actor, request.words[0], event_key=key)).message)
+
+
+async def _actions(at: Reception, request: Request, _actor: Actor, _key: str | None) -> answers.Answer:
+    if not request.words:
+        raise UsageError("name the incident: actions INC-7")
+    return answers.runs(request.words[0], await at.desks.acting.runs(request.words[0]))
+
+
+async def _explain(at: Reception, request: Request, _actor: Actor, _key: str | None) -> answers.Answer:
+    return answers.explained(await at.desks.explaining.explain(request.words), at.clock.now())
+
+
+async def _web(at: Reception, _request: Request, _actor: Actor, _key: str | None) -> answers.Answer:
+    return answers.web(at.desks.explaining.external_url)
+
+
+_ANSWERS = {
+    "page": _page,
+    "test": _test,
+    "override": _override,
+    "swap": _override,
+    "unoverride": _unoverride,
+    "overrides": _overrides,
+    "approve": _settle,
+    "refuse": _settle,
+    "actions": _actions,
+    "explain": _explain,
+    "web": _web,
+}
+VERBS = frozenset(_ANSWERS)
 
 
 def _plan(at: Reception, verb: str, words: list[str], actor: Actor) -> Plan:

@@ -36,6 +36,9 @@ VERBS = {
     "test": "try whether a page reaches you: `test me`, or whoever is on call: `test payments`",
     "runbook": "open the runbook of an incident: `runbook INC-7`, `runbook refund-agent`",
     "step": "what became of a step of the runbook: `step INC-7 3 done`, also skip, failed or undone",
+    "approve": "agree to a request that waits for you: `approve INC-7`, or `approve RUN-3`",
+    "refuse": "say no to it: `refuse INC-7`",
+    "actions": "requests of an incident's runbook and how they stand: `actions INC-7`",
     "web": "where this server is reached by a browser",
     "incidents": "`incidents open` (the default) or `incidents 24h`",
     "help": "this list, or more on one word: `help ack`",
@@ -48,6 +51,7 @@ GROUPS = {
     "Look": ("status", "incidents", "oncall", "explain", "silences", "overrides", "web"),
     "Quieten": ("silence", "unsilence"),
     "Call somebody": ("page", "test"),
+    "Actions": ("actions", "approve", "refuse"),
     "Change a rota": ("override", "swap", "unoverride"),
 }
 
@@ -55,7 +59,7 @@ GROUPS = {
 OF_INCIDENT = frozenset(
     {"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "note", "mark", "step"}
 )
-BY_HAND = frozenset({"page", "test", "override", "swap", "unoverride"})
+BY_HAND = frozenset({"page", "test", "override", "swap", "unoverride", "approve", "refuse"})
 CHANGES = OF_INCIDENT | BY_HAND | {"silence", "unsilence"}
 _ALIASES = {
     "acknowledge": "ack",
@@ -66,6 +70,7 @@ _ALIASES = {
     "decline": "pass",
     "close": "resolve",
     "unack": "release",
+    "agree": "approve",
     "call": "page",
     "why": "explain",
     "rb": "runbook",

@@ -16,6 +16,7 @@ from slack_world import (
     FakeCommands,
     FakePaging,
     FakeRotas,
+    FakeSettling,
     FakeSilencing,
     FixedClock,
     desks,
@@ -55,6 +56,7 @@ async def world():
             "silencing": FakeSilencing(),
             "paging": FakePaging(),
             "rotas": FakeRotas(),
+            "acting": FakeSettling(),
         }
         app = SlackApp(settings(slack), desks(**parts), FixedClock())
         await app.start()
@@ -165,6 +167,17 @@ async def test_mine_is_what_i_have_or_was_paged_for(world):
     assert "INC-7" in listed
     assert "INC-9" in listed
     assert "INC-8" not in listed
+
+
+async def test_requests_of_runbooks_are_agreed_to_refused_and_listed(world):
+    assert "RUN-3 is on its way." in await world.ask("approve INC-7")
+    assert "RUN-3 is refused." in await world.ask("refuse RUN-3", user=BEN.slack)
+    assert [call[:3] for call in world.acting.calls] == [
+        ("agree", "person:ana", "INC-7"),
+        ("refuse", "person:ben", "RUN-3"),
+    ]
+    assert "No request of the runbook of INC-7" in await world.ask("actions INC-7")
+    assert "name the incident" in await world.ask("approve")
 
 
 # The home tab
