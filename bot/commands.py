@@ -21,7 +21,7 @@ from bot.paging.model import PageKind, PageState
 from bot.ports import Actor, AgentStatus, Clock, Outcome
 from bot.renderings import Renderings
 from bot.runbooks import progress
-from bot.runbooks.rendered import Rendered, RenderedStep
+from bot.runbooks.rendered import Rendered, RenderedStep, Verdict
 from bot.store.database import Database
 
 _NEVER_SENT = {PageState.CANCELLED, PageState.FAILED}
@@ -175,15 +175,19 @@ class Desk:
     def _check_again(self, incident: Incident, step: RenderedStep) -> None:
         """Looks whether the step has helped. What the check says is written down, and shown by an edit."""
 
-        async def tell(result: Rendered) -> None:
+        async def tell(result: Rendered) -> bool:
+            """Whether that is enough: it passes, there is no such check any more, or the step is not done after all."""
             check = next((one for one in result.steps if one.id == step.verify), None)
-            if check is None or check.check is None:
-                return
+            now_is = await self._store.incident(incident.id)
+            mark = steps.mark_of(now_is, step.id) if now_is is not None else None
+            if check is None or check.check is None or mark is None or mark.state != "done":
+                return True
             line = f"after {progress.label_of(step)}: {progress.verdict_of(check)}"
             world, now = self._world(), self._clock.now()
             await pipeline.act(self._store, incident.id, lambda i: steps.verified(i, line), world, now, None)
+            return check.check.verdict is Verdict.PASS
 
-        self._renderings.check_again(incident, self._facts(incident), tell)
+        self._renderings.check_again(incident.id, self._facts(incident), tell)
 
     async def opened(self, actor: Actor, reference: str) -> None:
         incident = await self.incident(reference)

@@ -4,7 +4,7 @@ page may wait."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -23,15 +23,25 @@ PAGE_WAITS = 1.5  # seconds a page waits for its runbook before it goes out with
 _CHECK_BUDGET = 1.2  # seconds the checks get before the first answer shows the rest as late
 _LATE_BUDGET = 20.0
 _ANSWER_SECONDS = 30.0
+# Seconds between the looks at a check after its step: a rate over five minutes falls slowly.
+LOOKS = (0.0, 60.0, 300.0)
 _CHART_SECONDS = 15.0
 
 
 class Renderings:
-    def __init__(self, store: Database, watcher: Watcher, clock: Clock, on_late: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Database,
+        watcher: Watcher,
+        clock: Clock,
+        on_late: Callable[[str], None],
+        looks: Sequence[float] = LOOKS,
+    ) -> None:
         self._store = store
         self._watcher = watcher
         self._clock = clock
         self._on_late = on_late
+        self._looks = looks
         self._running: dict[str, asyncio.Task[Rendered | None]] = {}
         self._verifying: set[asyncio.Task[None]] = set()
 
@@ -67,24 +77,32 @@ class Renderings:
             self._start(incident.id, self._anew(incident, facts))
 
     def check_again(
-        self, incident: Incident, facts: dict[str, object], tell: Callable[[Rendered], Coroutine[Any, Any, None]]
+        self, incident_id: str, facts: dict[str, object], tell: Callable[[Rendered], Coroutine[Any, Any, bool]]
     ) -> None:
-        """Somebody has done a step: all checks are asked anew, `tell` hears of it, and the messages show it."""
-        task = asyncio.create_task(self._checked_again(incident, facts, tell), name=f"verify-{incident.id}")
+        """Somebody has done a step: all checks are asked anew, now and some minutes later, until `tell` has heard
+        enough. The messages show each answer."""
+        task = asyncio.create_task(self._look_again(incident_id, facts, tell), name=f"verify-{incident_id}")
         self._verifying.add(task)
         task.add_done_callback(self._verifying.discard)
 
-    async def _checked_again(
-        self, incident: Incident, facts: dict[str, object], tell: Callable[[Rendered], Coroutine[Any, Any, None]]
+    async def _look_again(
+        self, incident_id: str, facts: dict[str, object], tell: Callable[[Rendered], Coroutine[Any, Any, bool]]
     ) -> None:
-        try:
-            result = await self._ask(incident, facts, _LATE_BUDGET, _ANSWER_SECONDS)
-            await tell(result)
-            await pipeline.rendered(self._store, incident.id, result, redraw=True)
-        except (AgentpagerError, ValidationError) as error:
-            log.warning("verify.failed", incident=incident.id, error=str(error))
-            return
-        self._on_late(incident.id)
+        for wait in self._looks:
+            await asyncio.sleep(wait)
+            incident = await self._store.incident(incident_id)
+            if incident is None or incident.state is State.RESOLVED:
+                return
+            try:
+                result = await self._ask(incident, facts, _LATE_BUDGET, _ANSWER_SECONDS)
+                enough = await tell(result)
+                await pipeline.rendered(self._store, incident_id, result, redraw=True)
+            except (AgentpagerError, ValidationError) as error:
+                log.warning("verify.failed", incident=incident_id, error=str(error))
+                continue
+            self._on_late(incident_id)
+            if enough:
+                return
 
     def _start(self, incident_id: str, work: Coroutine[Any, Any, Rendered | None]) -> asyncio.Task[Rendered | None]:
         task = asyncio.create_task(work, name=f"render-{incident_id}")

@@ -6,10 +6,11 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from core_world import WORLD, alert, opened
+from core_world import NOW, WORLD, alert, opened
 
 from bot import pipeline
 from bot.errors import RemoteError
+from bot.incidents import people
 from bot.joint import Update
 from bot.renderings import Renderings
 from bot.runbooks.rendered import CheckResult, Rendered, RenderedStep, Verdict
@@ -94,3 +95,37 @@ async def test_a_watcher_that_cannot_render_costs_the_page_nothing_but_its_runbo
     found = await Renderings(store, watcher, Clock(), lambda _: None).for_page(incident, {})
     assert found is not None
     assert "the watcher is not running" in found.problem
+
+
+async def test_after_a_step_its_check_is_looked_at_until_it_passes(store):
+    incident, watcher, edited, told = await incident_in(store), Watcher(), asyncio.Queue(), []
+    watcher.answers = [
+        rendered(Verdict.FAIL),
+        RemoteError("the watcher is down"),
+        rendered(Verdict.PASS),
+        rendered(Verdict.FAIL),
+    ]
+    watcher.let.set()
+
+    async def tell(result: Rendered) -> bool:
+        told.append(result.steps[0].check.verdict)
+        return told[-1] is Verdict.PASS
+
+    Renderings(store, watcher, Clock(), edited.put_nowait, looks=(0, 0, 0, 0)).check_again(incident.id, {}, tell)
+    assert [await asyncio.wait_for(edited.get(), 5) for _ in range(2)] == [incident.id] * 2
+    assert told == [Verdict.FAIL, Verdict.PASS]
+    assert await store.rendering(incident.id) == rendered(Verdict.PASS)
+    assert len(watcher.budgets) == 3  # what passes is not asked again
+
+
+async def test_a_check_is_not_looked_at_once_it_is_over(store):
+    incident, watcher = await incident_in(store), Watcher(rendered())
+    watcher.let.set()
+    await pipeline.act(store, incident.id, lambda i: people.resolve(i, "cli:root", NOW), WORLD, NOW, None)
+    renderings = Renderings(store, watcher, Clock(), lambda _: None, looks=(0,))
+    await renderings._look_again(incident.id, {}, _never)
+    assert watcher.budgets == []
+
+
+async def _never(_result):
+    raise AssertionError("nothing is told of what is over")
