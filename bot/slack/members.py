@@ -1,4 +1,5 @@
-"""What Slack says of the accounts that click and write, kept for an hour: guests and bots are refused (authorize.py).
+"""What Slack says of the accounts that click and write: guests and bots are refused (authorize.py). It is kept for an
+hour, of those who are refused for a minute.
 
 A click is never held up by it for long. Where Slack does not say in time who somebody is, what stands in the on-call
 files counts: an acknowledgement at night matters more than a guest who is refused a moment later.
@@ -65,5 +66,8 @@ class Members:
             logger.warning("slack: it is not known who %s is: %s", user, redact(str(error)))
 
     def _keep(self, account: Account) -> None:
+        """Who is refused may be made a member at any time, and tries again soon."""
+        welcome = account.human and not account.guest and not account.foreign
         self._known[account.slack] = account
-        self._until[account.slack] = asyncio.get_running_loop().time() + _KEPT_SECONDS
+        seconds = _KEPT_SECONDS if welcome else _AGAIN_SECONDS
+        self._until[account.slack] = asyncio.get_running_loop().time() + seconds

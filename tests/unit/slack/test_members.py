@@ -45,7 +45,6 @@ async def test_several_clicks_at_once_are_one_question_and_its_answer_is_kept(sl
 
 
 async def test_who_was_known_an_hour_ago_is_asked_about_again_and_not_waited_for(slack, monkeypatch):
-    monkeypatch.setattr(module, "_KEPT_SECONDS", 0.0)
     monkeypatch.setattr(module, "_PATIENCE_SECONDS", 3600.0)
     members = Members(None)
     await members.meet("U1", HOME)
@@ -56,6 +55,15 @@ async def test_who_was_known_an_hour_ago_is_asked_about_again_and_not_waited_for
     assert members.known("U1") == Account("U1", guest=True)
     slack.gate.set()
     await until(lambda: members.known("U1") == Account("U1"))
+
+
+async def test_a_guest_who_was_made_a_member_is_let_in_soon_and_a_member_is_not_asked_about_for_an_hour(slack):
+    members = Members(None)
+    now = asyncio.get_running_loop().time()
+    await members.meet("U1", HOME)
+    assert 50 < members._until["U1"] - now < 70
+    members.learn([Account("U1")])
+    assert 3500 < members._until["U1"] - now < 3700
 
 
 async def test_an_answer_that_comes_too_late_for_one_click_counts_for_the_next(slack, monkeypatch):
