@@ -222,6 +222,8 @@ class _Simple:
 def _simple(source: str, environment: _Environment) -> _Simple | None:
     if "\r" in source or "{%" in source or "{#" in source:
         return None
+    if "{{" not in source:
+        return _Simple((source.removesuffix("\n"),), (), environment)
     parts = _VALUES.split(source.removesuffix("\n"))  # which Jinja2 drops, once
     values = tuple(
         (tuple(path.split(".")), tuple(filters.replace("|", " ").split()))

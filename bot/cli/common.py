@@ -93,11 +93,19 @@ def kept_copies(sources: Sources) -> dict[str, Copy]:
 def kept_changes(sources: Sources) -> list[RotaChange]:
     """The overrides and swaps that the database of this configuration keeps; nothing without a database."""
     from bot.config import store_of
+
+    url = store_of(sources)
+    if url and url.startswith("sqlite") and not _file_of(url, Path(sources.base_dir)).is_file():
+        return []  # `check` of files alone does without what reads databases: half a second
+
     from bot.scheduler import SystemClock
     from bot.store import calendars
 
-    url = store_of(sources)
     return asyncio.run(calendars.kept_changes(url, Path(sources.base_dir), SystemClock().now())) if url else []
+
+
+def _file_of(url: str, base_dir: Path) -> Path:
+    return base_dir / url.partition("://")[2].removeprefix("/").partition("?")[0]
 
 
 def call(
