@@ -67,7 +67,7 @@ class Members:
 
     def _keep(self, account: Account) -> None:
         """Who is refused may be made a member at any time, and tries again soon."""
-        welcome = account.human and not account.guest and not account.foreign
+        welcome = account.human and not account.guest
         self._known[account.slack] = account
         seconds = _KEPT_SECONDS if welcome else _AGAIN_SECONDS
         self._until[account.slack] = asyncio.get_running_loop().time() + seconds

@@ -59,7 +59,6 @@ def test_nobody_and_the_bot_itself_get_no_answer(way, user):
     [
         (Account(ANA.slack, guest=True), "takes nothing from guests"),
         (Account(ANA.slack, human=False), "takes nothing from bots"),
-        (Account(ANA.slack, foreign="T0OTHER"), "serves members of Home only"),
     ],
 )
 def test_an_outsider_may_not_even_where_the_files_name_the_account(way, account, says):
