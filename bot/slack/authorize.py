@@ -67,8 +67,8 @@ def authorize(
 
 
 def _why_not(account: Account | None) -> str:
-    """Of an account that the on-call files name all the same. Its workspace has been judged by what came with the click,
-    which is Slack's word too, and fresher."""
+    """Of an account that the on-call files name all the same. Its workspace has been judged by what came with the
+    click, which is Slack's word too, and fresher."""
     if account is None:
         return ""
     if not account.human:
