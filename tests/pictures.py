@@ -81,7 +81,10 @@ def named(name: str, scheme: str) -> Path:
 
 
 def fingerprint(name: str) -> str:
-    return hashlib.sha256((GOLDEN / f"{name}.json").read_bytes()).hexdigest()
+    """Of the committed message, and of the picture that belongs to it."""
+    content = (GOLDEN / f"{name}.json").read_bytes()
+    picture = json.loads(content).get("picture")
+    return hashlib.sha256(content + ((GOLDEN / picture).read_bytes() if picture else b"")).hexdigest()
 
 
 def _scene() -> Scene:

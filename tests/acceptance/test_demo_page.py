@@ -88,7 +88,8 @@ async def app(workspace):
     async def listen(socket, request):
         if request.payload.get("actions", [{}])[0].get("value") != "ignore":
             await socket.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
-        await heard.put(request)
+        if request.payload.get("event", {}).get("type") != "app_home_opened":
+            await heard.put(request)
 
     socket = SocketModeClient(workspace.world.app.app_token, web_client=client)
     socket.socket_mode_request_listeners.append(listen)
