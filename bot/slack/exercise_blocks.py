@@ -62,5 +62,6 @@ def _sign(scene: Scene) -> str:
 def _sentence(result: str) -> str:
     """`passed: Slack had it after 0.8 s; …` without the word that the header says."""
     head, colon, rest = result.partition(": ")
-    text = (rest if colon and head in {"passed", "not answered", "proves nothing"} else result) or "Closed by hand, so it shows nothing"
+    text = rest if colon and head in {"passed", "not answered", "proves nothing"} else result
+    text = text or "Closed by hand, so it shows nothing"
     return mrk(text[:1].upper() + text[1:], 600) + "."

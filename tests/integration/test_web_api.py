@@ -390,6 +390,8 @@ async def test_the_shape_of_an_incident(site):
             "next_at": "2026-11-04T02:05:00+00:00",
             "suppressed": [],
             "flapping": False,
+            "exercise": None,
+            "result": None,
             "alerts": [
                 {
                     "name": "ErrorsHigh",
