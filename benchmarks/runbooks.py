@@ -2,8 +2,8 @@
 
     python -m benchmarks.runbooks [--count 500] [--times 5] [--most 2.0]
 
-No text but a condition is in two of them, so that nothing is answered from a cache. Ends with exit code 1 when `check` took longer than
---most seconds at the median, or found something.
+No text but a condition is in two of them, so that nothing is answered from a cache. Ends with exit code 1 when `check`
+took longer than --most seconds at the median, or found something.
 """
 
 from __future__ import annotations
