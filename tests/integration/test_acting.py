@@ -325,3 +325,40 @@ async def test_runs_go_into_the_archive_with_their_incident(tmp_path):
             (line,) = [json.loads(text) for text in file if '"incident"' in text[:15]]
         assert [row["state"] for row in line["actions"]] == ["done"]
         assert await one.runs() == []
+
+
+async def test_what_is_not_approved_or_is_being_sent_is_not_claimed(tmp_path):
+    async with town(tmp_path, by=("person:ben",)) as one:
+        await one.desk.ask(ANA, "INC-1", "pause")
+        run_id = (await one.runs())[0].id
+        one.clock.advance(minutes=14)
+        assert await acting.claim(one.store, run_id, WORLD, one.clock.now()) is None, "nobody has agreed"
+        await one.desk.agree(BEN, run_id)
+        assert await acting.claim(one.store, run_id, WORLD, one.clock.now()) is not None
+        assert await acting.claim(one.store, run_id, WORLD, one.clock.now()) is None, "somebody sends it already"
+        await acting.finished(one.store, run_id, "200 ok", WORLD, one.clock.now())
+        assert await acting.claim(one.store, run_id, WORLD, one.clock.now()) is None
+
+
+async def test_a_question_about_an_undo_leaves_the_step_as_it_was_and_redraws_its_messages(tmp_path):
+    async with town(tmp_path, by=("person:ben",)) as one:
+        await one.desk.ask(BEN, "INC-1", "pause")
+        await one.work()
+        one.clock.advance(seconds=1)
+        before = await one._find("INC-1")
+        await one.desk.ask(ANA, "INC-1", "pause", undo=True)
+        await one.desk.refuse(BEN, "INC-1")
+        after = await one._find("INC-1")
+        assert after.progress == before.progress
+        assert after.revision == before.revision + 2
+
+
+async def test_what_is_not_allowed_any_more_when_it_is_sent_is_not_sent(tmp_path):
+    async with town(tmp_path) as one:
+        await one.desk.ask(ANA, "INC-1", "pause")
+        allow = [{"path": "/agents/*/resume"}]
+        webhooks = {"agent-control": {"url": "https://c.example.com", "allow": allow}}
+        one.settings = Actions.model_validate({"webhooks": webhooks})
+        await one.work()
+        assert (await one.states(), one.door.asked) == (["failed"], [])
+        assert "does not allow the path" in (await one.runs())[0].answer
