@@ -387,6 +387,7 @@ async def test_the_shape_of_an_incident(site):
             "sla": [],
             "notes": 0,
             "mark": None,
+            "progress": [],
             "next_at": "2026-11-04T02:05:00+00:00",
             "suppressed": [],
             "flapping": False,
