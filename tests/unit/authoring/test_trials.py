@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.authoring.trials import Result, play, read
+from bot.cli.runbook_test import play_file
 from bot.errors import ConfigError
 from bot.ruletests.rulefiles import read as read_rules
 from bot.runbooks.model import Runbook
 from bot.yamldoc import scan
 
+ROOT = Path(__file__).parents[3]
 RUNBOOK = """schema: runbook/v1
 id: slow
 title: Answers are slow
@@ -143,3 +147,11 @@ def test_mistakes_of_the_file_are_told_with_their_place(text, place):
     with pytest.raises(ConfigError) as error:
         read(text, "t.yaml")
     assert str(error.value).startswith(place)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "runbooks" / "tests").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_runbooks_say_what_their_tests_expect(path):
+    played = play_file(path)
+    assert played.errors == ()
+    assert [one.differences for one in played.results if one.verdict != "passed"] == []
+    assert played.results
