@@ -104,7 +104,7 @@ KINDS = {
     PageKind.NEWS: (True, True, True, False),
     PageKind.NOTICE: (True, True, True, True),
     PageKind.CHART: (True, True, True, False),
-    PageKind.APPROVAL: (True, True, True, False),
+    PageKind.APPROVAL: (True, True, True, True),  # an undo is asked for when all is over, too
     PageKind.TASK: (True, True, True, True),
     PageKind.SHIFT: (True, True, True, True),
     PageKind.HANDOVER: (True, True, True, True),
