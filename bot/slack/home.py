@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
@@ -18,20 +20,34 @@ from bot.slack.reception import SLOW, Reception
 
 logger = logging.getLogger(__name__)
 
+_STAYS_OPEN = timedelta(hours=1)  # Slack does not say when somebody leaves the tab
+_CHANGES = {"block_actions", "view_submission", "message_action"}
 _LOOKED_AT = 50  # open incidents of which it is asked whom they have paged
 
 
 class HomeTab:
     def __init__(self, reception: Reception) -> None:
         self._at = reception
+        self._opened: dict[str, datetime] = {}
 
     def register(self, bolt: AsyncApp) -> None:
+        bolt.use(self._watch)
         bolt.event("app_home_opened")(self._on_opened)
         for action_id in (ACK, UNSILENCE, UNOVERRIDE, REFRESH):
             bolt.action(action_id)(self._on_click)
 
     async def _on_opened(self, body: dict[str, Any], event: dict[str, Any]) -> None:
         if event.get("tab") == "home":
+            now = self._at.clock.now()
+            self._opened = {user: at for user, at in self._opened.items() if now - at < _STAYS_OPEN}
+            self._opened[caller_of(body).user] = now
+            self._at.spawn(self._publish(body))
+
+    async def _watch(self, body: dict[str, Any], next_: Callable[[], Awaitable[None]]) -> None:
+        """What somebody changes elsewhere shows in the tab that they have open."""
+        await next_()
+        at = self._opened.get(caller_of(body).user)
+        if at is not None and self._at.clock.now() - at < _STAYS_OPEN and _may_change(body):
             self._at.spawn(self._publish(body))
 
     async def _on_click(self, ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -124,3 +140,9 @@ class HomeTab:
             return incident.acked_by == actor.id
         person = actor.person.id if actor.person else ""
         return incident.state is State.OPEN and person in await self._at.desks.commands.paged(incident)
+
+
+def _may_change(body: dict[str, Any]) -> bool:
+    """A command, or a click that the tab does not show by itself."""
+    own = any(str(action.get("action_id", "")).startswith("home.") for action in body.get("actions") or ())
+    return not own and ("command" in body or body.get("type") in _CHANGES)

@@ -242,6 +242,15 @@ async def test_a_click_in_the_home_tab_is_done_and_shown_there(world, action, va
     assert "👉" in json.dumps(world.slack.homes[ANA.slack], ensure_ascii=False)
 
 
+async def test_what_somebody_changes_elsewhere_shows_in_the_tab_they_have_open(world):
+    await world.home()
+    before = world.slack.homes[ANA.slack]
+    await world.ask("ack INC-7", user=BEN.slack)  # he has no tab open
+    await world.ask("ack INC-7")
+    await until(lambda: world.slack.homes[ANA.slack] is not before)
+    assert BEN.slack not in world.slack.homes
+
+
 async def test_a_stranger_can_change_nothing_in_the_home_tab(world):
     await world.home("U09STRANGER")
     await world.slack.click_home("U09STRANGER", "home.ack", "INC-7|1")
