@@ -99,16 +99,22 @@ def _scene() -> Scene:
     )
 
 
+def _reader(content: dict[str, Any]) -> str:
+    """Whom it wakes; who else sees it reads it with the same eyes."""
+    text = json.dumps(content)
+    return next((one.slack for one in (ANA, BEN, CHRIS) if f"<@{one.slack}>" in text), ANA.slack)
+
+
 async def _show(workspace: Workspace, name: str, content: dict[str, Any]) -> str:
     """Puts it into the workspace; the result is the selector of what to take a picture of."""
     world, where = workspace.world, MESSAGES.get(name)
     if content.get("type") == "modal":
-        world.open_view(ANA.slack, content, push=False)
+        world.open_view(_reader(content), content, push=False)
         return "#modal"
     if content.get("type") == "home":
-        world.publish_home(ANA.slack, content)
+        world.publish_home(_reader(content), content)
         return "#home > div"
-    channel = world.open_dm(ANA.slack).id if where == "direct" else "C0"
+    channel = world.open_dm(_reader(content)).id if where == "direct" else "C0"
     files: tuple[str, ...] = ()
     if picture := content.get("picture"):
         drawn = rendered((GOLDEN / picture).read_text(encoding="utf-8"))
@@ -137,7 +143,7 @@ async def take(browser: Browser, name: str, scheme: str) -> None:
         content = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
         place = await _show(workspace, name, content)
         await page.clock.set_fixed_time(NOW)
-        await page.add_init_script(f"localStorage.setItem('me', '{ANA.slack}')")
+        await page.add_init_script(f"localStorage.setItem('me', '{_reader(content)}')")
         await page.goto(workspace.url)
         if MESSAGES.get(name) == "direct" or content.get("type") == "home":
             await page.click("#menu")

@@ -16,6 +16,7 @@ from slack_sdk.models.blocks import Block
 from slack_world import ANA, BOOK, NOW, alert, incident, page, rendered
 
 from bot.actions.model import Approval, Run, RunState
+from bot.actions.runs import Wish
 from bot.demo.blockkit import problems, too_long, view_problems
 from bot.incidents.model import (
     AlertState,
@@ -29,7 +30,7 @@ from bot.incidents.model import (
 )
 from bot.incidents.silences import Silence
 from bot.paging.model import PageKind
-from bot.ports import AgentStatus
+from bot.ports import AgentStatus, Proposal
 from bot.runbooks.model import Approve
 from bot.runbooks.rendered import (
     CheckResult,
@@ -40,7 +41,7 @@ from bot.runbooks.rendered import (
     RenderedStep,
     Verdict,
 )
-from bot.slack import answers, approval_blocks, runbook_view
+from bot.slack import answers, approval_blocks, home_view, runbook_view
 from bot.slack.blocks import draw, plain_message
 from bot.slack.kit import TEXT_LIMIT
 from bot.slack.storm import draw_storm, plain_storm
@@ -217,11 +218,14 @@ def messages(nasty):
     duty = {"schedules": [{"schedule": nasty, "people": ["ana", nasty], "until": NOW.isoformat()}]}
     yield "on call", answers.oncall(duty, "", book, NOW)
     yield "unknown", answers.say(f"“{nasty}” is no word of mine.")
-    silence = Silence.model_construct(
+    yield "silences", answers.silences([silence_of(nasty)], book, NOW)
+
+
+def silence_of(nasty):
+    return Silence.model_construct(
         id="SIL-1", matchers=('agent="x"',), starts_at=NOW, ends_at=NOW + timedelta(hours=1), created_at=NOW,
         created_by=f"cli:{nasty}", reason=nasty or "-",
     )  # fmt: skip
-    yield "silences", answers.silences([silence], book, NOW)
 
 
 def run_of(nasty, state):
@@ -229,6 +233,7 @@ def run_of(nasty, state):
     return Run(
         id="RUN-1", incident="INC-7", runbook=nasty, step="s7", title=nasty, call=call, undo=call, approve=Approve(),
         state=state, asked_by=f"cli:{nasty}", asked_at=NOW, asked_of=("ana", nasty), refused_by=f"cli:{nasty}",
+        reason=nasty,
         approvals=(Approval(at=NOW, by=f"cli:{nasty}"),), due_at=NOW + timedelta(minutes=5), answer=nasty, attempt=2,
     )  # fmt: skip
 
@@ -239,6 +244,31 @@ def windows(nasty):
     book, what, shown, marks, hidden = hostile(nasty)
     for state, one in states(what, marks, hidden, nasty).items():
         yield f"runbook, {state}", runbook_view.window(one, shown, book, NOW, notice=nasty)
+    wish = Wish(
+        run_id="RUN-1", runbook=nasty, step="s7", title=nasty, kind="action", call=run_of(nasty, RunState.ASKED).call,
+        undo=run_of(nasty, RunState.ASKED).call, approve=Approve(), actor=f"cli:{nasty}", token="abc",
+    )  # fmt: skip
+    earlier = tuple(run_of(nasty, state) for state in RunState)
+    for problem in ("", nasty):
+        may = {"ana": nasty, nasty: nasty}
+        yield "action", approval_blocks.window(Proposal(what, wish, may, False, earlier, problem), book, NOW)
+    rows = list(states(what, marks, hidden, nasty).values())
+    well = AgentStatus(nasty, nasty, "firing", nasty, ("ana", nasty), (nasty,))
+    facts = home_view.Facts(
+        person=book.people["ana"],
+        shifts=(home_view.Shift(nasty, None, NOW), home_view.Shift(nasty, NOW, None)),
+        mine=tuple(rows),
+        teams=tuple(rows),
+        agents=(well,) * 12,
+        silences=(silence_of(nasty),),
+        scopes=(nasty,),
+        external_url=OWN,
+        note=nasty,
+        book=book,
+    )
+    yield "home", home_view.draw(facts, NOW)
+    yield "newcomer", home_view.newcomer(nasty, nasty, NOW)
+    yield "home failed", home_view.failed(nasty, NOW)
     yield "no runbook", runbook_view.window(what, shown.model_copy(update={"runbook": ""}), book, NOW)
     yield "failed", runbook_view.failed("INC-7", nasty)
     yield "note", runbook_view.note_view("INC-7", shown.steps[0])
