@@ -99,8 +99,8 @@ def split_out(shown: Sequence[Page], incident: Incident, now: datetime) -> tuple
     place = {"incident": incident.id, "step": first.step, "round": first.round, "due_at": now, "planned_at": now}
     person = f".{first.person}" if first.person else ""
     alone = Page(
-        id=f"{stem}.{first.kind}{person}.alone", kind=first.kind, person=first.person, channel=first.channel, alone=True,
-        reason=first.reason if first.kind is PageKind.PAGE else why, **place,
+        id=f"{stem}.{first.kind}{person}.alone", kind=first.kind, person=first.person, channel=first.channel,
+        alone=True, reason=first.reason if first.kind is PageKind.PAGE else why, **place,
     )  # fmt: skip
     if first.kind is not PageKind.CARD:
         return changed, [alone]
