@@ -185,7 +185,7 @@ def runs(reference: str, rows: Sequence[Run]) -> Answer:
 def explained(told: Explained, now: datetime) -> Answer:
     lines = [mrk(fact, 500) for fact in told.facts]
     levels = [_rung(number, rung, now) for number, rung in enumerate(told.levels, start=1)]
-    return _blocks(plain(told.title, 150), [section(f"*{mrk(told.title, 200)}*", *lines, *levels)])
+    return _blocks(mrk(told.title, 150), [section(f"*{mrk(told.title, 200)}*", *lines, *levels)])
 
 
 def _rung(number: int, rung: Rung, now: datetime) -> str:

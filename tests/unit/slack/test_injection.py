@@ -29,8 +29,9 @@ from bot.incidents.model import (
     SuppressionKind,
 )
 from bot.incidents.silences import Silence
+from bot.oncall.changes import RotaChange
 from bot.paging.model import PageKind
-from bot.ports import AgentStatus, Proposal
+from bot.ports import AgentStatus, Explained, Proposal, Rung
 from bot.runbooks.model import Approve
 from bot.runbooks.rendered import (
     CheckResult,
@@ -217,6 +218,17 @@ def messages(nasty):
     yield "status", answers.status([status], "", book)
     duty = {"schedules": [{"schedule": nasty, "people": ["ana", nasty], "until": NOW.isoformat()}]}
     yield "on call", answers.oncall(duty, "", book, NOW)
+    yield "choices", answers.choose(f"“{nasty}” may mean several things", (f"ack {nasty[:70]}", f"page {nasty[:70]}"))
+    yield "runs", answers.runs(f"INC-7 {nasty}", [run_of(nasty, state) for state in RunState])
+    yield "runbook", answers.runbook_button(what)
+    told = Explained(f"Who is paged for {nasty}", (nasty, nasty), (Rung(NOW, (nasty,), nasty),))
+    yield "explained", answers.explained(told, NOW)
+    change = RotaChange(
+        id="ROTA-1", kind="swap", schedule="x", people=("ana", "gone"), start=NOW, until=NOW + timedelta(hours=1),
+        by="person:ana", at=NOW,
+    )  # fmt: skip
+    nasty_change = change.model_copy(update={"schedule": nasty, "people": (nasty, nasty), "by": nasty, "why": nasty})
+    yield "overrides", answers.overrides([change, nasty_change], book, NOW)
     yield "unknown", answers.say(f"“{nasty}” is no word of mine.")
     yield "silences", answers.silences([silence_of(nasty)], book, NOW)
 
