@@ -1,9 +1,9 @@
 """Takes the pictures of docs/messages.md: each committed message in the demo's workspace, on a phone 390 px wide.
 
-    .venv/bin/python tests/pictures.py [NAME…]
+    .venv/bin/python tests/pictures.py [all | NAME…]
 
-Needs Debian's chromium. What each picture was taken of is kept in docs/images/messages/sources.json, so that a test can
-say when a message has changed since.
+Without a name those are taken whose message has changed since. Needs Debian's chromium. What each picture was taken of
+is kept in docs/images/messages/sources.json, so that a test can say when a message has changed.
 """
 
 from __future__ import annotations
@@ -209,7 +209,8 @@ async def main(wanted: list[str]) -> None:
     known = json.loads(SOURCES.read_text()) if SOURCES.exists() else {}
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        for name in wanted or MESSAGES:
+        outdated = [name for name in MESSAGES if known.get(name) != fingerprint(name)]
+        for name in MESSAGES if wanted == ["all"] else wanted or outdated:
             for scheme in SCHEMES:
                 await take(browser, name, scheme)
             known[name] = fingerprint(name)

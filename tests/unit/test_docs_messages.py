@@ -25,7 +25,7 @@ def test_a_message_is_shown_in_the_light_and_in_the_dark_on_a_phone(name):
 @pytest.mark.parametrize("name", MESSAGES)
 def test_the_picture_is_of_the_message_as_it_is(name):
     taken = json.loads(SOURCES.read_text(encoding="utf-8"))
-    assert taken.get(name) == fingerprint(name), f"take it anew: .venv/bin/python tests/pictures.py {name}"
+    assert taken.get(name) == fingerprint(name), "take it anew: .venv/bin/python tests/pictures.py"
 
 
 def test_every_kind_of_message_is_shown():
