@@ -197,7 +197,7 @@ function messageNode(message, names, replies, key) {
 function fileNode(file) {
   const address = `/ui/file/${encodeURIComponent(file.id)}`;
   return element("figure", { class: "b-image" }, element("figcaption", { class: "quiet" }, file.title),
-    file.mimetype.startsWith("image/") ? element("img", { src: address, alt: file.title }) : element("a", { href: address, download: file.name }, file.name));
+    file.mimetype.startsWith("image/") ? element("a", { href: address, target: "_blank", title: "Open the picture" }, element("img", { src: address, alt: file.title })) : element("a", { href: address, download: file.name }, file.name));
 }
 
 // The app's entries in the menu of a message.
