@@ -187,7 +187,14 @@ class Service:
             lambda: pager.config.settings.http.external_url,
         )
         desks = Desks(
-            self._desk, self._silencing, self._exercises, self._rotas, self._explainer, self._acting, pauses
+            self._desk,
+            self._silencing,
+            self._exercises,
+            self._rotas,
+            self._explainer,
+            self._acting,
+            pauses,
+            self._bookkeeper,
         )
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted

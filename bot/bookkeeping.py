@@ -23,11 +23,11 @@ from bot.incidents.policy import IncidentRules
 from bot.incidents.promises import Standing, next_look, unnoticed
 from bot.oncall.duty import at_duty
 from bot.paging.model import Page, PageKind
-from bot.ports import Clock
+from bot.ports import Actor, Clock
 from bot.records import digest
 from bot.records.digest import Digest, Present, Shelf
 from bot.records.report import By, Case, case, report
-from bot.records.timeline import Story, span, story
+from bot.records.timeline import Story, plain, span, story
 from bot.records.usage import Usage, Use, usages
 from bot.runbooks.model import Runbook
 from bot.settings import Digest as DigestSettings
@@ -36,6 +36,7 @@ from bot.store.database import Database
 log = structlog.get_logger()
 
 MOST = 50_000  # incidents in one report
+MOST_CHARACTERS = 2000  # of notes on a hand-over
 MOST_DAYS = 730  # of a look at the runbooks
 _AHEAD = timedelta(days=7)
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
@@ -113,6 +114,36 @@ class Bookkeeper:
         cases = await self._cases(change.since, change.at, lambda incident: digest.concerns(incident, schedule))
         present, book = await self._present(), self._world().book
         return await asyncio.to_thread(digest.handover, schedule, change, present, cases, book)
+
+    async def hand_on(self, actor: Actor, handover: str, text: str, *, event_key: str | None = None) -> None:
+        """Posts notes on a hand-over, by the id of its page, where the hand-over stands. Raises UsageError when there
+        is no such hand-over, or nothing is written."""
+        written, now = plain(text, lines=True), self._clock.now()
+        if not written:
+            raise UsageError("nothing is written; say what the next one has to know")
+        if len(written) > MOST_CHARACTERS:
+            raise UsageError(f"the notes have {len(written)} characters, {MOST_CHARACTERS} at most")
+        async with self._store.transaction() as tx:
+            before = await tx.page(handover)
+            if before is None or before.kind is not PageKind.HANDOVER:
+                raise UsageError("that hand-over is not known any more; write the notes into its channel")
+            if event_key is not None and not await tx.first_time(event_key, now):
+                return
+            page_id = digest.note_id(handover, f"{round(now.timestamp() * 1000)}.{actor.id.rpartition(':')[2]}")
+            title = f"{plain(actor.name)}, notes on: {before.text.partition(chr(10))[0]}"
+            page = Page(
+                id=page_id[:160],
+                incident=None,
+                kind=PageKind.HANDOVER,
+                channel=before.channel,
+                due_at=now,
+                text=f"{title}\n{written}",
+                reason="notes for the next shift",
+            )
+            entry = Entry(at=now, actor=actor.id, action="handover.noted", subject=handover, why=written)
+            await tx.add_pages([page])
+            await tx.append_audit([entry])
+        self._wake()
 
     async def weekly(self) -> Digest:
         """The digest of the seven days until now."""

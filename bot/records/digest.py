@@ -34,6 +34,7 @@ LISTED = 8  # lines of one section
 FIGURE, ITEM = "▪ ", "• "  # what lines of the text begin with; headings begin with neither
 _LOOK_BACK = timedelta(days=40)  # a monthly turn and more
 _DAY, _WEEK = timedelta(days=1), timedelta(weeks=1)
+_NOTE = ".note."
 _LONGEST = 9000  # characters of a message; Slack takes some 13,000 in all its blocks
 
 
@@ -310,6 +311,15 @@ def some(lines: list[str], most: int = LISTED) -> list[str]:
 
 def moment(at: datetime) -> str:
     return f"{at:%a %Y-%m-%d %H:%M} UTC"
+
+
+def note_id(handover_id: str, key: str) -> str:
+    """Of the message with one person's notes on a hand-over."""
+    return f"{handover_id}{_NOTE}{key}"
+
+
+def is_note(page_id: str) -> bool:
+    return _NOTE in page_id
 
 
 def as_markdown(digest: Digest) -> str:

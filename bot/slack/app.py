@@ -20,6 +20,7 @@ from bot.slack.buttons import Buttons
 from bot.slack.deliveries import Deliveries
 from bot.slack.directory import whoami
 from bot.slack.guard import Guard
+from bot.slack.hand_over import HandOver
 from bot.slack.home import HomeTab
 from bot.slack.reception import COMMIT_SECONDS, Desks, Reception
 from bot.slack.runbook_window import RunbookWindow
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 _REFUSED_SECONDS = 60.0  # a token that is refused now is mended by a human, if at all
-_LISTENERS = (Approvals, Buttons, HomeTab, RunbookWindow, Windows, Words)
+_LISTENERS = (Approvals, Buttons, HandOver, HomeTab, RunbookWindow, Windows, Words)
 
 
 class SlackApp:

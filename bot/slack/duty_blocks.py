@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.paging.model import Page, PageKind
-from bot.records.digest import FIGURE, ITEM
+from bot.records.digest import FIGURE, ITEM, is_note
 from bot.slack.kit import HEADER_LIMIT, TEXT_LIMIT, Block, Part, actions, button, context, fields, fit, header, section
 from bot.slack.text import clean, cut_escaped, moment, mrk
 
@@ -22,7 +22,7 @@ SIGNS = {
     PageKind.HANDOVER: "🤝",
     PageKind.DIGEST: "📊",
 }
-TEST_MY_PAGE = "duty.test"
+TEST_MY_PAGE, NOTES = "duty.test", "duty.notes"
 _WARNING = "⚠"
 _FIGURES = 8  # four rows of a phone
 _LINE = 400
@@ -63,11 +63,19 @@ def blocks_of(page: Page, now: datetime) -> list[Block]:
         pairs = [(mrk(name, 60), _localised(mrk(value, 200), now)) for name, value in sheet.figures[:_FIGURES]]
         parts.append(Part(90, fields(pairs)))
     parts += [Part(_worth(passage, index), _passage(passage, now)) for index, passage in enumerate(sheet.passages)]
-    if page.kind is PageKind.SHIFT and page.person:
-        parts.append(Part(92, actions("duty", [button("Test my page", TEST_MY_PAGE, page.person)])))
+    if buttons := _buttons(page):
+        parts.append(Part(92, actions("duty", buttons)))
     about = f"{page.incident} · " if page.incident else ""
     parts.append(Part(10, context(about + mrk(page.reason, 300))))
     return fit(parts)
+
+
+def _buttons(page: Page) -> list[Block]:
+    if page.kind is PageKind.SHIFT and page.person:
+        return [button("Test my page", TEST_MY_PAGE, page.person)]
+    if page.kind is PageKind.HANDOVER and not is_note(page.id):
+        return [button("Hand-over notes…", NOTES, page.id)]
+    return []
 
 
 def _worth(passage: _Passage, index: int) -> int:

@@ -18,7 +18,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import RemoteError
 from bot.oncall.model import Book
-from bot.ports import Acting, Actor, Clock, Commands, Explaining, Paging, Rest, Rotas, Silencing
+from bot.ports import Acting, Actor, Clock, Commands, Explaining, Paging, Records, Rest, Rotas, Silencing
 from bot.slack import answers
 from bot.slack.authorize import Home, authorize, caller_of
 from bot.slack.errors import call
@@ -43,6 +43,7 @@ class Desks:
     explaining: Explaining
     acting: Acting
     rest: Rest | None = None
+    records: Records | None = None
 
 
 class Reception:
