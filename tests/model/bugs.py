@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-import slack_sdk.web.async_client
 import sqlalchemy as sa
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+import bot.delivery
 import bot.outbox
 import bot.pipeline
 import bot.scheduler
@@ -49,13 +49,13 @@ def mark_before_send() -> Iterator[None]:
 @contextmanager
 def sdk_retry_on() -> Iterator[None]:
     """The SDK's own client, as it comes: it posts again by itself when an answer is lost."""
-    real = slack_sdk.web.async_client.AsyncWebClient
+    real = bot.slack.web._Client
 
     def with_its_defaults(**settings: Any) -> Any:
         settings.pop("retry_handlers")
         return real(**settings)
 
-    with patch.object(bot.slack.web, "AsyncWebClient", with_its_defaults):
+    with patch.object(bot.slack.web, "_Client", with_its_defaults):
         yield
 
 
@@ -96,8 +96,7 @@ def no_epoch_check() -> Iterator[None]:
 @contextmanager
 def ack_not_rechecked_at_claim() -> Iterator[None]:
     """What was decided when the page was written counts for ever."""
-    names = [name for name in ("claim", "claim_together", "claim_several") if hasattr(bot.pipeline, name)]
-    real = {name: getattr(bot.pipeline, name) for name in names}
+    real = {name: getattr(bot.delivery, name) for name in ("claim", "claim_together")}
 
     claiming: ContextVar[bool] = ContextVar("claiming", default=False)
     careful = attempt.wanted
@@ -112,7 +111,7 @@ def ack_not_rechecked_at_claim() -> Iterator[None]:
 
         return run
 
-    patches = [patch.object(bot.pipeline, name, blindly(work)) for name, work in real.items()]
+    patches = [patch.object(bot.delivery, name, blindly(work)) for name, work in real.items()]
     patches.append(patch.object(attempt, "wanted", lambda page, one: claiming.get() or careful(page, one)))
     for one in patches:
         one.start()

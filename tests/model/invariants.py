@@ -43,6 +43,7 @@ class Watch:
             self.s1_committed_before_the_first_byte,
             self.s1_what_is_called_sent_is_there,
             self.s2_accepted_once,
+            self.s2_a_picture_is_never_repeated,
             self.s3_nothing_claimed_after_it_was_taken,
             self.s4_s7_s8_s12_each_change,
             self.s5_who_was_replaced_changes_nothing,
@@ -67,7 +68,7 @@ class Watch:
     def s1_what_is_called_sent_is_there(self) -> None:
         """Nothing is taken for sent that no channel has accepted; it would never be sent again."""
         accepted = self.town.slack.accepted()
-        rows = self.town.disk.rows("SELECT id, lead FROM pages WHERE state = 'sent'")
+        rows = self.town.disk.rows("SELECT id, lead FROM pages WHERE state = 'sent' AND kind <> 'chart'")
         lost = [page for page, lead in rows if not accepted[page] and not accepted[lead or page]]
         if lost:
             self._fail("S1", f"called sent, and nobody has them: {lost}")
@@ -82,6 +83,14 @@ class Watch:
             allowed = 1 + (untold if slack.unread[page] else stale)
             if times > allowed:
                 self._fail("S2", f"{page} is there {times} times, {allowed} allowed")
+
+    def s2_a_picture_is_never_repeated(self) -> None:
+        for incident, times in self.town.slack.pictures.items():
+            ((rows,),) = self.town.disk.rows(
+                "SELECT count(*) FROM pages WHERE kind = 'chart' AND incident = ?", incident
+            )
+            if times > rows:
+                self._fail("S2", f"{times} pictures of {incident}, {rows} wanted")
 
     def s3_nothing_claimed_after_it_was_taken(self) -> None:
         rows = self.town.disk.rows("SELECT n, page, kind, incident_doc FROM seen_claims WHERE n > ?", self._claims)

@@ -63,6 +63,7 @@ class Slack:
     retry_after: float = 30.0
     messages: list[Message] = field(default_factory=list)
     attempts: Counter[str] = field(default_factory=Counter)
+    pictures: Counter[str] = field(default_factory=Counter)  # charts that landed, by incident
     unknown: Counter[str] = field(default_factory=Counter)  # requests without an answer, by page
     unread: Counter[str] = field(default_factory=Counter)  # histories that could not be read, by page
     closed_until: dict[str, float] = field(default_factory=dict)
@@ -219,6 +220,28 @@ class ModelChannels:
             raise RemoteError("mail: no answer in time", unknown=True)
         if mode is not Mode.OK:
             raise _refusal(mode, slack.retry_after)
+
+
+class ModelPictures:
+    """Implements ports.Pictures. A picture stands in no message that is looked for, so it is only counted."""
+
+    def __init__(self, slack: Slack, power: Power) -> None:
+        self.slack = slack
+        self.power = power
+
+    async def upload(self, incident: Incident, picture: bytes, thread: Posted) -> Posted:
+        await self.power.breathe()
+        self.power.point("before upload")
+        mode = self.slack.mode_of(thread.channel)
+        if mode in {Mode.OK, Mode.LANDED, Mode.LATE}:
+            self.slack.pictures[incident.id] += 1
+        await asyncio.sleep(GIVES_UP if mode in UNTOLD else TAKES)
+        self.power.check()
+        if mode in UNTOLD:
+            raise RemoteError("files.completeUploadExternal: no answer in time", unknown=True)
+        if mode is not Mode.OK:
+            raise _refusal(mode, self.slack.retry_after)
+        return thread
 
 
 def _address(channel: str) -> str:

@@ -67,7 +67,7 @@ def stopped_replaced_and_woken(town: Town, watch: Watch) -> None:
     old = town.take_over()
     town.advance(10)
     old.power.go_on()
-    town.advance(260)
+    town.advance(1800)
 
 
 def acked_before_it_is_settled(town: Town, watch: Watch) -> None:

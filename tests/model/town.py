@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from base64 import b64encode
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any
 from config_files import sources_of
 from model.loop import ModelTime, VirtualLoop
 from model.memory import Dead, Disk, Power
-from model.slack import ModelChannels, ModelMessenger, Slack
+from model.slack import ModelChannels, ModelMessenger, ModelPictures, Slack
 
 import bot.courier
+import bot.illustrator
 import bot.outbox
 from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load
 from bot.courier import Courier
 from bot.errors import AgentpagerError, RemoteError
+from bot.illustrator import Illustrator
 from bot.incidents.model import Alert, AlertState
 from bot.incidents.silences import Draft
 from bot.joint import Update
@@ -108,7 +111,7 @@ def config_of(name: str) -> tuple[Sources, Config]:
 
 
 class ModelWatcher:
-    """The other process, as far as the pager asks it anything: it never renders, so pages go out plain."""
+    """The other process, as far as the pager asks it anything: it never renders, so pages go out plain; it draws."""
 
     ready = True
     silence_seconds = 0.0
@@ -116,6 +119,8 @@ class ModelWatcher:
     tasks: tuple[()] = ()
 
     async def ask(self, method: str, params: dict[str, Any], seconds: float) -> Any:
+        if method == "chart":
+            return {"svg": "<svg/>", "png": b64encode(b"PNG").decode()}
         raise RemoteError("the watcher is not running", code="watcher_down")
 
     async def reconfigure(self) -> None: ...
@@ -145,6 +150,10 @@ class Process:
             self.store, ModelChannels(town.slack, self.power), renderings, self.clock, self.pager.world,
             self.pager.facts,
         )  # fmt: skip
+        self.illustrator = Illustrator(
+            self.store, ModelPictures(town.slack, self.power), renderings, self.clock, self.pager.world,
+            self.pager.facts,
+        )  # fmt: skip
         self.silencing = SilenceDesk(self.store, self.clock, self.pager.world, self.pager.silences_changed)
         self.pager.outbox, self.pager.courier, self.pager.renderings = self.outbox, self.courier, renderings
         self.clock_watch = ClockWatch(self.store, self.clock, self.pager.world)
@@ -161,8 +170,11 @@ class Process:
         await self.pager.books.look(self.pager.config.book_id)
         loop = self.town.loop
         self.tasks += [
-            loop.create_task(work) for work in (self.outbox.run(), self.courier.run(), self._tick(), self._replaced())
-        ]
+            loop.create_task(work)
+            for work in (
+                self.outbox.run(), self.courier.run(), self.illustrator.run(), self._tick(), self._replaced(),
+            )
+        ]  # fmt: skip
 
     async def _replaced(self) -> None:
         """Whoever finds that another one writes now ends."""
@@ -300,7 +312,8 @@ class Town:
         """Lets that long pass; a process that is killed on the way stays dead for the rest of it."""
         end = self.clock.mono + seconds
         # Looking round rests longer while much time passes; what is due or has been written still ends the rest.
-        bot.outbox._LONGEST_SLEEP = bot.courier._LONGEST_SLEEP = 5.0 if seconds <= 60 else 60.0
+        sleep = 5.0 if seconds <= 60 else 60.0
+        bot.outbox._LONGEST_SLEEP = bot.courier._LONGEST_SLEEP = bot.illustrator._LONGEST_SLEEP = sleep
         self.cadence = 1.0 if seconds <= 60 else 5.0
         while self.clock.mono < end - 1e-6:
             if self.process is None:
