@@ -78,7 +78,8 @@ WRITES: dict[str, tuple[object, ...]] = {
     "save_rule_state": ("g", NOW, {}), "save_rendering": ("INC-1", Rendered(rendered_at=NOW)), "silences": (NOW,),
     "silence": ("SIL-1",), "last_silence": (), "save_silence": (SILENCE,), "save_snapshot": ("x", "{}"),
     "save_feed": ("x", "{}"), "key": ("x", "fresh"), "replace_key": ("x", "new"),
-    "run": ("RUN-1",), "runs_of": ("INC-1",), "waiting_runs": (), "save_run": (RUN,), "rota_changes": (NOW,), "last_rota_change": (),
+    "run": ("RUN-1",), "runs_of": ("INC-1",), "waiting_runs": (), "save_run": (RUN,), "rota_changes": (NOW,),
+    "last_rota_change": (),
     "save_rota_change": (CHANGE,), "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
 }  # fmt: skip
 

@@ -133,7 +133,7 @@ async def test_an_alert_that_comes_in_a_window_posts_nothing_before_it_closes(to
     assert await town.store.pages_of("INC-1") == []
     await town.at(60)
     kinds = {page.kind for page in await town.store.pages_of("INC-1")}
-    assert kinds == {PageKind.PAGE, PageKind.CARD, PageKind.RUNBOOK}
+    assert kinds == {PageKind.PAGE, PageKind.CARD, PageKind.RUNBOOK, PageKind.CHART}
 
 
 async def test_a_silence_that_was_made_for_later_begins_and_ends_by_itself(town):
