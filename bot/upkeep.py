@@ -226,9 +226,7 @@ class Upkeep:
                 f"cannot be empty: {until}, a mention of it reaches who was on duty before."
             )
             ending = f"{one.until:%Y%m%dT%H%M}" if one.until is not None else "open"
-            await self._tell_owner(
-                one, f"usergroup.{one.group}.empty.{ending}", told, "nobody for a user group"
-            )
+            await self._tell_owner(one, f"usergroup.{one.group}.empty.{ending}", told, "nobody for a user group")
             return True
         try:
             if await groups.members(one.group) != one.users:

@@ -13,11 +13,11 @@ from html import escape
 from bot.humanize import humanize
 from bot.runbooks.rendered import History
 
-WIDTH, HEIGHT = 760, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 46, 34
-_LETTER = 6.3  # an average letter of 11 px; only to keep labels apart
-_TITLE_LETTERS = 92
-_ROWS, _COLUMNS = 4, 4
+WIDTH, HEIGHT = 500, 300  # a phone shows it at about two thirds of that
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 68, 34
+_LETTER = 8.0  # an average letter of 14 px; only to keep labels apart
+_TITLE_LETTERS = 46
+_ROWS, _COLUMNS = 4, 3
 FONT = "DejaVu Sans"
 _INVISIBLE = {*range(0x20), *range(0x7F, 0xA0), 0x200B, *range(0x200E, 0x2010), *range(0x202A, 0x202F)}
 _INVISIBLE |= {*range(0x2066, 0x206A), 0xFEFF, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)}
@@ -50,14 +50,14 @@ class _Scale:
 
 
 def draw(chart: Chart) -> str:
-    """SVG text, 760 x 260."""
+    """SVG text."""
     scale = _scale(chart)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
-        f' role="img" font-family="{FONT}, sans-serif" font-size="11">',
+        f' role="img" font-family="{FONT}, sans-serif" font-size="14">',
         f"<title>{_text(chart.title, 300)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="6" fill="#ffffff"/>',
-        f'<text x="14" y="24" font-size="13" font-weight="bold" fill="#111827">'
+        f'<text x="14" y="24" font-size="16" font-weight="bold" fill="#111827">'
         f"{_text(chart.title, _TITLE_LETTERS)}</text>",
         *_firing(chart, scale),
         *_rows(scale),
@@ -98,9 +98,9 @@ def _columns(chart: Chart, scale: _Scale) -> Iterator[str]:
         shown = datetime.fromtimestamp(at, UTC).strftime("%H:%M")
         anchor = "start" if number == 0 else "end" if number == _COLUMNS else "middle"
         last = " UTC" if number == _COLUMNS else ""
-        yield _label(scale.x(at), HEIGHT - 12, f"{shown}{last}", anchor)
+        yield _label(scale.x(at), HEIGHT - 10, f"{shown}{last}", anchor)
     day = chart.end.astimezone(UTC).strftime("%Y-%m-%d")
-    yield _label(WIDTH - _RIGHT, 24, day, "end")
+    yield _label(14, 46, day, "start")
 
 
 def _lines(chart: Chart, scale: _Scale) -> Iterator[str]:
@@ -126,10 +126,10 @@ def _limit(chart: Chart, scale: _Scale) -> Iterator[str]:
     )
     words = f"alerts {chart.history.comparison} {_number(limit)}"
     width = len(words) * _LETTER + 10
-    above = y - 6 > _TOP + 8
-    top = y - 18 if above else y + 4
-    yield f'<rect x="{_LEFT + 4}" y="{top:.1f}" width="{width:.0f}" height="15" rx="3" fill="#ffffff" opacity="0.85"/>'
-    yield _label(_LEFT + 9, top + 11, words, "start", "#b91c1c")
+    above = y - 22 > _TOP
+    top = y - 22 if above else y + 4
+    yield f'<rect x="{_LEFT + 4}" y="{top:.1f}" width="{width:.0f}" height="19" rx="3" fill="#ffffff" opacity="0.85"/>'
+    yield _label(_LEFT + 9, top + 14, words, "start", "#b91c1c")
 
 
 def _firing(chart: Chart, scale: _Scale) -> Iterator[str]:

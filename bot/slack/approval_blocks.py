@@ -254,7 +254,7 @@ def _reason() -> Block:
         "max_length": 300,
         "placeholder": {"type": "plain_text", "text": "For those who agree, and for the record"},
     }
-    label = {"type": "plain_text", "text": "Why (may be left out)"}
+    label = {"type": "plain_text", "text": "Why"}
     return {"type": "input", "block_id": REASON, "optional": True, "label": label, "element": element}
 
 

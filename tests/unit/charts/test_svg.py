@@ -53,8 +53,8 @@ def test_it_says_since_when_it_fires_and_in_which_zone():
     assert {"firing since 02:12", "01:48", "02:18 UTC", "2026-11-21"} <= set(texts(drawn))
     area = list(drawn.iter(f"{SVG}rect"))[1]
     left, width = float(area.get("x")), float(area.get("width"))
-    assert left + width == pytest.approx(WIDTH - 20, abs=0.2)  # until now
-    assert width == pytest.approx((WIDTH - 84) * 6 / 30, abs=0.2)
+    assert left + width == pytest.approx(WIDTH - 16, abs=0.2)  # until now
+    assert width == pytest.approx((WIDTH - 74) * 6 / 30, abs=0.2)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-9, -3.0, 1e300, 0.3])
@@ -70,7 +70,7 @@ def test_no_title_breaks_the_picture_or_brings_markup(title):
     drawn = chart(0.0, 1.0, title=title)
     allowed = {"svg", "title", "rect", "text", "line", "polyline", "circle"}
     assert {each.tag.removeprefix(SVG) for each in drawn.iter()} <= allowed
-    assert all(len(text) <= 92 for text in texts(drawn))
+    assert all(len(text) <= 50 for text in texts(drawn))
 
 
 def test_the_picture_is_a_png_of_twice_the_size():

@@ -138,9 +138,7 @@ def test_a_page_says_that_the_review_of_its_runbook_is_overdue(reviewed, told):
     assert ("runbook reviewed 190 d ago, due every 90 d" in footer) is told
 
 
-@pytest.mark.parametrize(
-    ("name", "asked"), [("notice.handover.primary.1", True), ("notice.handover.1.note.x", False)]
-)
+@pytest.mark.parametrize(("name", "asked"), [("notice.handover.primary.1", True), ("notice.handover.1.note.x", False)])
 def test_a_hand_over_takes_notes_and_notes_do_not(name, asked):
     message = shown(PageKind.HANDOVER, "Hand-over of primary", id=name)
     buttons = [each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]]
