@@ -129,10 +129,11 @@ def _agents(subject: Subject) -> dict[str, Agent]:
 
 def _book(subject: Subject, changes: Sequence[RotaChange]) -> Book:
     schedules = {entry.id: schedule for entry, schedule in sound(subject.schedules)}
+    people = {entry.id: notify.complete(person, subject.notify) for entry, person in sound(subject.people)}
     return Book(
-        people={entry.id: notify.complete(person, subject.notify) for entry, person in sound(subject.people)},
+        people=people,
         teams={entry.id: team for entry, team in sound(subject.teams)},
-        schedules=applied(schedules, changes),
+        schedules=applied(schedules, changes, people),
         escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
         holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
         fallback=next(entry.id for entry in subject.fallbacks),

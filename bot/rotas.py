@@ -3,6 +3,7 @@ ports.Rotas."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
@@ -42,6 +43,7 @@ class RotaDesk:
         self._book = book
         self._changed = changed
         self._wake = wake
+        self._adopting = asyncio.Lock()  # an older look at what counts must not come after a newer one
 
     async def add(self, actor: Actor, plan: Plan, *, event_key: str | None = None) -> RotaChange:
         book, now = self._book(), self._clock.now()
@@ -91,16 +93,20 @@ class RotaDesk:
     async def _adopt(self, now: datetime) -> None:
         """What is written down counts from the next look at the files on, should this fail."""
         try:
-            await self._changed(await counting(self._store, now))
+            async with self._adopting:
+                await self._changed(await counting(self._store, now))
         except AgentpagerError as error:
             log.error("rotas.not_adopted", error=str(error))
         self._wake()
 
 
 def _concerned(change: RotaChange, book: Book, now: datetime) -> list[str]:
-    """Who is put on duty, or trades turns, and who would have had the first of that time."""
-    schedule = book.schedules.get(change.schedule)
-    had = on_duty(schedule, max(change.start, now), book.almanac).people if schedule is not None else ()
+    """Who is put on duty, or trades turns, and who has the first of that time otherwise: had it, or has it again."""
+    schedule, at = book.schedules.get(change.schedule), max(change.start, now)
+    had: tuple[str, ...] = ()
+    if schedule is not None:
+        had = on_duty(schedule, at, book.almanac).people
+        had += on_duty(changes.without(schedule, change), at, book.almanac).people
     return [person for person in dict.fromkeys((*change.people, *had)) if person in book.people]
 
 

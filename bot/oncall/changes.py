@@ -5,7 +5,7 @@ They count as a file of the configuration does: whoever asks for the book gets i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -115,22 +115,38 @@ def _is_schedule(target: str, book: Book) -> bool:
     return target.startswith("schedule:") and target.removeprefix("schedule:") in book.schedules
 
 
-def applied(schedules: Mapping[str, Schedule], changes: Sequence[RotaChange]) -> dict[str, Schedule]:
+def applied(
+    schedules: Mapping[str, Schedule], changes: Sequence[RotaChange], people: Collection[str]
+) -> dict[str, Schedule]:
     """The schedules with the changes in them, after what their files say: of two overrides the later one counts. A
-    change of a schedule that is gone says nothing."""
+    change of a schedule that is gone, or for somebody who is, says nothing: it would leave nobody on duty."""
     found = dict(schedules)
     for change in changes:
         schedule = found.get(change.schedule)
-        if schedule is None or change.ended_by is not None:
+        if schedule is None or change.ended_by is not None or not {*change.people} <= {*people}:
             continue
-        span = {"from": change.start, "until": change.until}
         if change.kind == "override":
-            override = Override.model_validate({"person": change.people[0], **span})
-            update: dict[str, object] = {"overrides": (*schedule.overrides, override)}
+            update: dict[str, object] = {"overrides": (*schedule.overrides, _override(change))}
         else:
-            update = {"swaps": (*schedule.swaps, Swap.model_validate({"people": change.people, **span}))}
+            update = {"swaps": (*schedule.swaps, _swap(change))}
         found[change.schedule] = schedule.model_copy(update=update)
     return found
+
+
+def without(schedule: Schedule, change: RotaChange) -> Schedule:
+    """As it is once the change is taken back; the same where it has none of it."""
+    if change.kind == "override":
+        kept: tuple[object, ...] = tuple(one for one in schedule.overrides if one != _override(change))
+        return schedule.model_copy(update={"overrides": kept})
+    return schedule.model_copy(update={"swaps": tuple(one for one in schedule.swaps if one != _swap(change))})
+
+
+def _override(change: RotaChange) -> Override:
+    return Override.model_validate({"person": change.people[0], "from": change.start, "until": change.until})
+
+
+def _swap(change: RotaChange) -> Swap:
+    return Swap.model_validate({"people": change.people, "from": change.start, "until": change.until})
 
 
 def told(change: RotaChange, book: Book, zone: str = "UTC") -> str:

@@ -4,6 +4,7 @@ commands that need no server."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from bot.incidents.model import Alert, AlertState
 from bot.joint import Update
 from bot.oncall.changes import Plan
 from bot.oncall.duty import on_duty
+from bot.oncall.owners import people_of
 from bot.pager import Pager
 from bot.ports import Actor
 from bot.rotas import RotaDesk
@@ -162,3 +164,42 @@ async def test_commands_that_need_no_server_know_it(town):
     answer = await asyncio.to_thread(CliRunner().invoke, cli, ["oncall", *asked])  # it has a loop of its own
     rows = json.loads(answer.output)["schedules"]
     assert [row["people"] for row in rows] == [["ben"]]
+
+
+async def test_an_override_of_somebody_who_has_left_puts_nobody_in_their_place(town):
+    await town.desk.add(town.actor("cat"), ben())
+    assert town.on_call() == ("ben",)
+    everybody = (town.folder / "oncall/all.yaml").read_text()
+    left = everybody.replace("  ben: {name: Ben, slack: U0BEN}\n", "").replace("[ana, ben]", "[ana]")
+    (town.folder / "oncall/all.yaml").write_text(left)
+    await town.pager.poll_files()
+    assert "ben" not in town.book.people
+    assert town.on_call() == ("ana",)
+    assert [one.person for one in people_of(["schedule:primary"], town.book, NOW)[0]] == ["ana"]
+
+
+async def test_who_has_the_duty_again_is_told_that_an_override_is_taken_back(town):
+    await town.desk.add(town.actor("cat"), ben())
+    await town.desk.end(town.actor("cat"), "ROTA-1")
+    async with town.store.transaction() as tx:
+        told = {page.person for page in await tx.all_owed() if page.id.startswith("ROTA-1.ended")}
+    assert told == {"ben", "ana"}
+
+
+async def test_of_two_made_at_the_same_time_both_count(town, monkeypatch):
+    """The first one's look at what counts comes back last."""
+    looked, counting = asyncio.Event(), rotas.counting
+
+    async def late_at_first(store, now):
+        found = await counting(store, now)
+        if len(found) == 1:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(looked.wait(), 0.5)
+        else:
+            looked.set()
+        return found
+
+    monkeypatch.setattr(rotas, "counting", late_at_first)
+    second = Plan("override", "payments", ("cat",), NOW + timedelta(hours=1), NOW + timedelta(hours=2))
+    await asyncio.gather(town.desk.add(town.actor("cat"), ben()), town.desk.add(town.actor("cat"), second))
+    assert on_duty(town.book.schedules["primary"], NOW + timedelta(hours=1)).people == ("cat",)

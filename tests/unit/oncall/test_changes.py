@@ -42,7 +42,7 @@ def made(a_plan: Plan, number: int = 1) -> RotaChange:
 
 
 def on_call(*known: RotaChange, at: datetime = NOW) -> tuple[str, ...]:
-    return on_duty(changes.applied(BOOK.schedules, known)["primary"], at).people
+    return on_duty(changes.applied(BOOK.schedules, known, BOOK.people)["primary"], at).people
 
 
 def test_an_override_counts_from_its_begin_until_its_end_and_no_longer():
