@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from bot import pipeline, telemetry
 from bot.errors import ConflictError, SeveralError, UsageError
 from bot.incidents import exercise, notes, people, steps
-from bot.incidents.decision import Decision, World
+from bot.incidents.decision import Decision, World, book_of
 from bot.incidents.model import AlertState, Event, Incident, State
 from bot.oncall.duty import on_duty
 from bot.oncall.model import Book
@@ -51,6 +51,9 @@ class Desk:
     @property
     def book(self) -> Book:
         return self._world().book
+
+    def book_of(self, incident: Incident) -> Book:
+        return book_of(incident, self._world())
 
     async def ack(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         return await self._act(actor, reference, event_key, lambda i, _, now: people.ack(i, actor.id, now))
@@ -98,9 +101,11 @@ class Desk:
     async def take(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         return await self._act(actor, reference, event_key, lambda i, _, now: people.take_over(i, actor.id, now))
 
-    async def escalate(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
+    async def escalate(
+        self, actor: Actor, reference: str | None, *, seen: tuple[int, int] | None = None, event_key: str | None = None
+    ) -> Outcome:
         return await self._act(
-            actor, reference, event_key, lambda i, world, now: people.escalate_now(i, actor.id, world, now)
+            actor, reference, event_key, lambda i, world, now: people.escalate_now(i, actor.id, world, now, seen)
         )
 
     async def snooze(self, actor: Actor, reference: str | None, until: str, *, event_key: str | None = None) -> Outcome:

@@ -136,7 +136,10 @@ class Commands(Protocol):
     async def take(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome:
         """From whoever has it."""
 
-    async def escalate(self, actor: Actor, reference: str | None, *, event_key: str | None = None) -> Outcome: ...
+    async def escalate(
+        self, actor: Actor, reference: str | None, *, seen: tuple[int, int] | None = None, event_key: str | None = None
+    ) -> Outcome:
+        """`seen` are the round and the step that the actor has looked at: once others have been paged, nobody else is."""
 
     async def snooze(self, actor: Actor, reference: str | None, until: str, *, event_key: str | None = None) -> Outcome:
         """`until` as people write it: `2h`, `09:00`, `2026-12-24T09:00`; in the actor's time zone."""
@@ -208,6 +211,9 @@ class Commands(Protocol):
 
     @property
     def book(self) -> Book: ...
+
+    def book_of(self, incident: Incident) -> Book:
+        """The rotas that the incident began with: by those its next people are chosen."""
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,9 @@ class FakeCommands:
         self.open: list[Incident] = [incident()]
         self.told: set[str] = {"ana"}
 
+    def book_of(self, incident):
+        return self.book
+
     async def _change(self, verb, actor, reference, event_key) -> Outcome:
         if self.gate is not None:
             await self.gate.wait()
@@ -206,7 +209,7 @@ class FakeCommands:
     async def take(self, actor, reference, *, event_key=None):
         return await self._change("take", actor, reference, event_key)
 
-    async def escalate(self, actor, reference, *, event_key=None):
+    async def escalate(self, actor, reference, *, seen=None, event_key=None):
         return await self._change("escalate", actor, reference, event_key)
 
     async def note(self, actor, reference, text, *, event_key=None):

@@ -130,8 +130,13 @@ def hand_over(incident: Incident, actor: str, person: str, world: World, now: da
     )
 
 
-def escalate_now(incident: Incident, actor: str, world: World, now: datetime) -> Decision:
-    """Somebody wants the next level now. Whoever had it is told; the ladder goes on until somebody has it again."""
+def escalate_now(
+    incident: Incident, actor: str, world: World, now: datetime, seen: tuple[int, int] | None = None
+) -> Decision:
+    """Somebody wants the next level now. Whoever had it is told; the ladder goes on until somebody has it again. With
+    `seen`, the round and step they looked at, it is that next level or none."""
+    if seen not in {None, (incident.round, incident.step)}:
+        raise ConflictError(f"others have been paged for {incident.id} since you looked; look again who comes next")
     _refuse_hidden(incident)
     holder = incident.acked_by if incident.state is State.ACKED else None
     had = f"; {short(holder)} had it" if holder else ""

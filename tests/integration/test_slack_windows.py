@@ -366,6 +366,38 @@ async def test_more_leads_to_what_the_menu_has_no_room_for(world):
     assert await world.told() == "INC-1: Ben, Cat is being woken now."
 
 
+async def test_two_who_ask_for_the_next_level_at_once_page_one_level(world):
+    await world.click("inc.ack")
+    card = await world.message(CARDS)
+    await until(lambda: "ACKED" in json.dumps(card))
+    views = {person: await world.choose("More", person) for person in (BEN, CAT)}
+    await world.town.act("release", "ana")
+    for person, view in views.items():
+        await world.slack.use(person, view, "win.open.escalate")
+        await until(lambda view=view: "is paged now for INC-1" in world.view(view))
+    before = (await world.incident()).step
+    assert await world.submit(views[BEN], BEN) == {}
+    paged = (await world.incident()).step
+    assert paged > before
+    answer = await world.submit(views[CAT], CAT)
+    assert "others have been paged for INC-1 since you looked" in json.dumps(answer["view"])
+    assert (await world.incident()).step == paged
+
+
+async def test_who_comes_next_is_named_by_the_rota_that_the_incident_began_with(world):
+    """An override made since then puts somebody else on duty, but not for this incident."""
+    begun = (await world.incident()).book_id
+    since = BOOK.model_copy(update={"people": {name: one for name, one in BOOK.people.items() if name != "ben"}})
+    world.town.world = replace(world.town.world, book=since, book_id="another", books={begun: BOOK})
+    await world.click("inc.ack")
+    card = await world.message(CARDS)
+    await until(lambda: "ACKED" in json.dumps(card))
+    view = await world.choose("More", CAT)
+    await world.slack.use(CAT, view, "win.open.escalate")
+    await until(lambda: "is paged now for INC-1" in world.view(view))
+    assert "*Ben, Cat* is paged now for INC-1." in world.view(view)
+
+
 # Messages about several, shortcuts, refusals
 
 

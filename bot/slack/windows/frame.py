@@ -35,6 +35,7 @@ class Memory:
     holder: str | None = None
     severity: str = ""
     alerts: tuple[str, ...] = ()
+    level: str = ""  # the round and the step of the ladder, `0.1`
     reply: str = ""
 
     def seeing(self, incident: Incident) -> Memory:
@@ -47,11 +48,17 @@ class Memory:
             holder=incident.acked_by,
             severity=incident.severity.value,
             alerts=tuple(sorted(alert.fingerprint[:8] for alert in incident.going_on))[:REMEMBERED],
+            level=f"{incident.round}.{incident.step}",
         )
 
     def packed(self) -> str:
         kept = {key: value for key, value in asdict(self).items() if key not in {"subject", "revision"} and value}
         return f"{self.subject}|{self.revision}|{json.dumps(kept, separators=(',', ':'))}"
+
+    def seen(self) -> tuple[int, int] | None:
+        """The round and the step; None of a window of another version of ours."""
+        round_, _, step = self.level.partition(".")
+        return (int(round_), int(step)) if self.level else None
 
     @classmethod
     def unpacked(cls, text: str) -> Memory:

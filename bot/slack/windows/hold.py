@@ -128,15 +128,17 @@ class EscalateWindow:
     async def draw(self, visit: Visit, memory: Memory, values: Values) -> View:
         incident = await visit.incident(memory)
         _refuse_over(incident)
-        rung = next_rung(incident, visit.book, visit.now)
-        people = [visit.book.people[one.person].name for one in rung.people if one.person in visit.book.people]
+        book = visit.desks.commands.book_of(incident)
+        rung = next_rung(incident, book, visit.now)
+        people = [book.people[one.person].name for one in rung.people if one.person in book.people]
         lines = [f"*{names_of(people or list(rung.channels))}* is paged now for {incident.id}."]
         if incident.acked_by and incident.state is State.ACKED:
             lines.append(f"*{actor_name(incident.acked_by, visit.book)}* has it no more, and is told.")
         return window(self.name, self.title(incident.id), "Escalate", memory, [section(*lines)])
 
     async def submit(self, visit: Visit, memory: Memory, values: Values, key: str) -> str:
-        return (await visit.desks.commands.escalate(visit.actor, memory.subject, event_key=key)).message
+        commands = visit.desks.commands
+        return (await commands.escalate(visit.actor, memory.subject, seen=memory.seen(), event_key=key)).message
 
 
 @dataclass(frozen=True)
