@@ -139,7 +139,7 @@ class Commands(Protocol):
     async def escalate(
         self, actor: Actor, reference: str | None, *, seen: tuple[int, int] | None = None, event_key: str | None = None
     ) -> Outcome:
-        """`seen` are the round and the step that the actor has looked at: once others have been paged, nobody else is."""
+        """`seen` are the round and the step that the actor looked at: once others have been paged, nobody else is."""
 
     async def snooze(self, actor: Actor, reference: str | None, until: str, *, event_key: str | None = None) -> Outcome:
         """`until` as people write it: `2h`, `09:00`, `2026-12-24T09:00`; in the actor's time zone."""
