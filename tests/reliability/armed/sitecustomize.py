@@ -22,9 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-PIPELINE = (
-    "observe", "escalate", "act", "claim", "claim_together", "sent_together", "failed_together", "searched_together",
-    "recover", "shown_together", "rendered",
+PIPELINE = ("observe", "escalate", "act", "rendered")
+DELIVERY = (
+    "claim", "claim_together", "sent_together", "failed_together", "searched_together", "recover", "shown_together",
 )  # fmt: skip
 MESSENGER = ("post", "post_storm", "update", "update_storm", "find")
 SETTLE = timedelta(seconds=3)  # the fake Slack lets nothing land later; spares seventeen seconds a run
@@ -60,14 +60,15 @@ def _around(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _arm() -> None:
-    from bot import pipeline  # noqa: PLC0415 - bot.app has been imported by now
+    from bot import delivery, pipeline  # noqa: PLC0415 - bot.app has been imported by now
     from bot.paging import attempt  # noqa: PLC0415
     from bot.slack.client import SlackMessenger  # noqa: PLC0415
     from bot.store.database import Database  # noqa: PLC0415
 
     attempt.SETTLE = SETTLE
-    for name in PIPELINE:
-        setattr(pipeline, name, _around(name, getattr(pipeline, name)))
+    for module, names in ((pipeline, PIPELINE), (delivery, DELIVERY)):
+        for name in names:
+            setattr(module, name, _around(name, getattr(module, name)))
     for name in MESSENGER:
         setattr(SlackMessenger, name, _around(f"slack.{name}", getattr(SlackMessenger, name)))
     transaction = Database.transaction
