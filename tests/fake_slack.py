@@ -301,7 +301,7 @@ class FakeSlack:
             "channel_id": self.channel_id(channel),
             "channel_name": channel.lstrip("#"),
             "api_app_id": "A0APP",
-            "trigger_id": trigger or self._number("trigger"),
+            "trigger_id": self._number("trigger") if trigger is None else trigger,
             "response_url": f"http://127.0.0.1:{self.port}/response/{self._number('r')}",
         }
         return await self.deliver("slash_commands", payload)
@@ -352,7 +352,7 @@ class FakeSlack:
             "team_id": TEAM,
             "api_app_id": "A0APP",
             "event": event,
-            "event_id": event_id or self._number("Ev"),
+            "event_id": self._number("Ev") if event_id is None else event_id,
             "event_time": int(time.time()),
             "authorizations": [{"team_id": TEAM, "user_id": BOT_USER, "is_bot": True}],
         }

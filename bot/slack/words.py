@@ -49,8 +49,8 @@ class Words:
             await ack(**answers.say(str(refusal)))
             return
         request = parse(str(body.get("text") or ""))
-        key = f"command|{body.get('trigger_id', '')}"
         trigger = str(body.get("trigger_id") or "")
+        key = f"command|{trigger}" if trigger else None
         task = self._at.spawn(
             self._answer(request, actor, wish(request)[0], key, trigger=trigger, url=body.get("response_url"))
         )
@@ -115,7 +115,7 @@ class Words:
             await self._on_words(body, event)
 
     async def _on_words(self, body: dict[str, Any], event: dict[str, Any]) -> None:
-        event_id = str(body.get("event_id") or "")
+        event_id = str(body.get("event_id") or f"{event.get('channel')}.{event.get('ts')}")
         if event_id in self._events:
             return
         channel, thread = str(event.get("channel") or ""), str(event.get("thread_ts") or "")
@@ -150,7 +150,7 @@ class Words:
         request: Request,
         actor: Actor,
         reference: str | None,
-        key: str,
+        key: str | None,
         *,
         in_full: bool = False,
         trigger: str = "",
@@ -159,7 +159,7 @@ class Words:
         """An answer with an empty text has been given already, by a window."""
         try:
             if request.verb in {"silence", "unsilence"}:
-                return answers.say(await self._silence(request, actor))
+                return answers.say(await self._silence(request, actor, key))
             if request.verb in by_hand.VERBS:
                 return await by_hand.answer(self._at, request, actor, key)
             if request.verb == "runbook":
@@ -181,7 +181,7 @@ class Words:
                 return answers.say(broken(request.verb, reference))
             return answers.say("That failed inside agentpager. Try again.")
 
-    async def _silence(self, request: Request, actor: Actor) -> str:
+    async def _silence(self, request: Request, actor: Actor, key: str | None) -> str:
         if request.verb == "unsilence":
             if not request.argument:
                 raise UsageError("name the silence: unsilence SIL-3; `silences` lists them")
@@ -189,7 +189,8 @@ class Words:
             return f"{ended.id} has ended; what it hid and still fires wakes its owner."
         wish = silence_words.parse(request.raw)
         incident = await self._at.desks.commands.incident(wish.incident) if wish.incident else None
-        made, hidden = await self._at.desks.silencing.add(actor, wish.draft(incident, self._at.clock.now()))
+        draft = wish.draft(incident, self._at.clock.now())
+        made, hidden = await self._at.desks.silencing.add(actor, draft, event_key=key)
         return silence_words.made(made, hidden)
 
     async def _runbook(self, reference: str | None, actor: Actor, trigger: str, url: str | None) -> answers.Answer:

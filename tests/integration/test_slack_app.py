@@ -381,6 +381,14 @@ async def test_a_mention_delivered_again_is_not_carried_out_again(world):
     assert len(world.commands.calls) == 1
 
 
+async def test_words_that_come_without_an_id_are_each_carried_out(world):
+    for verb in ("ack", "release", "ack"):
+        await world.slack.mention(BEN.slack, f"{verb} INC-7", channel=CHANNEL, event_id="")
+        await world.slack.command(BEN.slack, f"{verb} INC-7", trigger="")
+    assert len(world.commands.calls) == 6
+    assert all(key is None or fresh for *_, key, fresh in world.commands.calls)
+
+
 @pytest.mark.parametrize("thread", ["", "1795.000001"])
 async def test_a_direct_message_is_carried_out_and_answered_where_it_was_written(world, thread):
     place = world.slack.channel_id(BEN.slack)
