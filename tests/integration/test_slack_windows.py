@@ -440,6 +440,20 @@ async def test_one_split_out_of_a_direct_message_wakes_the_same_person_once_more
         assert "INC-3" in world.view(view)  # the card is another message
 
 
+async def test_what_is_taken_is_not_split_out_of_a_direct_message_into_nothing(tmp_path):
+    async with workspace(tmp_path) as world:
+        agents = [f"agent-{number}" for number in range(3)]
+        await world.fire(*[alert(labels={"agent": name, "severity": "warning"}) for name in agents])
+        await until(lambda: "3 incidents" in json.dumps(world._standing(ANA)))
+        await world.town.act("ack", "ana")
+        view = await world.choose("Split one out", where=ANA, menu="storm.more")
+        if "view" in (answer := await world.submit(view, incident="INC-1")):
+            assert "INC-1 has been taken, so nobody is paged for it" in json.dumps(answer["view"])
+        await asyncio.sleep(0.3)
+        shown = [page.incident for page in await world.town.store.pages_of("INC-1") if page.channel == ANA]
+        assert shown == ["INC-1"]
+
+
 @pytest.mark.parametrize("reply", [False, True])
 async def test_the_menu_of_a_message_acknowledges_and_takes_notes(world, reply):
     card = await world.message(CARDS)

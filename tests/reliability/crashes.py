@@ -121,15 +121,19 @@ async def run(folder: Path, point: str, occurrence: int) -> Result:
 
 
 def tally(world: World) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the rows call sent and Slack never got, and what Slack got more than once."""
+    """What the rows call sent and Slack never got, and what Slack got more than once; pictures are files, counted by
+    their number."""
     landed = Counter(
         page
         for entry in world.slack.calls("chat.postMessage")
         if entry["answer"].get("ok")
         for page in _pages_of(entry["answer"].get("message") or {})
     )
-    sent = {lead or page for page, lead in world.rows("SELECT id, lead FROM pages WHERE state = 'sent'")}
-    lost = sorted(page for page in sent if not landed[page])
+    sent = {page: lead or page for page, lead in world.rows("SELECT id, lead FROM pages WHERE state = 'sent'")}
+    pictures = [page for page in sent if page.endswith(".chart")]
+    shared = sum(1 for file in world.slack.uploads.values() if file.get("thread"))
+    lost = sorted({lead for page, lead in sent.items() if page not in pictures and not landed[lead]})
+    lost += pictures[shared:]
     return tuple(lost), tuple(sorted(page for page, times in landed.items() if times > 1))
 
 
