@@ -333,6 +333,7 @@ class Service:
         ticker.every(_PROMISES, "promises", self._bookkeeper.keep_promises)
         ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
         ticker.every(_DIGESTS, "shifts", self._duty.tick)
+        ticker.every(_UPKEEP, "rotas", self._rotas.catch_up)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))

@@ -190,8 +190,11 @@ async def split(
         if len({page.incident for page in pages} - {None}) < 2:
             raise ConflictError(f"{incident_id} is the only one left in that message")
         changed, new = merge.split_out(pages, incident, now)
+        new = [page for page in new if attempt.wanted(page, incident)]
+        if not new:
+            raise ConflictError(f"{incident_id} has been taken, so nobody is paged for it by a message of its own")
         await tx.save_pages(changed)
-        await tx.add_pages([page for page in new if attempt.wanted(page, incident)])
+        await tx.add_pages(new)
         why = "it has a message of its own now"
         await tx.append_audit([Entry(at=now, actor=actor, action="incident.split", subject=incident_id, why=why)])
     return True

@@ -44,6 +44,7 @@ class RotaDesk:
         self._changed = changed
         self._wake = wake
         self._adopting = asyncio.Lock()  # an older look at what counts must not come after a newer one
+        self._behind = False  # something was written down that does not count yet
 
     async def add(self, actor: Actor, plan: Plan, *, event_key: str | None = None) -> RotaChange:
         book, now = self._book(), self._clock.now()
@@ -90,13 +91,23 @@ class RotaDesk:
         concerned = [person for person in _concerned(change, book, now) if f"person:{person}" != actor.id]
         await tx.add_pages([_notice(change, action, actor, person, book, now) for person in concerned])
 
+    async def catch_up(self) -> None:
+        """Makes count what could not be made to when it was written down."""
+        if self._behind:
+            await self._adopt(self._clock.now())
+
     async def _adopt(self, now: datetime) -> None:
-        """What is written down counts from the next look at the files on, should this fail."""
+        """It is written down already: should this fail, nobody is told to do it again, and it is tried again."""
         try:
             async with self._adopting:
                 await self._changed(await counting(self._store, now))
+                self._behind = False
         except AgentpagerError as error:
+            self._behind = True
             log.error("rotas.not_adopted", error=str(error))
+        except Exception:
+            self._behind = True
+            log.exception("rotas.not_adopted")
         self._wake()
 
 

@@ -203,3 +203,15 @@ async def test_of_two_made_at_the_same_time_both_count(town, monkeypatch):
     second = Plan("override", "payments", ("cat",), NOW + timedelta(hours=1), NOW + timedelta(hours=2))
     await asyncio.gather(town.desk.add(town.actor("cat"), ben()), town.desk.add(town.actor("cat"), second))
     assert on_duty(town.book.schedules["primary"], NOW + timedelta(hours=1)).people == ("cat",)
+
+
+async def test_what_cannot_be_made_to_count_at_once_is_tried_again(town, monkeypatch):
+    async def fails(_store, _now):
+        raise OSError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotas, "counting", fails)
+        made = await town.desk.add(town.actor("cat"), ben())  # it is written down, so it is not asked for again
+    assert (made.id, town.on_call()) == ("ROTA-1", ("ana",))
+    await town.desk.catch_up()
+    assert town.on_call() == ("ben",)
