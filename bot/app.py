@@ -22,6 +22,7 @@ from bot.actuator import Actuator
 from bot.bookkeeping import Bookkeeper
 from bot.channels.action import ActionDoor
 from bot.channels.switch import SecondChannels
+from bot.clock import SteadyClock
 from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
@@ -43,7 +44,7 @@ from bot.paging.model import Page
 from bot.ports import Acting, Clock, Commands, Paging, Records, Rotas, Silencing
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
-from bot.scheduler import SteadyClock, Ticker
+from bot.scheduler import Ticker
 from bot.settings import Http
 from bot.silencing import SilenceDesk
 from bot.slack.app import SlackApp

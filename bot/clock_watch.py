@@ -12,8 +12,8 @@ from datetime import timedelta
 import structlog
 
 from bot import pipeline, telemetry
+from bot.clock import SteadyClock
 from bot.incidents.decision import World
-from bot.scheduler import SteadyClock
 from bot.store.database import Database
 
 log = structlog.get_logger()

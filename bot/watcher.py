@@ -26,6 +26,7 @@ from bot.agents.model import registry_series
 from bot.charts.observed import history as history_of
 from bot.charts.observed import observed
 from bot.charts.svg import Chart, draw
+from bot.clock import SystemClock
 from bot.config import Config, load
 from bot.confinement import MEMORY_BYTES, confine
 from bot.errors import AgentpagerError, QueryError
@@ -46,7 +47,7 @@ from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
 from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import main_alert, render_incident
 from bot.runbooks.rendered import History, Rendered
-from bot.scheduler import SystemClock, Ticker
+from bot.scheduler import Ticker
 from bot.schema import format_duration
 from bot.sources import Sources
 

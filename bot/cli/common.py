@@ -45,7 +45,7 @@ def stop(message: str, code: int) -> NoReturn:
 def instant(text: str | None) -> datetime:
     """What `--at` and its like mean; now when it is not given, UTC when it has no offset."""
     if text is None:
-        from bot.scheduler import SystemClock
+        from bot.clock import SystemClock
 
         return SystemClock().now()
     try:
@@ -98,7 +98,7 @@ def kept_changes(sources: Sources) -> list[RotaChange]:
     if url and url.startswith("sqlite") and not _file_of(url, Path(sources.base_dir)).is_file():
         return []  # `check` of files alone does without what reads databases: half a second
 
-    from bot.scheduler import SystemClock
+    from bot.clock import SystemClock
     from bot.store import calendars
 
     return asyncio.run(calendars.kept_changes(url, Path(sources.base_dir), SystemClock().now())) if url else []

@@ -68,7 +68,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 
 async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool]:
-    from bot.scheduler import SystemClock
+    from bot.clock import SystemClock
     from bot.slack.examine import Check, examine, token_checks
 
     settings = config.settings

@@ -52,8 +52,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 async def _send_all(config: Config, person: Person) -> list[dict[str, Any]]:
     from bot.channels.switch import SecondChannels
+    from bot.clock import SystemClock
     from bot.errors import RemoteError
-    from bot.scheduler import SystemClock
     from bot.slack.client import SlackMessenger
 
     clock = SystemClock()

@@ -30,13 +30,13 @@ def command(expr: str, at: str | None, file: Path | None, config_path: Path, out
 
 def _from_file(expr: str, at: str | None, file: Path) -> dict[str, Any]:
     """Raises UsageError when the file or the expression cannot be read."""
+    from bot.clock import SystemClock
     from bot.errors import QueryError
     from bot.metrics.exposition import ExpositionError
     from bot.metrics.offline import store_of
     from bot.promql.api import instant_json
     from bot.promql.engine import Engine
     from bot.promql.parse import parse
-    from bot.scheduler import SystemClock
     from bot.schema import parse_instant
 
     try:

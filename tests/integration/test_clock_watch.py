@@ -8,12 +8,12 @@ import pytest
 from core_world import WORLD, alert, ended
 
 from bot import pipeline
+from bot.clock import SteadyClock
 from bot.clock_watch import ClockWatch
 from bot.incidents import people
 from bot.incidents.model import Event
 from bot.joint import Update
 from bot.paging.model import PageState
-from bot.scheduler import SteadyClock
 from bot.store.database import Database
 
 START = datetime(2026, 11, 4, 2, 0, tzinfo=UTC)

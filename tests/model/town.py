@@ -20,6 +20,7 @@ from model.slack import ModelChannels, ModelMessenger, ModelPictures, Slack
 import bot.courier
 import bot.illustrator
 import bot.outbox
+from bot.clock import SteadyClock
 from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load
@@ -34,7 +35,6 @@ from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.ports import Actor, Outcome
 from bot.renderings import Renderings
-from bot.scheduler import SteadyClock
 from bot.silencing import SilenceDesk
 from bot.slack.authorize import Home, NotAllowedError, authorize
 from bot.sources import Sources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bot.scheduler import SteadyClock
+from bot.clock import SteadyClock
 
 START = datetime(2026, 11, 4, 2, 0, tzinfo=UTC)
 
