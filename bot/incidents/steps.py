@@ -142,12 +142,15 @@ def _below(incident: Incident, to: str) -> Incident:
 
 
 def _to_several(incident: Incident, actor: str, to: str, world: World, now: datetime) -> Decision:
-    """Everybody on duty there is paged; the incident waits for the first of them."""
+    """Everybody on duty there is paged; the incident waits for the first of them who does not have it already and has
+    not left since it began."""
     book = book_of(incident, world)
-    called = tuple(one for one in _on_duty(to, book, incident, now) if f"person:{one.person}" != actor)
-    if not called:
+    others = tuple(one for one in _on_duty(to, book, incident, now) if f"person:{one.person}" != actor)
+    if not others:
         raise UsageError(f'nobody is on duty behind "{to}" besides you; escalate to the next level instead')
-    decision = people.hand_over(incident, actor, called[0].person, world, now)
+    called = tuple(one for one in others if f"person:{one.person}" != incident.acked_by) or others
+    heir = next((one for one in called if one.person in world.book.people), called[0])
+    decision = people.hand_over(incident, actor, heir.person, world, now)
     names = ", ".join(one.person for one in called)
     why = f"{people.short(actor)} asks {to} for help: {names}"
     return replace(decision, why=why, wake=called)

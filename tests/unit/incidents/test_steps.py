@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_world import BOOK, WORLD, after, opened, woken
 
@@ -10,7 +12,7 @@ from bot.incidents import people, steps
 from bot.incidents.decision import Task, World
 from bot.incidents.model import Event, State, StepMark
 from bot.incidents.steps import AlreadyError, Named
-from bot.oncall.model import Policy, Step
+from bot.oncall.model import Policy, Step, Team
 
 ROTATE = Named("rotate", "step 3 · Rotate the token")
 UP = Named("up", "step 6 · Get help")
@@ -165,6 +167,27 @@ def test_who_asks_for_a_level_that_was_paged_meanwhile_does_not_wake_the_one_aft
 )
 def test_the_level_that_would_be_paged_now_is_known(to, changes, level):
     assert steps.level_next(laddered(**changes), to) == level
+
+
+HELPERS = BOOK.model_copy(update={"teams": BOOK.teams | {"help": Team(id="help", members=("ben", "cat", "dan"))}})
+
+
+def test_a_team_is_asked_for_help_although_one_of_them_has_it_already():
+    held = people.ack(opened(), BEN, after(minutes=1)).incident
+    decision = escalated(held, "team:help", world=replace(WORLD, book=HELPERS))
+    assert (woken(decision), decision.incident.assigned) == (["cat", "dan"], "cat")
+    assert [told.person for told in decision.tell] == ["ben"]
+    lone = BOOK.model_copy(update={"teams": {"help": Team(id="help", members=("ben",))}})
+    with pytest.raises(ConflictError, match="has INC-1 already"):
+        escalated(held, "team:help", world=replace(WORLD, book=lone))
+
+
+def test_a_team_is_asked_for_help_although_one_of_them_has_left_since():
+    incident = opened().model_copy(update={"book_id": "begun"})
+    now = HELPERS.model_copy(update={"people": {name: one for name, one in BOOK.people.items() if name != "ben"}})
+    world = replace(WORLD, book=now, book_id="now", books={"begun": HELPERS})
+    decision = escalated(incident, "team:help", world=world)
+    assert (woken(decision), decision.incident.assigned) == (["ben", "cat", "dan"], "cat")
 
 
 def test_a_person_is_handed_the_incident():
