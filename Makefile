@@ -24,7 +24,7 @@ demo: install
 	@$(BIN)/agentpager demo
 
 test: $(BIN)/.dev
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(BIN)/.dev
 	$(BIN)/ruff check .

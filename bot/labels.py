@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -90,6 +91,7 @@ _TOKEN = re2.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s,={}!~"]+)\s*(=~|!~|!=|=)\s*("(
 _ESCAPES = {"n": "\n", "\\": "\\", '"': '"'}
 
 
+@lru_cache(maxsize=4096)  # a configuration is looked at by many checks, a silence at each report
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """Reads `a="b", c=~"d.*"`, with or without braces, values quoted or bare.
 
