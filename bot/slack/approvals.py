@@ -13,7 +13,7 @@ from bot.errors import AgentpagerError, RemoteError
 from bot.ports import Actor
 from bot.slack import answers
 from bot.slack import approval_blocks as shapes
-from bot.slack.authorize import NotAllowedError, caller_of
+from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.errors import call
 from bot.slack.reception import SLOW, Reception
 from bot.slack.web import redact
@@ -117,7 +117,7 @@ class Approvals:
             await ack()
             self._at.tell_later(url, answers.say(str(refusal)))
             return
-        key = f"{asked.incident}|{shapes.SEND}|{actor.id}|{asked.token}|{action.get('action_ts', '')}"
+        key = f"{asked.incident}|{shapes.SEND}|{actor.id}|{asked.token}|{moment_of(body, action)}"
         task = self._at.spawn(self._ask(asked, actor, "", key))
         in_time = await self._at.done_in_time(task)
         await ack()
@@ -154,7 +154,7 @@ class Approvals:
             await ack()
             self._at.tell_later(url, answers.say(str(refusal)))
             return
-        key = f"{run_id}|{action['action_id']}|{caller_of(body).user}|{action.get('action_ts', '')}"
+        key = f"{run_id}|{action['action_id']}|{caller_of(body).user}|{moment_of(body, action)}"
         task = self._at.spawn(self._say(action["action_id"], run_id, actor, key))
         in_time = await self._at.done_in_time(task)
         await ack()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from bot.errors import AgentpagerError
 from bot.oncall.model import Book
@@ -88,3 +89,9 @@ def caller_of(body: dict[str, Any]) -> Caller:
         team = user.get("team_id") or (body.get("team") or {}).get("id") or ""
         return Caller(str(user.get("id") or ""), str(team), bool(user.get("is_bot")))
     return Caller(str(body.get("user_id") or ""), str(body.get("team_id") or ""))
+
+
+def moment_of(body: dict[str, Any], action: dict[str, Any]) -> str:
+    """What tells one click from the next one on the same button, and is the same when Slack delivers a click again. A
+    click that carries nothing of the kind is one of its own."""
+    return str(action.get("action_ts") or body.get("trigger_id") or uuid4())

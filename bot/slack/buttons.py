@@ -12,7 +12,7 @@ from slack_bolt.app.async_app import AsyncApp
 from bot.errors import AgentpagerError, ConflictError
 from bot.ports import Actor
 from bot.slack import answers, rows, storm
-from bot.slack.authorize import NotAllowedError, caller_of
+from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.changes import broken, carry_out
 from bot.slack.reception import SLOW, Reception
 from bot.slack.windows.opening import Opening
@@ -64,7 +64,7 @@ class Buttons:
             await ack()
             self._at.tell_later(url, answers.say(str(refusal)))
             return
-        key = f"{reference}|{action_id}|{caller_of(body).user}|{action.get('action_ts', '')}"
+        key = f"{reference}|{action_id}|{caller_of(body).user}|{moment_of(body, action)}"
         click = _Click(body, action_id, reference, actor, key)
         task = self._at.spawn(self._clicked(click))
         if await self._at.done_in_time(task):

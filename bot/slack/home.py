@@ -14,7 +14,7 @@ from bot.errors import AgentpagerError
 from bot.incidents.model import Incident, State
 from bot.ports import Actor
 from bot.slack import home_view
-from bot.slack.authorize import NotAllowedError, caller_of
+from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.home_view import ACK, REFRESH, UNOVERRIDE, UNSILENCE, Facts
 from bot.slack.reception import SLOW, Reception
 
@@ -71,7 +71,7 @@ class HomeTab:
     async def _change(self, actor: Actor, body: dict[str, Any], action: dict[str, Any]) -> str:
         """Carries it out; returns what the person is told at the top of the tab."""
         value, what = str(action.get("value") or "").partition("|")[0], str(action.get("action_id"))
-        key = f"{value}|{what}|{caller_of(body).user}|{action.get('action_ts', '')}"
+        key = f"{value}|{what}|{caller_of(body).user}|{moment_of(body, action)}"
         desks = self._at.desks
         try:
             match what:

@@ -15,7 +15,7 @@ from bot.ports import Actor
 from bot.runbooks import progress
 from bot.runbooks.rendered import Rendered
 from bot.slack import answers, rows, runbook_view, steps
-from bot.slack.authorize import NotAllowedError, caller_of
+from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.errors import call
 from bot.slack.kit import Part, fit
 from bot.slack.reception import SLOW, Reception
@@ -149,7 +149,7 @@ class RunbookWindow:
             await ack()
             return
         state = _STATES[action["action_id"]]
-        key = f"{reference}|{action['action_id']}|{step}|{caller_of(body).user}|{action.get('action_ts', '')}"
+        key = f"{reference}|{action['action_id']}|{step}|{caller_of(body).user}|{moment_of(body, action)}"
         task = self._at.spawn(self._mark(actor, reference, step, state, choice, key))
         in_time = await self._at.done_in_time(task)
         await ack()

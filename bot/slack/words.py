@@ -16,7 +16,7 @@ from bot.incidents.model import Incident
 from bot.oncall.moments import moment
 from bot.ports import Actor
 from bot.slack import answers, by_hand, silence_words
-from bot.slack.authorize import NotAllowedError, caller_of
+from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.changes import broken, carry_out
 from bot.slack.grammar import CHANGES, OF_INCIDENT, Request, parse, wish
 from bot.slack.reception import SLOW, Reception
@@ -84,7 +84,7 @@ class Words:
             self._at.tell_later(url, answers.say(str(refusal)))
             return
         request = request_of(actor)
-        key = f"{action.get('action_id', '')}|{caller_of(body).user}|{action.get('action_ts', '')}"
+        key = f"{action.get('action_id', '')}|{caller_of(body).user}|{moment_of(body, action)}"
         trigger = str(body.get("trigger_id") or "")
         task = self._at.spawn(self._answer(request, actor, wish(request)[0], key, trigger=trigger, url=url))
         if await self._at.done_in_time(task):

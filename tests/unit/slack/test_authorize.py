@@ -6,7 +6,7 @@ import pytest
 from slack_world import ANA, BEN, BOOK
 
 from bot.oncall.reachability import Account
-from bot.slack.authorize import Home, NotAllowedError, authorize
+from bot.slack.authorize import Home, NotAllowedError, authorize, moment_of
 
 HOME = Home(team="T0HOME", team_name="Home", bot_user="U0BOT", bot="B0BOT")
 
@@ -83,3 +83,9 @@ def test_nobody_may_before_the_home_workspace_is_known(way):
 def test_a_body_without_a_caller_may_not(body):
     with pytest.raises(NotAllowedError):
         authorize(body, HOME, BOOK)
+
+
+def test_a_click_is_told_from_the_next_one_and_known_again_when_it_is_delivered_twice():
+    assert moment_of({"trigger_id": "9"}, {"action_ts": "1.1"}) == moment_of({}, {"action_ts": "1.1"}) == "1.1"
+    assert moment_of({"trigger_id": "9"}, {}) == "9"
+    assert moment_of({}, {}) != moment_of({}, {})
