@@ -25,7 +25,7 @@ from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
 from bot.oncall.changes import RotaChange, applied
 from bot.oncall.feeds import is_feed
-from bot.oncall.model import Book, Calendar, Person, Policy, Schedule, Target, Team
+from bot.oncall.model import Book, Calendar, OwnerName, Person, Policy, RouteName, Schedule, Target, Team
 from bot.oncall.public_holidays import problem as holidays_problem
 from bot.oncall.public_holidays import public_holidays
 from bot.paging import notify
@@ -57,6 +57,7 @@ class OncallFile(Model):
     schedules: dict[str, Schedule] = {}
     escalation_policies: dict[str, Policy] = {}
     holidays: dict[str, Calendar] = {}
+    routes: dict[RouteName, OwnerName] = {}
     fallback: Target | None = None
 
 
@@ -136,6 +137,7 @@ def _book(subject: Subject, changes: Sequence[RotaChange]) -> Book:
         schedules=applied(schedules, changes, people),
         escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
         holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
+        routes={entry.id: owner for entry, owner in sound(subject.routes)},
         fallback=next(entry.id for entry in subject.fallbacks),
         almanac=_almanac(subject),
     )
@@ -256,6 +258,7 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         schedules=tuple(_entries(oncall, "schedules", Schedule, findings)),
         policies=tuple(_entries(oncall, "escalation_policies", Policy, findings)),
         holidays=tuple(_entries(oncall, "holidays", Calendar, findings)),
+        routes=tuple(_routes(oncall)),
         fallbacks=tuple(_fallbacks(oncall)),
         icals=dict(_icals(sources, findings)),
         rules=tuple(rules),
@@ -412,6 +415,14 @@ def _fallbacks(documents: list[Document]) -> Iterator[Entry[str]]:
         text = document.data.get("fallback") if isinstance(document.data, dict) else None
         if isinstance(text, str):
             yield Entry(text, text, document, ("fallback",))
+
+
+def _routes(documents: list[Document]) -> Iterator[Entry[str]]:
+    for document in documents:
+        node = document.node(("routes",))
+        for name in node.entries if isinstance(node, MappingNode) else ():
+            owner = document.data["routes"][name]
+            yield Entry(name, owner if isinstance(owner, str) else None, document, ("routes", name))
 
 
 def _runbooks(documents: list[Document]) -> Iterator[Entry[Runbook]]:

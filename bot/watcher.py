@@ -22,7 +22,7 @@ import structlog
 from pydantic import ValidationError
 
 from bot import garbage, logs, png, telemetry
-from bot.agents.model import registry_series
+from bot.agents.series import registry_series
 from bot.charts.observed import history as history_of
 from bot.charts.observed import observed
 from bot.charts.svg import Chart, draw
@@ -344,7 +344,10 @@ class Watcher:
 
 def _could_be(rule: Rule, alert: Alert) -> bool:
     """Whether an alert of this name is of this rule, and not of another one of the same name."""
-    return all(alert.labels.get(name) == value for name, value in rule.labels.items() if "{{" not in value)
+    fixed = {name: value for name, value in rule.labels.items() if "{{" not in value}
+    if "severity_why" in alert.annotations:  # made milder for the stage of its agent
+        fixed.pop("severity", None)
+    return all(alert.labels.get(name) == value for name, value in fixed.items())
 
 
 def _instant(seconds: float) -> datetime:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import Annotated, Literal
 
-from bot.labels import Labels
-from bot.schema import Channel, Model
+from pydantic import Field
+
+from bot.schema import Channel, Model, Positive, Url
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Dollars = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
 
 
 class Stage(StrEnum):
+    """How far an agent has come. At `crawl` nobody is woken for it: what is critical is a warning there."""
+
     PILOT = "pilot"
     CRAWL = "crawl"
     WALK = "walk"
@@ -16,31 +25,118 @@ class Stage(StrEnum):
     RETIRED = "retired"
 
 
+class Layer(StrEnum):
+    """Where a tool stands on the way from the agent to the world, the lowest last."""
+
+    AGENT_ACTION = "agent_action"
+    INVOCABLE_ACTION = "invocable_action"
+    EXTERNAL_SERVICE = "external_service"
+
+
+class LanguageModel(Model):
+    """What the agent thinks with. An outage of the provider explains what happens to its agents."""
+
+    provider: str
+    name: str
+
+
+class Slo(Model):
+    """The share of runs that do not end in failure or a timeout, over a sliding window."""
+
+    target: Share
+    window: Positive = timedelta(days=28)
+
+
+class Limits(Model):
+    """What stops a run: the agent's own limits, written down so that alerts can be held against them."""
+
+    llm_calls: Count | None = None
+    tool_calls: Count | None = None
+    tokens: Count | None = None
+    cost_usd: Dollars | None = None
+    wall_clock: Positive | None = None
+
+
+class Tool(Model):
+    """`credential` is the name of the identity that its calls are made with, never the secret; `mocked` says that it is
+    not the real one yet."""
+
+    owner: str | None = None
+    layer: Layer = Layer.EXTERNAL_SERVICE
+    access: Literal["read", "write"] = "read"
+    credential: str | None = None
+    mocked: bool = False
+    notes: str = ""  # contact, hours, quirks, known nulls
+
+
+class Dataset(Model):
+    """What the agent knows from. `missing` is what it does when a value is not there."""
+
+    owner: str | None = None
+    max_age: Positive | None = None
+    missing: str = ""
+    upstream: Url | None = None
+    notes: str = ""
+
+
+class EvalSuite(Model):
+    """`floor` is the lowest mean score that is accepted."""
+
+    floor: Share | None = None
+
+
+class Identity(Model):
+    """As whom it acts, and what that identity may do."""
+
+    principal: str
+    scopes: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class KillSwitch(Model):
+    """How anybody on call stops it, and when that was last tried."""
+
+    how: str
+    tested_on: date | None = None
+
+
+class Waiver(Model):
+    """A part of the readiness that somebody accepts as missing, until a day."""
+
+    reason: str
+    by: str
+    until: date
+
+
 class Agent(Model):
     id: str = ""
     title: str = ""
+    description: str = ""
     owner: str
+    deputy: str | None = None
     escalation: str | None = None
-    stage: Stage = Stage.PILOT
     channel: Channel | None = None
+    stage: Stage = Stage.PILOT
+    tier: Annotated[int, Field(ge=1, le=4)] | None = None
+    model: LanguageModel | None = None
+    slo: Slo | None = None
+    latency_target: Positive | None = None
+    max_gap: Positive | None = None
+    budget_usd_day: Dollars | None = None
+    cost_per_run_usd: Dollars | None = None
+    runs_per_day: Count | None = None
+    limits: Limits = Limits()
+    tools: dict[str, Tool] = {}
+    datasets: dict[str, Dataset] = {}
+    evals: dict[str, EvalSuite] = {}
+    pass8_target: Share | None = None
+    acceptance: dict[str, str] = {}
+    identity: Identity | None = None
+    kill_switch: KillSwitch | None = None
+    audit_sink: str = ""
+    links: dict[str, Url] = {}
+    review_on: date | None = None
+    waivers: dict[str, Waiver] = {}
 
     @property
     def name(self) -> str:
         return self.title or self.id
-
-
-def registry_series(agents: dict[str, Agent]) -> list[tuple[Labels, float]]:
-    """`agent_registry_info{agent,owner,escalation,stage}` is 1 for each agent, for rules to join on."""
-    return [
-        (
-            {
-                "__name__": "agent_registry_info",
-                "agent": agent.id,
-                "owner": agent.owner,
-                "escalation": agent.escalation or "",
-                "stage": agent.stage.value,
-            },
-            1.0,
-        )
-        for agent in agents.values()
-    ]

@@ -18,6 +18,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from _twice("schedule", subject.schedules)
     yield from _twice("escalation policy", subject.policies)
     yield from _twice("calendar", subject.holidays)
+    yield from _twice("route", subject.routes)
     yield from _twice("runbook", subject.runbooks, "id")
     yield from _twice("mute window", subject.incidents.mute_windows)
     yield from _twice("inhibit rule", subject.incidents.inhibit_rules, "name")

@@ -60,6 +60,7 @@ class Subject:
     schedules: tuple[Entry[Schedule], ...] = ()
     policies: tuple[Entry[Policy], ...] = ()
     holidays: tuple[Entry[Calendar], ...] = ()
+    routes: tuple[Entry[str], ...] = ()
     fallbacks: tuple[Entry[str], ...] = ()
     icals: Mapping[str, tuple[str, ical.Calendar]] = field(default_factory=dict)  # by path as written: name, content
     rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group

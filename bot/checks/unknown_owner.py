@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from bot.agents.model import Agent, Dataset, Tool
 from bot.checks.subject import Entry, Subject, names, sound
 from bot.complaints import Path, did_you_mean, quote
 from bot.errors import Finding
@@ -15,7 +16,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not subject.whole:
         return
     for entry, agent in sound(subject.agents):
-        yield from _refuse(subject, entry, ("owner",), agent.owner)
+        for path, owner in _of_agent(agent):
+            yield from _refuse(subject, entry, path, owner)
+    for route, owner in sound(subject.routes):
+        yield from _refuse(subject, route, (), owner)
     for page, runbook in sound(subject.runbooks):
         if runbook.owner and "{{" not in runbook.owner:
             yield from _refuse(subject, page, ("owner",), runbook.owner)
@@ -23,6 +27,18 @@ def check(subject: Subject) -> Iterator[Finding]:
         owner = rule.labels.get("owner", "")
         if owner and "{{" not in owner:
             yield from _refuse(subject, place, ("labels", "owner"), owner)
+
+
+def _of_agent(agent: Agent) -> Iterator[tuple[Path, str]]:
+    """Everybody whom its file names, and where."""
+    yield ("owner",), agent.owner
+    if agent.deputy is not None:
+        yield ("deputy",), agent.deputy
+    parts: dict[str, Mapping[str, Tool | Dataset]] = {"tools": agent.tools, "datasets": agent.datasets}
+    for kind, named in parts.items():
+        for name, part in named.items():
+            if part.owner is not None:
+                yield (kind, name, "owner"), part.owner
 
 
 def _refuse(subject: Subject, entry: Entry[object], path: Path, owner: str) -> Iterator[Finding]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import re  # noqa: TID251 - fixed pattern, never a user's
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from bot.agents.model import Agent, Stage
 from bot.incidents import settling
 from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due, still_firing
@@ -52,13 +53,27 @@ def observe(
     book = _Ledger(incidents, now, cleared)
     for alert in alerts:
         if alert.severity is not Severity.NONE:
-            book.place(alert, world, next_number)
+            book.place(at_stage(alert, world.agents), world, next_number)
     if still is not None:
         reported = {*still, *(alert.fingerprint for alert in alerts)}
         book.miss(lambda alert: alert.group == group and alert.fingerprint not in reported, rules)
     book.end_unowned(world)
     book.hide_moved(world)
     return book.decisions(world)
+
+
+def at_stage(alert: Alert, agents: Mapping[str, Agent]) -> Alert:
+    """As it counts for its agent: at the stage crawl nobody is woken yet, so what is critical is a warning."""
+    agent = agents.get(alert.labels.get("agent", ""))
+    if agent is None or agent.stage is not Stage.CRAWL or alert.severity is not Severity.CRITICAL:
+        return alert
+    why = {"severity_why": f"critical in its rule, a warning because {agent.id} is at the stage crawl"}
+    return alert.model_copy(
+        update={
+            "labels": {**alert.labels, "severity": Severity.WARNING.value},
+            "annotations": {**alert.annotations, **why},
+        }
+    )
 
 
 def missing_keys(alerts: Sequence[Alert], incidents: Iterable[Incident], world: World) -> set[str]:

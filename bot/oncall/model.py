@@ -46,6 +46,10 @@ Handoff = Annotated[str, Field(pattern=HANDOFF, examples=["Mon 09:00"])]
 Turn = Annotated[InstanceOf[Every], BeforeValidator(turns.read_every), PlainSerializer(str, return_type=str)]
 
 
+OwnerName = Annotated[
+    str, Field(pattern=r"^((team|person):)?[^\s:]+$", examples=["team:platform"])
+]  # a bare id means a team first, then a person
+RouteName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", examples=["platform"])]
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", examples=["sre"])]
 UserGroup = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,}$", examples=["S0615G0KT"])]
 
@@ -195,5 +199,6 @@ class Book(Model):
     schedules: dict[str, Schedule] = {}
     escalation_policies: dict[str, Policy] = {}
     holidays: dict[str, Calendar] = {}
+    routes: dict[RouteName, OwnerName] = {}
     fallback: Target
     almanac: InstanceOf[Almanac] = Field(NOTHING, exclude=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.agents.model import Agent
+from bot.agents.model import Agent, Dataset, Tool
 from bot.labels import Labels
 from bot.oncall.duty import at_duty
 from bot.oncall.model import Book, Condition, Policy, Step
@@ -21,26 +21,72 @@ _DEFAULT_WAIT = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Owner:
-    """`id` is `team:<id>`, `person:<id>` or `schedule:<id>`; `known` is False when only the fallback was left."""
+    """`id` is `team:<id>`, `person:<id>` or `schedule:<id>`; `known` is False when only the fallback was left.
+
+    `accountable` is the owner of the agent where an alert is routed to somebody else: asked when those do not answer.
+    """
 
     id: str
     why: str
     known: bool = True
+    routed: bool = False
+    accountable: str = ""
+
+
+OF_AGENT, OF_TOOL, OF_DATA = "owner", "tool-owner", "data-owner"
+BUILTIN_ROUTES = (OF_AGENT, OF_TOOL, OF_DATA)
 
 
 def owner_of(labels: Labels, agents: Mapping[str, Agent], book: Book) -> Owner:
-    """The `owner` label, else the agent's owner, else the fallback."""
+    """The `owner` label, else whom the `route` label means, else the agent's owner, else the fallback."""
     named = labels.get("owner")
     if named and (owner := _resolve(named, book)):
         return Owner(owner, f"label owner={named}")
     agent = agents.get(labels.get("agent", ""))
-    if agent is not None and (owner := _resolve(agent.owner, book)):
-        return Owner(owner, f"owner of agent {agent.id}")
-    missing = f'owner "{named}" is unknown' if named else _why_unowned(labels.get("agent"), agent)
+    mine = _resolve(agent.owner, book) if agent is not None else None
+    routed, why = _routed(labels, agent, book)
+    if routed:
+        return Owner(routed, why, routed=True, accountable=mine or "")
+    if agent is not None and mine:
+        return Owner(mine, f"{why}owner of agent {agent.id}")
+    missing = f'owner "{named}" is unknown' if named else why.removesuffix("; ") or _unowned(labels.get("agent"), agent)
     return Owner(book.fallback, f"{missing}, so the fallback has it", known=False)
 
 
-def _why_unowned(name: str | None, agent: Agent | None) -> str:
+def _routed(labels: Labels, agent: Agent | None, book: Book) -> tuple[str | None, str]:
+    """Whom the `route` label means, and why; where that is nobody, why not."""
+    route = labels.get("route", OF_AGENT)
+    if route in {"", OF_AGENT}:
+        return None, ""
+    if route == OF_TOOL:
+        return _part_owner("tool", _tool_of(labels, agent), agent, book)
+    if route == OF_DATA:
+        return _part_owner("dataset", labels.get("dataset", ""), agent, book)
+    if route not in book.routes:
+        return None, f'route "{route}" is not in oncall/; '
+    found = _resolve(book.routes[route], book)
+    return (found, f"route {route}") if found else (None, f'route "{route}" leads to nobody known; ')
+
+
+def _tool_of(labels: Labels, agent: Agent | None) -> str:
+    """The tool that the alert names, else the first one that uses the credential it names."""
+    if "tool" in labels or agent is None:
+        return labels.get("tool", "")
+    credential = labels.get("credential")
+    return next((name for name, tool in agent.tools.items() if credential and tool.credential == credential), "")
+
+
+def _part_owner(kind: str, name: str, agent: Agent | None, book: Book) -> tuple[str | None, str]:
+    if agent is None or not name:
+        return None, ""
+    parts: Mapping[str, Tool | Dataset] = agent.tools if kind == "tool" else agent.datasets
+    owner = parts[name].owner if name in parts else None
+    if found := _resolve(owner, book) if owner else None:
+        return found, f"owner of {kind} {name} of {agent.id}"
+    return None, f"{kind} {name} has no owner in agents/; "
+
+
+def _unowned(name: str | None, agent: Agent | None) -> str:
     if agent is not None:
         return f'owner "{agent.owner}" of agent {agent.id} is unknown'
     return f"agent {name} is not registered" if name else "the alert names neither owner nor agent"
@@ -57,8 +103,17 @@ def _resolve(name: str, book: Book) -> str | None:
 
 def policy_of(owner: Owner, labels: Labels, agents: Mapping[str, Agent], book: Book) -> tuple[str, Policy]:
     """The agent's policy, else the owner team's (its `escalation`, else the policy of the same name), else one
-    step to the owner."""
-    agent = agents.get(labels.get("agent", ""))
+    step to the owner. An alert that is routed to somebody else follows their policy, and after it the agent's owner is
+    woken too, who stays accountable."""
+    agent = agents.get(labels.get("agent", "")) if not owner.routed else None
+    name, policy = _policy_of(owner, agent, book)
+    if owner.accountable and owner.accountable != owner.id:
+        accountable = Step(notify=(owner.accountable,), wait=_DEFAULT_WAIT)
+        policy = policy.model_copy(update={"steps": (*policy.steps, accountable)})
+    return name, policy
+
+
+def _policy_of(owner: Owner, agent: Agent | None, book: Book) -> tuple[str, Policy]:
     team = owner.id.removeprefix("team:") if owner.id.startswith("team:") else ""
     names = [agent.escalation if agent else None, book.teams[team].escalation if team in book.teams else None, team]
     for name in names:

@@ -132,6 +132,38 @@ rota_changes = Table(
     Column("doc", Text, nullable=False),
 )
 
+# What each agent did, by the hour: `upto` is the last minute that is counted in it, so that none counts twice.
+agent_hours = Table(
+    "agent_hours",
+    metadata,
+    Column("agent", String(255), primary_key=True),
+    Column("hour", Double, primary_key=True),
+    Column("upto", Double, nullable=False),
+    Column("doc", Text, nullable=False),
+)
+
+# What was shown once and counts for a while: drills, kill switches that were tried, promotions.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("agent", String(255), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("ix_evidence_agent_kind_at", "agent", "kind", "at"),
+)
+
+# Alerts that others send us, until they say that they have ended or `ends_at` has come.
+pushed_alerts = Table(
+    "pushed_alerts",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("ends_at", Double, nullable=False, index=True),
+    Column("doc", Text, nullable=False),
+)
+
 # `version` grows with each transaction that saves incidents or pages; `incidents.<state>` and `pages.<state>` count
 # rows, kept by triggers, so that nobody has to count a million of them.
 counters = Table(

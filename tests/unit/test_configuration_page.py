@@ -30,7 +30,7 @@ def documented() -> dict[str, str]:
     for line in PAGE.splitlines():
         if line.startswith("###"):
             places = re.findall("`([^`]+)`", line)
-        row = re.match(r"\| `([a-z_]+)` \|[^|]*\|([^|]*)\|", line)
+        row = re.match(r"\| `([a-z0-9_]+)` \|[^|]*\|([^|]*)\|", line)
         if row:
             found.update({f"{place}.{row[1]}": row[2].strip() for place in places})
     return found
@@ -66,7 +66,14 @@ def model_inside(annotation: Any) -> tuple[type[BaseModel] | None, str]:
 
 KEYS = {path: field for model in (Settings, AgentsFile, OncallFile, IncidentRules) for path, field in fields(model)}
 # Keys of the top of a file: a heading of their own, and no row of a table.
-HEADED = {"fallback": "", "grouping": "[]", "inhibit_rules": "[]", "maintenance": "[]", "reopen_window": ""}
+HEADED = {
+    "fallback": "",
+    "grouping": "[]",
+    "inhibit_rules": "[]",
+    "maintenance": "[]",
+    "reopen_window": "",
+    "routes": "",
+}
 IN_TABLES = {path: field for path, field in KEYS.items() if path not in {*HEADED, "metrics.scrape"}}
 
 

@@ -27,6 +27,16 @@ def settled(incidents: list[Incident], decisions: list[Decision]) -> list[Incide
 # Opening
 
 
+@pytest.mark.parametrize(
+    ("stage", "severity"), [("pilot", "critical"), ("crawl", "warning"), ("walk", "critical"), ("run", "critical")]
+)
+def test_at_the_stage_crawl_what_is_critical_is_a_warning(stage, severity):
+    agents = {"refund-agent": Agent(id="refund-agent", owner="team:payments", stage=stage)}
+    incident = one(observe([alert()], world=World(agents, BOOK, CHANNEL))).incident
+    assert incident.severity == severity
+    assert ("severity_why" in incident.alerts[0].annotations) is (stage == "crawl")
+
+
 def test_an_alert_opens_an_incident_pages_the_owner_and_says_so():
     decision = one(observe([alert()]))
     incident = decision.incident

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from core_world import AGENTS, BOOK, NOW, PEOPLE, POLICY
 
-from bot.agents.model import Agent
+from bot.agents.model import Agent, Dataset, Tool
 from bot.oncall.model import Book, Layer, Policy, Schedule, Step, Team
 from bot.oncall.owners import Owner, Reached, last_resort, owner_of, people_of, policy_of
 
@@ -38,6 +38,54 @@ from bot.oncall.owners import Owner, Reached, last_resort, owner_of, people_of, 
 )
 def test_the_owner_of_an_alert(labels, owner):
     assert owner_of(labels, AGENTS, BOOK) == owner
+
+
+TOOLS = {"search": Tool(owner="person:ben", credential="search-key"), "orders": Tool()}
+ROUTED = {
+    "refund-agent": Agent(
+        id="refund-agent", owner="team:payments", tools=TOOLS, datasets={"crm": Dataset(owner="person:cat")}
+    )
+}
+ROUTES = BOOK.model_copy(update={"routes": {"platform": "person:cat", "gone": "team:gone"}})
+
+
+@pytest.mark.parametrize(
+    ("labels", "owner", "why"),
+    [
+        ({"route": "owner"}, "team:payments", "owner of agent refund-agent"),
+        ({"route": "tool-owner", "tool": "search"}, "person:ben", "owner of tool search of refund-agent"),
+        ({"route": "tool-owner", "credential": "search-key"}, "person:ben", "owner of tool search of refund-agent"),
+        (
+            {"route": "tool-owner", "tool": "orders"},
+            "team:payments",
+            "tool orders has no owner in agents/; owner of agent refund-agent",
+        ),
+        ({"route": "data-owner", "dataset": "crm"}, "person:cat", "owner of dataset crm of refund-agent"),
+        ({"route": "platform"}, "person:cat", "route platform"),
+        ({"route": "gone"}, "team:payments", 'route "gone" leads to nobody known; owner of agent refund-agent'),
+        ({"route": "nowhere"}, "team:payments", 'route "nowhere" is not in oncall/; owner of agent refund-agent'),
+        ({"route": "platform", "owner": "person:ana"}, "person:ana", "label owner=person:ana"),
+    ],
+)
+def test_a_route_leads_to_its_owner_and_else_to_the_agents(labels, owner, why):
+    found = owner_of({"agent": "refund-agent"} | labels, ROUTED, ROUTES)
+    assert (found.id, found.why, found.known) == (owner, why, True)
+
+
+def test_a_route_of_an_alert_without_an_agent_falls_back_with_the_reason():
+    assert owner_of({"route": "platform"}, {}, ROUTES).id == "person:cat"
+    found = owner_of({"route": "nowhere"}, {}, ROUTES)
+    assert (found.id, found.known) == ("person:dan", False)
+    assert found.why == 'route "nowhere" is not in oncall/, so the fallback has it'
+
+
+def test_whoever_an_alert_is_routed_to_comes_before_the_agents_owner_and_not_instead():
+    labels = {"agent": "refund-agent", "route": "tool-owner", "tool": "search"}
+    name, policy = policy_of(owner_of(labels, ROUTED, ROUTES), labels, ROUTED, ROUTES)
+    assert [step.notify for step in policy.steps] == [("person:ben",), ("team:payments",)]
+    assert name == "owner"
+    own = {"agent": "refund-agent"}
+    assert policy_of(owner_of(own, ROUTED, ROUTES), own, ROUTED, ROUTES)[1] == BOOK.escalation_policies["payments"]
 
 
 def test_a_bare_name_of_both_a_team_and_a_person_means_the_team():
