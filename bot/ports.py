@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bot.actions.model import Run
 from bot.actions.runs import Wish
+from bot.agents.evidence import Evidence
 from bot.audit.model import Entry
 from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
@@ -451,6 +452,8 @@ class Transaction(Protocol):
     async def last_rota_change(self) -> int: ...
 
     async def save_rota_change(self, change: RotaChange) -> None: ...
+
+    async def add_evidence(self, shown: Evidence) -> None: ...
 
     async def save_snapshot(self, snapshot_id: str, doc: str) -> None: ...
 

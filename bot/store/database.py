@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.actions.model import Run
+from bot.agents.evidence import Evidence
 from bot.audit.model import Entry
 from bot.errors import LeaseLostError, UsageError
 from bot.incidents.model import Incident, State
@@ -34,6 +35,7 @@ from bot.store.tables import (
     audit,
     clicks,
     counters,
+    evidence,
     feeds,
     incidents,
     keys,
@@ -315,6 +317,27 @@ class Database:
         async with self._read() as connection:
             rows = (await connection.scalars(query.order_by(rota_changes.c.number))).all()
         return [RotaChange.model_validate_json(doc) for doc in rows]
+
+    async def evidence(self, agent: str | None = None, kind: str | None = None, limit: int = 100) -> list[Evidence]:
+        """Of one agent or all, of one kind or all, the newest first."""
+        query = sa.select(evidence.c.doc)
+        if kind is not None:
+            query = query.where(evidence.c.kind == kind)
+        if agent is not None:
+            query = query.where(evidence.c.agent == agent)
+        async with self._read() as connection:
+            found = await connection.scalars(query.order_by(evidence.c.number.desc()).limit(limit))
+            return [Evidence.model_validate_json(doc) for doc in found]
+
+    async def latest_evidence(self, agent: str, kind: str, *, passed: bool = False) -> Evidence | None:
+        """The newest of this kind; with `passed` the newest that was passed."""
+        query = sa.select(evidence.c.doc).where(evidence.c.agent == agent, evidence.c.kind == kind)
+        async with self._read() as connection:
+            async for doc in await connection.stream_scalars(query.order_by(evidence.c.at.desc())):
+                found = Evidence.model_validate_json(doc)
+                if found.passed or not passed:
+                    return found
+        return None
 
     async def snapshot(self, snapshot_id: str) -> str | None:
         async with self._read() as connection:

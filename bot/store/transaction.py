@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.actions.model import Run
+from bot.agents.evidence import Evidence
 from bot.audit.chain import GENESIS, link_text
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
@@ -28,6 +29,7 @@ from bot.store.tables import (
     audit,
     clicks,
     counters,
+    evidence,
     feeds,
     incidents,
     keys,
@@ -271,6 +273,10 @@ class Transaction:
         number = int(change.id.removeprefix("ROTA-"))
         row = {"id": change.id, "number": number, "until": change.until.timestamp(), "doc": change.model_dump_json()}
         await self._upsert(rota_changes, rota_changes.c.id, row)
+
+    async def add_evidence(self, shown: Evidence) -> None:
+        row = {"kind": shown.kind, "agent": shown.agent, "at": shown.at.timestamp(), "doc": shown.model_dump_json()}
+        await self._connection.execute(evidence.insert().values(row))
 
     async def save_snapshot(self, snapshot_id: str, doc: str) -> None:
         """Keeps it unless it is there already."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from core_world import NOW, after, opened
 
 from bot.actions.model import Run, RunState
+from bot.agents.evidence import Evidence
 from bot.audit.model import Entry
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
@@ -53,6 +54,7 @@ CHANGE = RotaChange(
     id="ROTA-1", kind="override", schedule="primary", people=("ana",), start=NOW, until=after(hours=1),
     by="person:ana", at=NOW,
 )  # fmt: skip
+EVIDENCE = Evidence(kind="drill", agent="refund-agent", at=NOW, passed=True, summary="passed")
 
 READS: dict[str, tuple[object, ...]] = {
     "renew": (NOW,), "ping": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
@@ -63,6 +65,7 @@ READS: dict[str, tuple[object, ...]] = {
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
     "feeds": (), "counts": (), "due_runs": (NOW,), "runs_of": ("INC-1",), "rota_changes": (NOW,),
     "run": ("RUN-1",), "deliveries": (NOW,), "remember_deliveries": (["x"], NOW),
+    "evidence": ("refund-agent", "drill"), "latest_evidence": ("refund-agent", "drill"),
 }  # fmt: skip
 HISTORY: dict[str, tuple[object, ...]] = {
     "audit_of": ("INC-1",), "audit_head": (), "count_opened": (NOW, NOW), "unresolved_versions": (NOW,),
@@ -81,6 +84,7 @@ WRITES: dict[str, tuple[object, ...]] = {
     "run": ("RUN-1",), "runs_of": ("INC-1",), "waiting_runs": (), "save_run": (RUN,), "rota_changes": (NOW,),
     "last_rota_change": (),
     "save_rota_change": (CHANGE,), "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
+    "add_evidence": (EVIDENCE,),
 }  # fmt: skip
 
 
@@ -136,7 +140,7 @@ def _goes_through_all(step: str, statement: str) -> bool:
     words = step.split()
     if "(opened_at<?)" in step or "(resolved_at<?)" in step:
         return "LIMIT" not in statement  # nearly everything opened before today
-    if words[0] != "SCAN" or words[1] not in {"incidents", "pages", "audit"}:
+    if words[0] != "SCAN" or words[1] not in {"incidents", "pages", "audit", "evidence"}:
         return False
     return words[-1] not in LIVE and "LIMIT" not in statement
 
