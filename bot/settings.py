@@ -6,11 +6,27 @@ import base64
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from bot.schema import Channel, Duration, Listen, Model, Positive, Url, Zone, read_url
 
 Files = tuple[str, ...]
+
+# Each is a preset of bot/metrics/profiles.py.
+ProfileName = Literal[
+    "agent",
+    "otel",
+    "openllmetry",
+    "openlit",
+    "adk",
+    "pydantic-ai",
+    "strands",
+    "litellm",
+    "langgraph",
+    "vllm",
+    "envoy",
+    "kong",
+]
 
 
 class BasicAuth(Model):
@@ -53,17 +69,29 @@ class Access(Model):
         return self
 
 
+MappedLabel = Annotated[str, Field(pattern=r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$", examples=["agent"])]
+
+
 class Target(Access):
+    """What is set here wins over what `profile` brings, key by key."""
+
     url: Url
     labels: dict[str, str] = {}
     interval: Positive | None = None
     timeout: Positive | None = None
     honor_labels: bool = False
     honor_timestamps: bool = True
+    profile: tuple[ProfileName, ...] = ()
+    label_map: dict[MappedLabel, MappedLabel] = {}  # what the target exposes → what it is stored as
     drop_labels: tuple[str, ...] = ()
     on_duplicate: Literal["fail", "sum"] = "fail"  # what to do when dropped labels make two series one
     keep_created: bool = False
     limits: ScrapeLimits | None = None
+
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class HttpSD(Access):
@@ -226,6 +254,51 @@ class Actions(Model):
     webhooks: dict[WebhookName, ActionWebhook] = {}
 
 
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
+
+
+class BridgeMap(Model):
+    """How the JSON of another system becomes an alert. The values are templates that see the alert as `it` and the whole
+    request as `body`; but `each` is where in the request a list of alerts stands, and `resolved` are the values of
+    `state` that say that one has ended. `key` makes two requests speak of the same alert."""
+
+    each: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$", examples=["alerts"])
+    alertname: str
+    state: str = ""
+    resolved: tuple[str, ...] = ("ok", "resolved", "closed", "inactive")
+    key: str = ""
+    labels: dict[LabelName, str] = {}
+    annotations: dict[LabelName, str] = {}
+
+
+class Bridge(Model):
+    """Alerts that another system sends. Whoever sends them shows `token`, or signs with `secret` where `kind` is
+    langfuse. `agents` says which of ours is meant by a name of theirs; `labels` and `annotations` are put on each alert;
+    one that nobody ends is over after `resolve_after`, by default when a person resolves it."""
+
+    kind: Literal["litellm", "langfuse", "json"]
+    token: SecretStr | None = None
+    token_file: str | None = None
+    secret: SecretStr | None = None
+    secret_file: str | None = None
+    agents: dict[str, str] = {}
+    labels: dict[LabelName, str] = {}
+    annotations: dict[LabelName, str] = {}
+    resolve_after: Positive | None = None
+    map: BridgeMap | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Bridge:
+        signed = self.secret is not None or self.secret_file is not None
+        if signed and self.kind != "langfuse":
+            raise ValueError("only langfuse signs its requests; give the others a token")
+        if not signed and self.token is None and self.token_file is None:
+            raise ValueError("without a token anybody could wake people; give token or token_file")
+        if (self.map is not None) is not (self.kind == "json"):
+            raise ValueError("map is for kind: json, which needs one")
+        return self
+
+
 class Slack(Model):
     """`sockets` are the connections of Socket Mode that are held at a time; `charts` puts a picture of the alert's
     expression into the thread, where the extra `charts` is installed."""
@@ -245,10 +318,11 @@ class Slack(Model):
 
 class Retention(Model):
     """`incidents` is how long what is over stays in the database; `archive` is the directory it is moved to, by default
-    one beside the database."""
+    one beside the database. `track_record` is how long the hours of agents stay."""
 
     incidents: Positive = timedelta(days=730)
     archive: str | None = None
+    track_record: Annotated[Duration, Field(ge=timedelta(days=1))] = timedelta(days=180)
 
 
 class Store(Model):
@@ -298,6 +372,7 @@ class Settings(Model):
     incidents: Incidents = Incidents()
     notify: Notify = Notify()
     actions: Actions = Actions()
+    bridges: dict[WebhookName, Bridge] = {}
     slack: Slack = Slack()
     store: Store = Store()
     http: Http = Http()

@@ -151,7 +151,9 @@ class Layout:
             stored.append(entry)
             target.append(places.setdefault(series, len(places)))
             if len(places) < len(target) and self.naming.on_duplicate == "fail":
-                raise ExpositionError(f"with labels dropped or overridden, {_text(entry)} is there twice", entry.line)
+                raise ExpositionError(
+                    f"with labels dropped, renamed or overridden, {_text(entry)} is there twice", entry.line
+                )
         ids = np.fromiter(places, np.int64, len(places))
         return stored, ids, None if len(places) == len(target) else np.array(target, np.intp)
 
@@ -172,7 +174,9 @@ class Layout:
                 unwanted += 1
                 continue
             if key in sums and self.naming.on_duplicate == "fail":
-                raise ExpositionError(f"with labels dropped or overridden, {_text(entry)} is there twice", entry.line)
+                raise ExpositionError(
+                    f"with labels dropped, renamed or overridden, {_text(entry)} is there twice", entry.line
+                )
             sums[key] = sums.get(key, 0.0) + entry.sample.value
         order = sorted(sums)
         own = Timed(

@@ -1,4 +1,4 @@
-"""From a sample as exposed to the series it is stored as: dropped labels, the target's own labels, clashes, limits.
+"""From a sample as exposed to the series it is stored as: labels renamed and dropped, the target's own, clashes, limits.
 
 Follows Prometheus' scrape loop (mutateSampleLabels, verifyLabelLimits) where it has the same setting.
 """
@@ -6,7 +6,7 @@ Follows Prometheus' scrape loop (mutateSampleLabels, verifyLabelLimits) where it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.metrics.exposition import ExpositionError, Page, Sample
@@ -23,6 +23,7 @@ class Naming:
     limits: ScrapeLimits
     honor_labels: bool = False
     honor_timestamps: bool = True
+    label_map: Mapping[str, str] = field(default_factory=dict)
     drop_labels: frozenset[str] = frozenset()
     on_duplicate: Literal["fail", "sum"] = "fail"
     keep_created: bool = False
@@ -37,10 +38,22 @@ class Naming:
     def stored(self, sample: Sample) -> dict[str, str]:
         """The series' final labels, `__name__` included."""
         exposed = {name: value for name, value in sample.labels.items() if name not in self.drop_labels}
+        if self.label_map:
+            exposed = self._renamed(sample.labels, exposed)
         named = {**self.labels, **exposed} if self.honor_labels else self._override(exposed)
         final = {name: value for name, value in named.items() if value}
         final["__name__"] = sample.name
         return final
+
+    def _renamed(self, original: Mapping[str, str], exposed: dict[str, str]) -> dict[str, str]:
+        """Of several sources of one name the first that has a value counts; what is renamed stands nowhere else."""
+        for source in self.label_map:
+            exposed.pop(source, None)
+        found: dict[str, str] = {}
+        for source, name in self.label_map.items():
+            if value := original.get(source):
+                found.setdefault(name, value)
+        return {**exposed, **found}
 
     def _override(self, exposed: dict[str, str]) -> dict[str, str]:
         """The target's labels win; what they displace is kept under the first free `exported_…` name."""

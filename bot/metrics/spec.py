@@ -9,13 +9,15 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from pydantic import ValidationError
 from yarl import URL
 
 from bot.metrics.naming import Naming
+from bot.metrics.profiles import PROFILES, profiled
 from bot.schema import format_duration, parse_duration
-from bot.settings import Access, Scrape, Target
+from bot.settings import Access, ProfileName, Scrape, Target
 
 DEFAULT_JOB = "agents"
 
@@ -97,9 +99,19 @@ def _discovered(scrape: Scrape, group: Group, address: str) -> Spec:
         url=str(url),
         interval=_duration(labels, "__scrape_interval__"),
         timeout=_duration(labels, "__scrape_timeout__"),
+        profile=_profile(labels),
     )
     kept = {name: value for name, value in labels.items() if not name.startswith("__")}
     return _spec(scrape, target, kept, labels)
+
+
+def _profile(labels: Mapping[str, str]) -> tuple[ProfileName, ...]:
+    """Of a discovered target; several have commas between them."""
+    names = [name.strip() for name in labels.get("__profile__", "").split(",") if name.strip()]
+    unknown = next((name for name in names if name not in PROFILES), None)
+    if unknown is not None:
+        raise ValueError(f"__profile__ names {unknown[:40]!r}; known are {', '.join(PROFILES)}")
+    return cast("tuple[ProfileName, ...]", tuple(names))
 
 
 def _words(error: ValueError) -> str:
@@ -116,6 +128,7 @@ def _duration(labels: Mapping[str, str], name: str) -> timedelta | None:
 
 
 def _spec(scrape: Scrape, target: Target, own: Mapping[str, str], discovered: Mapping[str, str]) -> Spec:
+    target = profiled(target)
     url = URL(target.url)
     if not url.host:
         raise ValueError("the url names no host")
@@ -132,6 +145,7 @@ def _spec(scrape: Scrape, target: Target, own: Mapping[str, str], discovered: Ma
         limits=target.limits or scrape.limits,
         honor_labels=target.honor_labels,
         honor_timestamps=target.honor_timestamps,
+        label_map=target.label_map,
         drop_labels=frozenset(target.drop_labels),
         on_duplicate=target.on_duplicate,
         keep_created=target.keep_created,

@@ -91,3 +91,56 @@ def test_exactly_at_the_limits_is_fine():
     check_limits(
         {"__name__": "abc", "12345678": "é"}, ScrapeLimits(labels=2, label_name_length=8, label_value_length=3), 1
     )
+
+
+MAP = {"api_key_alias": "agent", "gen_ai_agent_name": "agent"}
+
+
+def test_a_mapped_label_is_renamed_and_its_source_is_gone():
+    assert stored({"api_key_alias": "refund", "model": "m"}, label_map=MAP) == {
+        "__name__": "a",
+        **TARGET,
+        "agent": "refund",
+        "model": "m",
+    }
+
+
+def test_the_first_source_that_has_a_value_counts():
+    assert stored({"gen_ai_agent_name": "b", "api_key_alias": "a"}, label_map=MAP)["agent"] == "a"
+    assert stored({"gen_ai_agent_name": "b", "api_key_alias": ""}, label_map=MAP) == {
+        "__name__": "a",
+        **TARGET,
+        "agent": "b",
+    }
+
+
+def test_an_empty_source_is_none_and_leaves_what_has_the_name_already():
+    assert stored({"api_key_alias": "", "agent": "x"}, label_map=MAP)["agent"] == "x"
+
+
+def test_what_is_mapped_takes_the_place_of_an_exposed_label_of_that_name():
+    assert stored({"api_key_alias": "refund", "agent": "x"}, label_map=MAP)["agent"] == "refund"
+
+
+def test_labels_can_change_names_with_one_another():
+    assert stored({"x": "1", "y": "2"}, label_map={"x": "y", "y": "x"}) == {
+        "__name__": "a",
+        **TARGET,
+        "x": "2",
+        "y": "1",
+    }
+
+
+def test_the_targets_own_label_wins_over_a_mapped_one_which_is_kept_as_exported():
+    named = stored({"source": "inner"}, label_map={"source": "instance"})
+    assert named == {"__name__": "a", **TARGET, "exported_instance": "inner"}
+
+
+def test_a_mapped_label_wins_where_labels_are_honored_and_an_empty_one_takes_nothing_away():
+    mapping = {"source": "instance"}
+    assert stored({"source": "inner"}, label_map=mapping, honor_labels=True)["instance"] == "inner"
+    assert stored({"source": ""}, label_map=mapping, honor_labels=True)["instance"] == "h:1"
+
+
+def test_a_source_may_be_among_the_dropped_labels():
+    assert stored({"key": "a"}, label_map={"key": "agent"}, drop_labels=frozenset({"key"}))["agent"] == "a"
