@@ -20,6 +20,7 @@ from jinja2 import nodes
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from bot.complaints import did_you_mean
 from bot.errors import TemplateError
 from bot.humanize import humanize, humanize1024, humanize_duration, humanize_percentage, humanize_timestamp
 
@@ -29,6 +30,7 @@ MAX_RANGE = 100
 MAX_LOOPS = 20
 MAX_LOOP_DEPTH = 2
 MAX_DEPTH = 40
+_FEW_KEYS = 8  # of more, a mistake is told only those that look alike
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template,
@@ -69,6 +71,7 @@ _LOOP = {"index", "index0", "first", "last", "length"}
 Target = Literal["text", "command", "query", "json", "form"]
 
 _MISSING_SIGN = "⟨"
+SOME_KEY = "…"  # in a path: a key that only rendering knows, as in agent.tools[alert.labels.tool]
 _OPENING = re.compile(r"[(\[{]+")
 _VALUES = re.compile(
     r"\{\{\s*([A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*){0,7})((?:\s*\|\s*[A-Za-z0-9]+){0,4})\s*\}\}", re.ASCII
@@ -91,12 +94,18 @@ class _Record(dict[str, Any]):
         )
 
 
-class AnyKey(dict[str, str]):
-    """For checking a template before there is an alert: every key is there."""
+class AnyKey(dict[str, Any]):
+    """For checking a template before there is an alert: every key is there, those not given with `value`."""
+
+    def __init__(self, given: Mapping[str, Any] | None = None, value: Any = "1") -> None:
+        super().__init__(given or {})
+        self.value = value
 
 
 class _AnyRecord(_Record):
-    pass
+    def __init__(self, path: str, items: AnyKey) -> None:
+        super().__init__(path, items)
+        self.value = _copied(f"{path}.{SOME_KEY}", items.value)
 
 
 def copied(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,7 +336,7 @@ def _spoken(node: nodes.Node) -> str:
 
 
 def _path(node: nodes.Node) -> tuple[str, ...]:
-    """`a.b["c"]` as ("a", "b", "c"); empty for anything else."""
+    """`a.b["c"]` as ("a", "b", "c"), a key of `a[b]` as SOME_KEY; empty for anything else."""
     parts: list[str] = []
     while True:
         match node:
@@ -336,6 +345,9 @@ def _path(node: nodes.Node) -> tuple[str, ...]:
                 node = node.node
             case nodes.Getitem(arg=nodes.Const(value=str() as key)):
                 parts.append(key)
+                node = node.node
+            case nodes.Getitem(arg=nodes.Name() | nodes.Getattr() | nodes.Getitem()):
+                parts.append(SOME_KEY)
                 node = node.node
             case nodes.Name(ctx="load"):
                 return (node.name, *reversed(parts))
@@ -346,13 +358,20 @@ def _path(node: nodes.Node) -> tuple[str, ...]:
 def _require(record: dict[str, Any], path: tuple[str, ...]) -> None:
     value: Any = record
     for depth, name in enumerate(path):
-        if isinstance(value, _AnyRecord):
+        if isinstance(value, _AnyRecord) and not isinstance(value.value, str):
+            value = value.get(name, value.value)
+            continue
+        if isinstance(value, _AnyRecord) or name == SOME_KEY:
             return
         if not isinstance(value, dict) or name not in value:
-            known = ", ".join(sorted(value)) if isinstance(value, dict) else ""
-            hint = f"; there is {known}" if known else ""
+            hint = _hint(name, value) if isinstance(value, dict) and value else ""
             raise TemplateError(f'"{".".join(path[: depth + 1])}" is not known{hint}')
         value = value[name]
+
+
+def _hint(name: str, known: dict[str, Any]) -> str:
+    near = did_you_mean(name, known) if len(known) > _FEW_KEYS else ""
+    return f"; {near}" if near else f"; there is {', '.join(sorted(known))}"
 
 
 def _copied(path: str, value: Any) -> Any:
@@ -384,7 +403,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def _item(self, obj: Any, key: Any) -> Any:
         match obj, key:
             case (_AnyRecord(), str()):
-                return obj.get(key, "1")
+                return obj.get(key, obj.value)
             case (_Record(), str()) if key in obj:
                 return obj[key]
             case (_Record(), _):

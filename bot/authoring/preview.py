@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.agents.model import Agent
 from bot.authoring.sample import PERSON, agent_of, book_of
 from bot.errors import QueryError
 from bot.incidents.model import Incident
@@ -47,8 +48,14 @@ class Preview:
         return {"text": drawn["text"], "blocks": drawn["blocks"]}
 
 
-def preview(runbook: Runbook, incident: Incident, query: Callable[[str], Value] | None, now: datetime) -> Preview:
-    """`query` answers the checks; without it they are not run."""
+def preview(
+    runbook: Runbook,
+    incident: Incident,
+    query: Callable[[str], Value] | None,
+    now: datetime,
+    agent: Agent | None = None,
+) -> Preview:
+    """`query` answers the checks; without it they are not run. `agent` is the entry of agents/, where there is one."""
     alert = main_alert(incident.alerts)
     facts = {"oncall": [PERSON.name], "external_url": "https://pager.example.com"}
     about = {
@@ -57,7 +64,7 @@ def preview(runbook: Runbook, incident: Incident, query: Callable[[str], Value] 
         "severity": incident.severity.value,
         "state": incident.state.value,
     }
-    context = context_of(alert, incident.alerts, about, agent_of(incident), incident.owner, facts, now)
+    context = context_of(alert, incident.alerts, about, agent or agent_of(incident), incident.owner, facts, now)
     rendered = render(runbook, context, query or _not_run, now, lambda: _MINUTE)
     shown = {step.id for step in rendered.steps}
     hidden = tuple((step.id, step.when) for step in runbook.steps if step.id not in shown)

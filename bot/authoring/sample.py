@@ -21,7 +21,7 @@ from bot.oncall.model import Book, Person, Policy, Step, Team
 from bot.runbooks.lint import texts_of
 from bot.runbooks.model import Runbook
 from bot.runbooks.model import Step as RunbookStep
-from bot.templating import parse
+from bot.templating import SOME_KEY, parse
 
 _AGE = timedelta(minutes=6)
 _UNTIL_NEXT = timedelta(minutes=4)
@@ -150,7 +150,8 @@ def _read(runbook: Runbook, kind: str) -> Iterator[str]:
             paths = parse(text).paths
         except TemplateError:  # told by lint
             continue
-        yield from (path[2] for path in paths if len(path) == 3 and path[:2] == ("alert", kind))
+        read = (path[2] for path in paths if len(path) == 3 and path[:2] == ("alert", kind))
+        yield from (name for name in read if name != SOME_KEY)
 
 
 def _texts(step: RunbookStep) -> Iterator[str]:

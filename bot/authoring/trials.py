@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
+from bot.agents.model import Agent
 from bot.authoring.preview import Preview, preview, terminal
 from bot.authoring.sample import GivenIncident, incident_for
 from bot.complaints import did_you_mean
@@ -58,7 +59,10 @@ class RunbookCase(Model):
 
 
 class TrialGroup(Model):
+    """`agents`: what stands of them in agents/, for runbooks that quote it."""
+
     name: str = ""
+    agents: dict[str, Agent] = {}
     interval: Span = timedelta()
     input_series: tuple[InputSeries, ...] = ()
     runbook_test: tuple[RunbookCase, ...] = Field(min_length=1)
@@ -80,6 +84,7 @@ class Trial:
     interval: timedelta
     series: tuple[Series, ...]
     case: RunbookCase
+    agents: Mapping[str, Agent] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,8 @@ def read(text: str, file: str) -> Trials:
                     )
             every = group.interval or (model.evaluation_interval if model else timedelta()) or DEFAULT_INTERVAL
             line = document.mark(path).line
-            trials.append(Trial(group.name or f"unnamed#{index}", line, every, series, case))
+            agents = {name: agent.model_copy(update={"id": name}) for name, agent in group.agents.items()}
+            trials.append(Trial(group.name or f"unnamed#{index}", line, every, series, case, agents))
     if model is None or errors:
         raise ConfigError(errors)
     every = model.evaluation_interval or DEFAULT_INTERVAL
@@ -155,8 +161,10 @@ def _play(
     except (LookupError, QueryError, TemplateError) as error:
         return Result(trial, "error", (str(error.args[0]),))
     alert = {"labels": case.labels, "annotations": case.annotations, "value": case.value, "starts_at": now - case.since}
-    given = GivenIncident.model_validate({"alerts": [alert], "owner": case.owner})
-    shown = preview(runbook, incident_for(runbook, given, now), query, now)
+    agent = trial.agents.get(case.labels.get("agent", ""))
+    owner = case.owner or (agent.owner if agent else None)
+    given = GivenIncident.model_validate({"alerts": [alert], "owner": owner})
+    shown = preview(runbook, incident_for(runbook, given, now), query, now, agent)
     goldens_now = {case.exp_file: golden(shown, case.exp_file)} if case.exp_file else {}
     found = [*_differences(case, runbook, shown), *_of_files(goldens_now, goldens)]
     return Result(trial, "failed" if found else "passed", tuple(found), tuple(goldens_now.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from bot.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.agents.model import Agent
     from bot.authoring.preview import Preview
     from bot.promql.value import Value
     from bot.runbooks.model import Runbook
@@ -66,7 +68,24 @@ def _preview(file: Path, incident: str, labels: tuple[str, ...], samples: Path |
     runbook = _runbook(file)
     given = None if incident == "sample" else _given(Path(incident))
     query = _answers(samples, now.timestamp()) if samples is not None else None
-    return preview(runbook, incident_for(runbook, given, now, dict(map(_label, labels))), query, now)
+    told = incident_for(runbook, given, now, dict(map(_label, labels)))
+    agent = _registered(file).get(told.agent or "")
+    if agent is not None and (given is None or given.owner is None):
+        told = told.model_copy(update={"owner": agent.owner})
+    return preview(runbook, told, query, now, agent)
+
+
+def _registered(file: Path) -> dict[str, Agent]:
+    """The agents of the configuration that the file is in, as far as they can be read; check tells of the others."""
+    from bot.checks.subject import sound
+    from bot.config import examined
+    from bot.sources import read_sources
+
+    above = (parent / "agentpager.yaml" for parent in file.absolute().parents)
+    main = next((path for path in above if path.is_file()), None)
+    if main is None:
+        return {}
+    return {entry.id: agent for entry, agent in sound(examined(read_sources(main, os.environ))[0].agents)}
 
 
 def _runbook(file: Path) -> Runbook:

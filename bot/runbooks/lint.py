@@ -14,6 +14,7 @@ from bot.labels import parse_matchers
 from bot.promql.parse import parse as parse_query
 from bot.runbooks.checks import parse_expect
 from bot.runbooks.model import Runbook, Step
+from bot.runbooks.registry import sample_agent
 from bot.runbooks.render import condition, context_of
 from bot.templating import AnyKey, Target, copied, parse
 
@@ -119,8 +120,9 @@ def sample_context(runbook: Runbook) -> dict[str, Any]:
     )
     agent = Agent(id="sample-agent", title="Sample agent", owner="team:sample")
     context = context_of(alert, [alert], {}, agent, agent.owner, {"oncall": ["Sample"]}, _EPOCH)
+    context["agent"] = sample_agent(agent)
     for shown in (context["alert"], *context["alerts"]):
-        shown["labels"] = AnyKey(alertname="Sample")
+        shown["labels"] = AnyKey({"alertname": "Sample"})
         shown["annotations"] = AnyKey()
     result = {"ok": True, "failed": False, "verdict": "pass", "value": 1.0, "text": "1"}
     context["checks"] = {step.id: result for step in runbook.steps if step.kind == "check"}

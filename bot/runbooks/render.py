@@ -18,6 +18,7 @@ from bot.incidents.model import SEVERITY_RANK, Alert, AlertState
 from bot.labels import Labels, matches_all, parse_matchers
 from bot.runbooks.checks import Outcome, Query, TimeLeft, parse_expect, run_check, wanted
 from bot.runbooks.model import Approve, Call, Runbook, Step, Undo
+from bot.runbooks.registry import seen_agent
 from bot.runbooks.rendered import (
     CheckResult,
     Rendered,
@@ -136,13 +137,7 @@ def context_of(
         "incident": {name: str(incident.get(name, "")) for name in ("id", "title", "severity", "state")},
         "alert": _alert(alert),
         "alerts": [_alert(other) for other in alerts],
-        "agent": {
-            "id": agent.id,
-            "title": agent.name,
-            "owner": agent.owner,
-            "stage": agent.stage.value,
-            "channel": agent.channel or "",
-        },
+        "agent": seen_agent(agent),
         "owner": owner,
         "oncall": [str(name) for name in facts.get("oncall", ())],
         "external_url": str(facts.get("external_url", "")),
@@ -260,6 +255,9 @@ class _Work:
         url = _web_address(self.context["alert"]["annotations"].get("runbook_url", ""))
         if url:
             found.append(RenderedLink(title="Runbook page", url=url))
+        there = {link.url for link in found}
+        of_agent = self.context["agent"]["links"].items()
+        found += [RenderedLink(title=title, url=url) for title, url in of_agent if url not in there]
         return tuple(found)
 
     def _verify(self, step: Step) -> str:

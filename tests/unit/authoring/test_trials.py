@@ -56,6 +56,15 @@ def played(*lines: str, rules: str = "", goldens: dict[str, str] | None = None) 
     return result
 
 
+def test_a_test_may_say_what_the_registry_knows():
+    agents = "    agents: {a: {owner: 'team:x', title: Ada, audit_sink: s3}}\n"
+    case = "      - {labels: {alertname: Slow, agent: a}, exp_text: [Ada writes to s3]}\n"
+    book = runbook(RUNBOOK.replace("{{ agent.id }} is slow", "{{ agent.title }} writes to {{ agent.audit_sink }}"))
+    trials = read(HEAD.replace("    input_series:", agents + "    input_series:") + case, "t.yaml")
+    (result,) = play(trials, [book], (), {})
+    assert (result.verdict, result.differences) == ("passed", ())
+
+
 def test_a_runbook_that_says_what_is_expected_passes():
     told = [
         "eval_time: 2m",

@@ -200,6 +200,16 @@ def test_preview_on_samples_of_a_file(here):
     assert "1. Failing calls of crm (check)\n   ∅ no data (want < 5 %)\n" in text
 
 
+def test_preview_shows_what_the_registry_says_of_the_agent(here):
+    (here / "agents").mkdir(exist_ok=True)
+    (here / "agents" / "more.yaml").write_text(
+        'agents: {other-agent: {owner: "team:payments", title: Other, kill_switch: {how: "agentctl pause other"}}}\n'
+    )
+    source = VAGUE.replace("Check the dashboard", '"{{ agent.title }}: {{ agent.kill_switch.how }}"')
+    (here / "runbooks" / "vague.yaml").write_text(source)
+    assert "Other: agentctl pause other" in out("preview", "runbooks/vague.yaml", "--label", "agent=other-agent")
+
+
 def test_preview_as_block_kit_and_as_html(here):
     message = json.loads(out("preview", "runbooks/refund-tool-errors.yaml", "--as", "slack"))
     assert message["blocks"][0]["text"]["text"] == "📖 A tool of the refund agent fails"

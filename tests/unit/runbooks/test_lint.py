@@ -125,8 +125,10 @@ def test_the_same_step_id_twice():
 
 def test_the_message_says_what_there_is():
     (problem,) = problems(make({**MANUAL, "text": "{{ agent.titel }}"}))
-    assert (
-        problem.message == 'text does not render: "agent.titel" is not known; there is channel, id, owner, stage, title'
+    assert problem.message == 'text does not render: "agent.titel" is not known; did you mean "title"?'
+    (problem,) = problems(make({**MANUAL, "text": "{{ incident.titel }}"}))
+    assert problem.message == (
+        'text does not render: "incident.titel" is not known; there is id, severity, state, title'
     )
     (problem,) = problems(make({**CHECK, "on_fail": "nope"}, MANUAL))
     assert problem.hint == "steps are m"
