@@ -34,6 +34,7 @@ from bot.explaining import Explainer
 from bot.illustrator import Illustrator
 from bot.incidents.decision import book_of
 from bot.oncall import feeds
+from bot.ledger import Ledger
 from bot.oncall.changes import RotaChange
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
@@ -71,6 +72,7 @@ _UPKEEP = timedelta(seconds=30)
 _PROMISES = timedelta(seconds=5)
 _DIGESTS = timedelta(seconds=30)
 _QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
+_TRACK_RECORD = timedelta(minutes=1)
 
 
 def read(
@@ -214,6 +216,7 @@ class Service:
         self._stopping = asyncio.Event()
 
     @property
+        self._ledger = Ledger(store, pager.watcher, clock, lambda: pager.config)
     def commands(self) -> Commands:
         return self._desk
 
@@ -342,6 +345,7 @@ class Service:
         ticker.at_once("upkeep")
 
     async def _tick(self) -> None:
+        ticker.every(_TRACK_RECORD, "track record", self._ledger.tick)
         """Nothing is due by a clock that has just been set, or before fresh numbers after a sleep."""
         await self._clock_watch.look()
         if not self._clock_watch.settling:

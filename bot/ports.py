@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from bot.actions.model import Run
 from bot.actions.runs import Wish
 from bot.agents.evidence import Evidence
+from bot.agents.record import Minute
 from bot.audit.model import Entry
 from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
@@ -465,6 +466,12 @@ class Transaction(Protocol):
     async def replace_key(self, name: str, value: str) -> None: ...
 
     async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
+
+    async def add_minute(self, minute: Minute) -> None:
+        """To the hour of each agent; one that has counted this minute already stays as it is."""
+
+    async def forget_agent_hours(self, before: datetime, most: int = 1000) -> int:
+        """The oldest of those that began before then, so many at the most: how many are gone."""
 
 
 class Store(Protocol):

@@ -22,6 +22,7 @@ import structlog
 from pydantic import ValidationError
 
 from bot import garbage, logs, png, telemetry
+from bot.agents.record import ASKED, Minute, minute
 from bot.agents.series import registry_series
 from bot.charts.observed import history as history_of
 from bot.charts.observed import observed
@@ -37,6 +38,7 @@ from bot.metrics.metadata import Family
 from bot.metrics.scrape import Scraper
 from bot.promql.engine import Engine, Limits
 from bot.promql.store import SeriesStore
+from bot.promql.value import Value, Vector
 from bot.queries import Asking, Queries
 from bot.rounds import Lag, Rounds
 from bot.rules.evaluate import GroupState, Surroundings
@@ -120,6 +122,7 @@ class Watcher:
             "chart": self._chart,
             "release": self._release,
             "metrics": self._metrics,
+            "minutes": self._minutes,
         }
         if request.method == "api":
             await self._answer_api(request)
@@ -323,6 +326,18 @@ class Watcher:
 
         return bool(await self._rounds.in_thread(release))
 
+    async def _minutes(self, params: dict[str, Any]) -> Any:
+        """What each agent did in the minutes that end at these instants."""
+        if self._config is None:
+            raise QueryError("not configured yet", "execution")
+
+        def count(asking: Asking) -> Minute:
+            answers = {name: _samples(asking.instant(query)) for name, query in ASKED.items()}
+            return minute(_instant(asking.at), answers)
+
+        found = [await self._queries.checking(count, _instant(end)) for end in params["ends"]]
+        return [one.model_dump(mode="json", exclude_none=True) for one in found]
+
     async def _metrics(self, _params: dict[str, Any]) -> str:
         telemetry.series.set(len(self._store))
         telemetry.loop_lag.set(self._lag.largest)
@@ -348,6 +363,10 @@ def _could_be(rule: Rule, alert: Alert) -> bool:
     if "severity_why" in alert.annotations:  # made milder for the stage of its agent
         fixed.pop("severity", None)
     return all(alert.labels.get(name) == value for name, value in fixed.items())
+
+
+def _samples(value: Value) -> list[tuple[Labels, float]]:
+    return [(labels, number) for labels, number in value] if isinstance(value, Vector) else []
 
 
 def _instant(seconds: float) -> datetime:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot.actions.model import Run
 from bot.agents.evidence import Evidence
+from bot.agents.record import HOUR, Hour
 from bot.audit.model import Entry
 from bot.errors import LeaseLostError, UsageError
 from bot.incidents.model import Incident, State
@@ -32,6 +33,7 @@ from bot.store.live import VERSION, Live
 from bot.store.tables import (
     LEADS,
     action_runs,
+    agent_hours,
     audit,
     clicks,
     counters,
@@ -317,6 +319,23 @@ class Database:
         async with self._read() as connection:
             rows = (await connection.scalars(query.order_by(rota_changes.c.number))).all()
         return [RotaChange.model_validate_json(doc) for doc in rows]
+
+    async def agent_hours(self, start: datetime, end: datetime, agent: str | None = None) -> list[Hour]:
+        """What agents, or one of them, did in the hours that begin in that time, the earliest first."""
+        asked = sa.and_(agent_hours.c.hour >= start.timestamp(), agent_hours.c.hour < end.timestamp())
+        query = sa.select(agent_hours.c.doc).where(asked)
+        if agent is not None:
+            query = query.where(agent_hours.c.agent == agent)
+        async with self._read() as connection:
+            docs = (await connection.scalars(query.order_by(agent_hours.c.hour, agent_hours.c.agent))).all()
+        return await asyncio.to_thread(lambda: [Hour.model_validate_json(doc) for doc in docs])
+
+    async def counted_until(self, now: datetime) -> datetime | None:
+        """The end of the last minute that the track record holds, if it is not long ago."""
+        lately = agent_hours.c.hour > (now - 2 * HOUR).timestamp()
+        async with self._read() as connection:
+            upto = await connection.scalar(sa.select(sa.func.max(agent_hours.c.upto)).where(lately))
+        return None if upto is None else datetime.fromtimestamp(upto, now.tzinfo)
 
     async def evidence(self, agent: str | None = None, kind: str | None = None, limit: int = 100) -> list[Evidence]:
         """Of one agent or all, of one kind or all, the newest first."""

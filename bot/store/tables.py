@@ -140,6 +140,7 @@ agent_hours = Table(
     Column("hour", Double, primary_key=True),
     Column("upto", Double, nullable=False),
     Column("doc", Text, nullable=False),
+    Index("agent_hours_hour", "hour"),
 )
 
 # What was shown once and counts for a while: drills, kill switches that were tried, promotions.

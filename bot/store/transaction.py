@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.actions.model import Run
 from bot.agents.evidence import Evidence
+from bot.agents.record import Hour, Minute, fresh, hour_of
 from bot.audit.chain import GENESIS, link_text
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
@@ -26,6 +27,7 @@ from bot.store.live import OWED, Live, Saved, number_of
 from bot.store.tables import (
     UNRESOLVED,
     action_runs,
+    agent_hours,
     audit,
     clicks,
     counters,
@@ -296,6 +298,36 @@ class Transaction:
     async def replace_key(self, name: str, value: str) -> None:
         await self._upsert(keys, keys.c.name, {"name": name, "value": value})
 
+    async def add_minute(self, minute: Minute) -> None:
+        """To the hour of each agent; one that has counted this minute already stays as it is."""
+        hour = hour_of(minute.at)
+        known = await self._hours_of(list(minute.agents), hour)
+        rows = []
+        for agent, figures in minute.agents.items():
+            before = known.get(agent) or fresh(agent, minute.at)
+            after = before.plus(minute.at, figures)
+            if after is not before:
+                rows.append((agent, hour.timestamp(), after.upto.timestamp(), after.model_dump_json()))
+        if rows:
+            await self._connection.exec_driver_sql(_SAVE_HOUR, rows)
+
+    async def _hours_of(self, agents: Sequence[str], hour: datetime) -> dict[str, Hour]:
+        found: dict[str, Hour] = {}
+        for start in range(0, len(agents), _AT_ONCE):
+            mine = agent_hours.c.agent.in_(agents[start : start + _AT_ONCE])
+            query = sa.select(agent_hours.c.doc).where(mine, agent_hours.c.hour == hour.timestamp())
+            rows = [Hour.model_validate_json(doc) for doc in (await self._connection.scalars(query)).all()]
+            found |= {row.agent: row for row in rows}
+        return found
+
+    async def forget_agent_hours(self, before: datetime, most: int = 1000) -> int:
+        """The oldest of those that began before then, so many at the most: how many are gone."""
+        old = sa.select(agent_hours.c.agent, agent_hours.c.hour).where(agent_hours.c.hour < before.timestamp())
+        rows = (await self._connection.execute(old.order_by(agent_hours.c.hour).limit(most))).all()
+        if rows:
+            await self._connection.exec_driver_sql(_FORGET_HOUR, [tuple(row) for row in rows])
+        return len(rows)
+
     async def _upsert(self, table: sa.Table, key: sa.Column[Any], row: dict[str, Any]) -> None:
         """Update, else insert: the same in every dialect, and safe because only one transaction writes at a time."""
         changed = await self._connection.execute(table.update().where(key == row[key.name]).values(row))
@@ -359,6 +391,11 @@ _FALL_BEHIND = """
     WHERE incident = ? AND shown_revision < ? AND behind = 0
         AND state = 'sent' AND kind IN ('page', 'card', 'reminder', 'approval')
 """
+_SAVE_HOUR = """
+    INSERT INTO agent_hours (agent, hour, upto, doc) VALUES (?, ?, ?, ?)
+    ON CONFLICT (agent, hour) DO UPDATE SET upto = excluded.upto, doc = excluded.doc
+"""
+_FORGET_HOUR = "DELETE FROM agent_hours WHERE agent = ? AND hour = ?"
 _ADD_PAGE = """
     INSERT INTO pages (incident, kind, state, person, channel, lead, due_at, slack_channel, ts, shown_revision, version,
         doc, behind, id)

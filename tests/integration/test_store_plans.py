@@ -11,6 +11,7 @@ from core_world import NOW, after, opened
 
 from bot.actions.model import Run, RunState
 from bot.agents.evidence import Evidence
+from bot.agents.record import Figures, Minute
 from bot.audit.model import Entry
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
@@ -55,6 +56,7 @@ CHANGE = RotaChange(
     by="person:ana", at=NOW,
 )  # fmt: skip
 EVIDENCE = Evidence(kind="drill", agent="refund-agent", at=NOW, passed=True, summary="passed")
+MINUTE = Minute(at=NOW, agents={"refund-agent": Figures(runs=2.0)})
 
 READS: dict[str, tuple[object, ...]] = {
     "renew": (NOW,), "ping": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
@@ -65,6 +67,7 @@ READS: dict[str, tuple[object, ...]] = {
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
     "feeds": (), "counts": (), "due_runs": (NOW,), "runs_of": ("INC-1",), "rota_changes": (NOW,),
     "run": ("RUN-1",), "deliveries": (NOW,), "remember_deliveries": (["x"], NOW),
+    "agent_hours": (NOW, after(hours=1), "refund-agent"), "counted_until": (NOW,),
     "evidence": ("refund-agent", "drill"), "latest_evidence": ("refund-agent", "drill"),
 }  # fmt: skip
 HISTORY: dict[str, tuple[object, ...]] = {
@@ -84,7 +87,7 @@ WRITES: dict[str, tuple[object, ...]] = {
     "run": ("RUN-1",), "runs_of": ("INC-1",), "waiting_runs": (), "save_run": (RUN,), "rota_changes": (NOW,),
     "last_rota_change": (),
     "save_rota_change": (CHANGE,), "remove_incidents": ({"INC-1": 9},), "remove_pages": (["x"],), "pages": (["x"],),
-    "add_evidence": (EVIDENCE,),
+    "add_evidence": (EVIDENCE,), "add_minute": (MINUTE,), "forget_agent_hours": (after(hours=1),),
 }  # fmt: skip
 
 
@@ -140,7 +143,7 @@ def _goes_through_all(step: str, statement: str) -> bool:
     words = step.split()
     if "(opened_at<?)" in step or "(resolved_at<?)" in step:
         return "LIMIT" not in statement  # nearly everything opened before today
-    if words[0] != "SCAN" or words[1] not in {"incidents", "pages", "audit", "evidence"}:
+    if words[0] != "SCAN" or words[1] not in {"incidents", "pages", "audit", "evidence", "agent_hours"}:
         return False
     return words[-1] not in LIVE and "LIMIT" not in statement
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("upto", sa.Double, nullable=False),
         sa.Column("doc", sa.Text, nullable=False),
     )
+    op.create_index("agent_hours_hour", "agent_hours", ["hour"])
     op.create_table(
         "evidence",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
