@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bot.checks import (
+    acceptance_query,
     action_approver,
+    bridge_map,
     broad_hiding,
     double_secret,
     duplicate_id,
@@ -31,6 +33,7 @@ from bot.checks import (
     unknown_alert,
     unknown_calendar,
     unknown_country,
+    unknown_domain,
     unknown_owner,
     unknown_person,
     unknown_policy,
@@ -47,7 +50,9 @@ from bot.errors import Finding
 Check = Callable[[Subject], Iterator[Finding]]
 
 CHECKS: dict[str, Check] = {
+    acceptance_query.CODE: acceptance_query.check,
     action_approver.CODE: action_approver.check,
+    bridge_map.CODE: bridge_map.check,
     broad_hiding.CODE: broad_hiding.check,
     double_secret.CODE: double_secret.check,
     duplicate_id.CODE: duplicate_id.check,
@@ -73,6 +78,7 @@ CHECKS: dict[str, Check] = {
     unknown_alert.CODE: unknown_alert.check,
     unknown_calendar.CODE: unknown_calendar.check,
     unknown_country.CODE: unknown_country.check,
+    unknown_domain.CODE: unknown_domain.check,
     unknown_owner.CODE: unknown_owner.check,
     unknown_person.CODE: unknown_person.check,
     unknown_policy.CODE: unknown_policy.check,
