@@ -11,6 +11,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from bot.demo.gateway import GATEWAY
 from bot.demo.state import App
 from bot.shipped import folder
 
@@ -90,9 +91,14 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 def _targets(ports: Mapping[str, int]) -> str:
     return "\n".join(
-        f'      - {{url: "http://127.0.0.1:{port}/metrics", labels: {{agent: {agent}, env: demo}}}}'
-        for agent, port in ports.items()
+        f'      - {{url: "http://127.0.0.1:{port}/metrics", labels: {{{_labels(name)}, env: demo}}}}'
+        for name, port in ports.items()
     )
+
+
+def _labels(name: str) -> str:
+    """The gateway is no agent: it speaks of all of them."""
+    return "gateway: litellm" if name == GATEWAY else f"agent: {name}"
 
 
 def _sources() -> Iterator[tuple[str, Traversable]]:

@@ -6,43 +6,32 @@ How they behave is simulation.py's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Failure(StrEnum):
-    CREDENTIAL_EXPIRED = "credential_expired"
-    RUNAWAY_LOOP = "runaway_loop"
-    COST_BURN = "cost_burn"
-    TOOL_DOWN = "tool_down"
-    PROCESS_KILLED = "process_killed"
-    DATA_STALE = "data_stale"
-
-
-FAILURE_TITLES = {
-    Failure.CREDENTIAL_EXPIRED: "Credential expired",
-    Failure.RUNAWAY_LOOP: "Runaway loop",
-    Failure.COST_BURN: "Cost burn",
-    Failure.TOOL_DOWN: "Tool down",
-    Failure.PROCESS_KILLED: "Process killed",
-    Failure.DATA_STALE: "Data stale",
-}
+from bot.demo.failures import Failure
 
 
 @dataclass(frozen=True)
 class Model:
     name: str
+    provider: str
     input_usd_per_million: float
     output_usd_per_million: float
+
+    def dollars(self, sent: int, got: int) -> float:
+        """What so many tokens cost."""
+        return (sent * self.input_usd_per_million + got * self.output_usd_per_million) / 1e6
 
 
 @dataclass(frozen=True)
 class Tool:
-    """`credential` is the name of the identity the tool's calls are made with."""
+    """`credential` is the name of the identity the tool's calls are made with; `writes` says that a call changes
+    something, so that it leaves a record in the audit trail."""
 
     name: str
     credential: str
     seconds: float
     error_rate: float = 0.004
+    writes: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,12 +56,18 @@ class AgentSpec:
     dataset_refresh_seconds: float
     failure_rate: float = 0.02
     handoff_rate: float = 0.05
+    context_tokens: int = 400_000  # of the model's window
+    suite: str = "golden"  # its evals
+    eval_seconds: float = 3 * 3600
+    eval_tasks: int = 40
     version: str = "2026.11.3"
     framework: str = "in-house"
+    team: str = "agents"  # as the model gateway knows it
+    priced_by_gateway: bool = False  # it counts no dollars of its own
 
 
-FAST = Model("gpt-5-mini", 0.25, 2.0)
-LARGE = Model("claude-sonnet-4-5", 3.0, 15.0)
+FAST = Model("gpt-5-mini", "openai", 0.25, 2.0)
+LARGE = Model("claude-sonnet-4-5", "anthropic", 3.0, 15.0)
 
 ROSTER = (
     AgentSpec(
@@ -88,7 +83,7 @@ ROSTER = (
         llm_calls=4,
         input_tokens=2600,
         output_tokens=240,
-        tools=(Tool("orders.lookup", "orders-api", 0.4), Tool("payments.refund", "payments-api", 0.9)),
+        tools=(Tool("orders.lookup", "orders-api", 0.4), Tool("payments.refund", "payments-api", 0.9, writes=True)),
         tool_calls=3,
         dataset="refund-policy",
         dataset_refresh_seconds=120,
@@ -106,7 +101,7 @@ ROSTER = (
         llm_calls=2,
         input_tokens=1400,
         output_tokens=90,
-        tools=(Tool("tickets.read", "helpdesk-api", 0.3), Tool("tickets.assign", "helpdesk-api", 0.3)),
+        tools=(Tool("tickets.read", "helpdesk-api", 0.3), Tool("tickets.assign", "helpdesk-api", 0.3, writes=True)),
         tool_calls=2,
         dataset="queue-map",
         dataset_refresh_seconds=90,
@@ -185,7 +180,10 @@ ROSTER = (
         llm_calls=3,
         input_tokens=2900,
         output_tokens=260,
-        tools=(Tool("invoices.read", "erp-service-account", 0.8), Tool("invoices.correct", "erp-service-account", 1.0)),
+        tools=(
+            Tool("invoices.read", "erp-service-account", 0.8),
+            Tool("invoices.correct", "erp-service-account", 1.0, writes=True),
+        ),
         tool_calls=2,
         dataset="price-list",
         dataset_refresh_seconds=60,

@@ -21,8 +21,8 @@ import aiohttp
 from bot.config import Config, load
 from bot.demo.cast import scene
 from bot.demo.configuration import Addresses, claimed, write
-from bot.demo.fleet import Fleet, failures
-from bot.demo.roster import ROSTER, Failure
+from bot.demo.failures import Failure
+from bot.demo.fleet import NAMES, Fleet, menus
 from bot.demo.workspace import Workspace
 from bot.oncall.model import Policy
 from bot.schema import format_duration
@@ -71,15 +71,14 @@ class Show:
 
     async def _start(self) -> str:
         began = time.monotonic()
-        ports = free_ports(
-            [FIRST_AGENT_PORT + index for index in range(len(ROSTER))] + [PAGER_PORT, self._options.port]
-        )
-        agent_ports = {spec.id: port for spec, port in zip(ROSTER, ports, strict=False)}
+        ports = free_ports([FIRST_AGENT_PORT + index for index in range(len(NAMES))] + [PAGER_PORT, self._options.port])
+        agent_ports = dict(zip(NAMES, ports, strict=False))
         pager_port, page_port = ports[-2:]
         self.fleet = Fleet(agent_ports)
         await self.fleet.start()
         self._stepping = asyncio.create_task(self.fleet.run())
-        self._say(f"six agents serve /metrics on ports {', '.join(str(port) for port in agent_ports.values())}")
+        listening = ", ".join(str(port) for port in agent_ports.values())
+        self._say(f"six agents and their model gateway serve /metrics on ports {listening}")
         await self._open_workspace(self.fleet, pager_port, page_port, agent_ports)
         assert self.workspace is not None
         self._say("the bot is starting")
@@ -252,7 +251,7 @@ class FleetPanel:
         return {
             "intro": "Break one, and its owner is paged within seconds. Acknowledge, or wait and watch it escalate.",
             "agents": agents,
-            "failures": failures(),
+            "menus": menus(),
             "notes": self._notes,
         }
 

@@ -57,9 +57,10 @@ class Recorder:
 
     def state(self):
         agent = {"id": "refund-agent", "title": "Refund agent", "does": "Refunds", "owner": "payments", "alive": True}
-        agent |= {"signature": "tool_down", "failures": [], "url": ""}
+        agent |= {"signature": "tool_down", "failures": [], "url": "", "menu": "agents"}
         failures = [{"id": "tool_down", "title": "Tool down"}, {"id": "data_stale", "title": "Data stale"}]
-        return {"intro": "Break one.", "agents": [agent], "failures": failures, "notes": ["Waits are 15s here."]}
+        menus = {"agents": [{"heading": "Tools and data", "failures": failures}]}
+        return {"intro": "Break one.", "agents": [agent], "menus": menus, "notes": ["Waits are 15s here."]}
 
     async def act(self, target, action):
         self.asked.append((target, action))

@@ -7,13 +7,14 @@ import pytest
 from bot.config import check, load
 from bot.demo.cast import PEOPLE, scene
 from bot.demo.configuration import SHORTENED, Addresses, NotOursError, claimed, write
+from bot.demo.fleet import NAMES
 from bot.demo.roster import ROSTER
 from bot.demo.show import free_ports
 from bot.shipped import folder
 from bot.slack.scopes import OPTIONAL, REQUIRED
 from bot.sources import read_sources
 
-ADDRESSES = Addresses("http://127.0.0.1:8080", 9095, {spec.id: 9101 + index for index, spec in enumerate(ROSTER)})
+ADDRESSES = Addresses("http://127.0.0.1:8080", 9095, {name: 9101 + index for index, name in enumerate(NAMES)})
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_the_written_directory_has_no_findings_and_names_the_people_of_the_works
     assert {person.slack for person in config.book.people.values()} == {person.id for person in PEOPLE}
     assert set(config.agents) == {spec.id for spec in ROSTER}
     assert config.settings.slack.channel.removeprefix("#") in {channel.name for channel in scene().channels}
-    assert len(config.settings.metrics.scrape.targets) == 6
+    assert len(config.settings.metrics.scrape.targets) == 7
 
 
 def test_tokens_are_in_files_that_only_their_owner_reads(written):

@@ -485,23 +485,24 @@ function drawPanel(panel) {
   root.hidden = !panel;
   byId("open-panel").hidden = !panel;
   if (!panel || root.querySelector("select:focus")) return;
-  const titles = Object.fromEntries(panel.failures.map((one) => [one.id, one.title]));
+  const titles = Object.fromEntries(Object.values(panel.menus).flat().flatMap((group) => group.failures.map((one) => [one.id, one.title])));
   const key = JSON.stringify(panel);
   if (root.dataset.key === key) return;
   root.dataset.key = key;
   root.replaceChildren(
-    element("div", { class: "pane-title" }, element("h2", {}, "Six agents"), element("button", { class: "icon only-narrow", "aria-label": "Close", onclick: () => toggle("panel-open") }, "✕")),
+    element("div", { class: "pane-title" }, element("h2", {}, "Agents and gateway"), element("button", { class: "icon only-narrow", "aria-label": "Close", onclick: () => toggle("panel-open") }, "✕")),
     element("div", { class: "scroll" },
       element("p", { class: "quiet" }, panel.intro),
-      ...panel.agents.map((agent) => agentCard(agent, panel.failures, titles)),
+      ...panel.agents.map((agent) => agentCard(agent, panel.menus[agent.menu], titles)),
       element("div", { class: "notes" }, element("h3", {}, "Shortened for the demo"), ...panel.notes.map((note) => element("p", {}, note)))));
 }
 
-function agentCard(agent, failures, titles) {
+function agentCard(agent, menu, titles) {
   const broken = agent.failures.length > 0;
   const act = (action) => (event) => { event.currentTarget.disabled = true; send("panel", { target: agent.id, action }); };
   const other = element("select", { "aria-label": `Break ${agent.title} in another way` }, element("option", { value: "" }, "Other…"),
-    ...failures.filter((one) => one.id !== agent.signature).map((one) => element("option", { value: one.id }, one.title)));
+    ...menu.map((group) => element("optgroup", { label: group.heading },
+      ...group.failures.filter((one) => one.id !== agent.signature).map((one) => element("option", { value: one.id }, one.title)))));
   other.addEventListener("change", () => { send("panel", { target: agent.id, action: other.value }); other.blur(); });
   const status = broken ? agent.failures.map((one) => titles[one]).join(", ") : agent.does;
   return element("section", { class: `agent${broken ? " broken" : ""}`, title: agent.does, "data-agent": agent.id },

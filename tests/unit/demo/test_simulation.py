@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import generate_latest
 
+from bot.demo.failures import Failure
 from bot.demo.instruments import LLM_OUTCOMES, RUN_OUTCOMES, TOOL_OUTCOMES
-from bot.demo.roster import ROSTER, Failure
+from bot.demo.roster import ROSTER
 from bot.demo.simulation import Simulation, day_shape
 
 START = datetime(2026, 11, 20, 14, tzinfo=UTC).timestamp()  # the busiest hour
@@ -164,4 +165,5 @@ def test_a_clock_that_stands_still_or_jumps_does_no_harm():
     assert total(simulation, "agent_runs_total") == runs
     simulation.step(now + 8 * 3600)
     assert total(simulation, "agent_runs_total") - runs < 3 * REFUND.runs_per_minute
+    advance(simulation, now + 8 * 3600, 20)  # somebody is at work by then
     assert value(simulation, "agent_oldest_run_start_timestamp_seconds") > now + 7 * 3600
