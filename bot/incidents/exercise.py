@@ -89,9 +89,9 @@ def manual(target: Target, why: str, actor: str, name: str, number: int, world: 
     impact = f"{name} pages by hand" + (f": {told}" if len(title) > _TITLE else "")
     said = {"summary": title, "impact": impact, "now": f"asked by {name}"}
     alert = _alert(MANUAL, number, labels | {"owner": owner.id}, said, now)
-    fresh = _opened(number, alert, owner, policy_id, policy, world, now)
+    fresh = opened(number, alert, owner, policy_id, policy, world, now)
     incident = fresh.model_copy(
-        update={"title": _cut(title), "agent": labels.get("agent"), "channel": _channel(target, owner, world)}
+        update={"title": _cut(title), "agent": labels.get("agent"), "channel": channel_of(target, owner, world)}
     )
     return climb(incident, Event.FIRED, f"paged by hand by {name}" + (f": {told}" if told else ""), world, now, actor)
 
@@ -106,7 +106,7 @@ def test(target: Target, actor: str, name: str, number: int, world: World, now: 
     owner = Owner(targets[0], f"a test asked for by {name}")
     said = {"summary": "Test page: nothing is wrong", "asked_by": actor}
     alert = _alert(TEST, number, {"owner": owner.id}, said, now)
-    incident = _opened(number, alert, owner, "test", policy, world, now).model_copy(
+    incident = opened(number, alert, owner, "test", policy, world, now).model_copy(
         update={
             "key": test_key(target),
             "revision": 1,
@@ -171,7 +171,7 @@ def _owner(target: Target, name: str, world: World) -> Owner:
     return Owner(target.name, f"paged by hand by {name}")
 
 
-def _channel(target: Target, owner: Owner, world: World) -> str:
+def channel_of(target: Target, owner: Owner, world: World) -> str:
     agent = world.agents.get(target.id) if target.kind == "agent" else None
     team = world.book.teams.get(owner.id.removeprefix("team:")) if owner.id.startswith("team:") else None
     return (agent and agent.channel) or (team and team.channel) or world.channel
@@ -203,7 +203,7 @@ def _alert(name: str, number: int, labels: dict[str, str], said: dict[str, str],
     )
 
 
-def _opened(
+def opened(
     number: int, alert: Alert, owner: Owner, policy_id: str, policy: Policy, world: World, now: datetime
 ) -> Incident:
     return Incident(
