@@ -20,6 +20,7 @@ from bot import garbage, rotas, telemetry
 from bot.action_desk import ActionDesk
 from bot.actuator import Actuator
 from bot.bookkeeping import Bookkeeper
+from bot.bridging import BridgeDesk
 from bot.channels.action import ActionDoor
 from bot.channels.switch import SecondChannels
 from bot.clock import SteadyClock
@@ -33,8 +34,8 @@ from bot.exercises import Exercises
 from bot.explaining import Explainer
 from bot.illustrator import Illustrator
 from bot.incidents.decision import book_of
-from bot.oncall import feeds
 from bot.ledger import Ledger
+from bot.oncall import feeds
 from bot.oncall.changes import RotaChange
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
@@ -42,7 +43,7 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Clock, Commands, Paging, Records, Rotas, Silencing
+from bot.ports import Acting, Bridging, Clock, Commands, Paging, Records, Rotas, Silencing
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
 from bot.scheduler import Ticker
@@ -71,8 +72,8 @@ _HOUSEKEEPING = timedelta(hours=6)
 _UPKEEP = timedelta(seconds=30)
 _PROMISES = timedelta(seconds=5)
 _DIGESTS = timedelta(seconds=30)
-_QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 _TRACK_RECORD = timedelta(minutes=1)
+_QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 
 
 def read(
@@ -161,6 +162,9 @@ class Service:
             self._actuator.wake,
         )
         self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.silences_changed)
+        self._bridges = BridgeDesk(
+            store, clock, self._pager.world, lambda: self._pager.config.settings.bridges, self._pager.note
+        )
         self._clock = clock
         self._bookkeeper = Bookkeeper(
             store,
@@ -212,17 +216,21 @@ class Service:
             lambda: self._pager.book_since,
             lambda: self._pager.config.settings.http.external_url,
         )
+        self._ledger = Ledger(store, pager.watcher, clock, lambda: pager.config)
         self._upkeep = Upkeep(self._pager, store, clock, os.environ, messenger.doubt, learn=self._slack.learn)
         self._stopping = asyncio.Event()
 
     @property
-        self._ledger = Ledger(store, pager.watcher, clock, lambda: pager.config)
     def commands(self) -> Commands:
         return self._desk
 
     @property
     def silencing(self) -> Silencing:
         return self._silencing
+
+    @property
+    def bridging(self) -> Bridging:
+        return self._bridges
 
     @property
     def rotas(self) -> Rotas:
@@ -337,7 +345,9 @@ class Service:
         ticker.every(_PROMISES, "promises", self._bookkeeper.keep_promises)
         ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
         ticker.every(_DIGESTS, "shifts", self._duty.tick)
+        ticker.every(_TRACK_RECORD, "track record", self._ledger.tick)
         ticker.every(_UPKEEP, "rotas", self._rotas.catch_up)
+        ticker.every(_UPKEEP, "bridges", self._bridges.tick)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))
@@ -345,7 +355,6 @@ class Service:
         ticker.at_once("upkeep")
 
     async def _tick(self) -> None:
-        ticker.every(_TRACK_RECORD, "track record", self._ledger.tick)
         """Nothing is due by a clock that has just been set, or before fresh numbers after a sleep."""
         await self._clock_watch.look()
         if not self._clock_watch.settling:

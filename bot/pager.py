@@ -23,7 +23,7 @@ from bot.config import Config, load
 from bot.courier import Courier
 from bot.errors import ConfigError, Finding, RemoteError
 from bot.incidents.decision import Decision, Say, World, book_of
-from bot.incidents.model import Alert, AlertState, Event, Incident, State
+from bot.incidents.model import Alert, AlertState, Event, Incident, State, pushed_group
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
 from bot.oncall.changes import RotaChange
@@ -325,6 +325,7 @@ class Pager:
             self._seen.clear()
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
+            known |= {pushed_group(name) for name in config.settings.bridges}
             self.note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
             if not same_watch:  # a calendar says who is woken, not what is watched
                 await self.watcher.reconfigure()

@@ -12,21 +12,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.actions import runs
+from bot.agents.evidence import Evidence
 from bot.audit import events
 from bot.audit.model import Entry
 from bot.errors import ConflictError, UsageError
-from bot.incidents import deadlines, exercise, grouping, own, silences, suppression
+from bot.incidents import deadlines, drill, exercise, grouping, own, silences, suppression
 from bot.incidents.decision import Decision, World, book_of
-from bot.incidents.model import INTERNAL, Alert, Incident, State
+from bot.incidents.drill import Drill, Drills
+from bot.incidents.model import INTERNAL, Alert, AlertState, Incident, State
 from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
-from bot.paging import attempt, measured, merge, notify, plan
+from bot.paging import attempt, legs, measured, merge, notify, plan
 from bot.paging import deadlines as page_deadlines
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Store, Transaction
 from bot.runbooks.rendered import Rendered
+
+DRILLS = "drills"  # the key under which those under way are kept
 
 
 async def observe(
@@ -73,6 +77,42 @@ async def tell_own(
     return decisions
 
 
+async def push(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
+    """Others have sent these alerts, all of one group: what goes on keeps its beginning, what is not known and has
+    ended is nothing."""
+    async with store.transaction() as tx:
+        live = await tx.live_incidents()
+        open_ = [incident for incident in live if incident.state is not State.RESOLVED]
+        began = {alert.fingerprint: alert.starts_at for incident in open_ for alert in incident.going_on}
+        mine = [one.model_copy(update={"starts_at": began.get(one.fingerprint, one.starts_at)}) for one in alerts]
+        return await _pushed(tx, mine, live, world, now)
+
+
+async def expire_pushed(store: Store, world: World, now: datetime) -> list[Decision]:
+    """What others have sent, and not again for so long that it counts as over."""
+    async with store.transaction() as tx:
+        live = await tx.live_incidents()
+        going_on = [alert for incident in live for alert in incident.going_on]
+        over = [
+            alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": now})
+            for alert in going_on
+            if alert.expires_at is not None and alert.expires_at <= now
+        ]
+        return await _pushed(tx, over, live, world, now) if over else []
+
+
+async def _pushed(
+    tx: Transaction, alerts: Sequence[Alert], live: Sequence[Incident], world: World, now: datetime
+) -> list[Decision]:
+    world = await _with_silences(tx, world, now)
+    number = _Numbers(await tx.last_number())
+    cleared = await _cleared(tx, alerts, live, world, now)
+    group = alerts[0].group
+    decisions = grouping.observe(group, alerts, live, world, now, number.next, still=None, cleared=cleared)
+    await record(tx, decisions, world, now)
+    return decisions
+
+
 async def forget_groups(store: Store, known: frozenset[str], world: World, now: datetime) -> list[Decision]:
     """The configuration has changed: alerts of rule groups that are gone end."""
     async with store.transaction() as tx:
@@ -104,6 +144,8 @@ async def escalate(store: Store, incident_id: str, world: World, now: datetime) 
         world = await _with_silences(tx, world, now)
         if incident.exercise == "test":
             return [await _end_of_test(tx, incident, world, now)]
+        if incident.exercise == "drill":
+            return [await _drill_goes_on(tx, incident, world, now)]
         other = await tx.unresolved_with(incident.key) if incident.state is State.RESOLVED else None
         decisions = grouping.come_due(incident, other, world, now)
         await record(tx, decisions, world, now)
@@ -121,11 +163,15 @@ async def act(
         if incident is None:
             raise UsageError(f"there is no incident {incident_id}")
         decision = decide(incident)
-        if incident.exercise == "test":
-            exercise.checked(decision, incident, {page.person for page in await tx.pages_of(incident.id)})
+        if incident.exercise:
+            told = {page.person for page in await tx.pages_of(incident.id)}
+            check = exercise.checked if incident.exercise == "test" else drill.checked
+            decision = check(decision, incident, told)
         await record(tx, [decision], world, now)
         if exercise.answered(decision):
             return await _end_of_test(tx, decision.incident, world, now)
+        if incident.exercise == "drill" and _drill_is_over(incident, decision.incident):
+            return await _end_of_drill(tx, decision.incident, world, now)
         await tx.add_pages(plan.owed_runbook(decision, await tx.pages_of(incident.id), now))
     return decision
 
@@ -137,6 +183,107 @@ async def _end_of_test(tx: Transaction, incident: Incident, world: World, now: d
     await record(tx, [decision], world, now)
     await tx.append_audit([events.of_test(decision, found, exercise.asked_by(incident), now)])
     return decision
+
+
+async def begin_drill(
+    store: Store, make: Callable[[Drills], tuple[Drills, Drill]], now: datetime, key: str | None
+) -> Drill | None:
+    """Somebody asks for a drill, which outlives this process. None when this very click has been worked in before.
+    Raises UsageError, ConflictError when there is one of that agent."""
+    async with store.transaction() as tx:
+        if key is not None and not await tx.first_time(key, now):
+            return None
+        drills, begun = make(await drills_of(tx))
+        await _keep_drills(tx, drills)
+        await tx.append_audit([events.of_drill_begun(begun)])
+    return begun
+
+
+async def observe_drills(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
+    """Alerts of drills have arrived. One that is of none under way is of one that has just ended."""
+    decisions: list[Decision] = []
+    async with store.transaction() as tx:
+        drills = await drills_of(tx)
+        for alert in alerts:
+            begun = drill.of_alert(alert, drills)
+            if begun is None or begun.incident is not None:
+                continue
+            try:
+                decision = drill.opened(begun, alert, 1 + await tx.last_number(), world, now)
+            except UsageError as error:  # the files have changed since it was asked for
+                shown = legs.evidence_of_none(begun, str(error), now)
+                drills = drills.without(begun)
+                await _shown(tx, shown, begun.asked_by)
+                continue
+            await record(tx, [decision], world, now)
+            drills = drills.changed(begun.model_copy(update={"incident": decision.incident.id}))
+            decisions.append(decision)
+        await _keep_drills(tx, drills)
+    return decisions
+
+
+async def give_up_drills(store: Store, world: World, now: datetime) -> list[Drill]:
+    """Those whose alert has not arrived in time. Whoever asked for one is told."""
+    async with store.transaction() as tx:
+        drills = await drills_of(tx)
+        late = [one for one in drills.running if one.incident is None and drill.late(one, now)]
+        for one in late:
+            drills = drills.without(one)
+            shown = legs.evidence_of_none(one, legs.NOT_FIRED, now)
+            await _shown(tx, shown, one.asked_by)
+            await tx.add_pages(plan.told_of_drill(one, shown.summary, world.book, now))
+        await _keep_drills(tx, drills)
+    return late
+
+
+async def end_drills(store: Store, world: World, now: datetime) -> list[Decision]:
+    """Those that have gone all the way by something else than a click on a step, such as a request that was made."""
+    decisions = []
+    async with store.transaction() as tx:
+        for one in (await drills_of(tx)).running:
+            incident = await tx.incident(one.incident) if one.incident else None
+            if incident is not None and (drill.shown(incident) or incident.state is State.RESOLVED):
+                decisions.append(await _end_of_drill(tx, incident, world, now))
+    return decisions
+
+
+async def _drill_goes_on(tx: Transaction, incident: Incident, world: World, now: datetime) -> Decision:
+    """Its deadline has come: the next level where the whole ladder is drilled, else its end."""
+    decision = drill.next_level(incident, world, now)
+    if decision is None:
+        return await _end_of_drill(tx, incident, world, now)
+    await record(tx, [decision], world, now)
+    return decision
+
+
+def _drill_is_over(before: Incident, after: Incident) -> bool:
+    closed = after.state is State.RESOLVED and before.state is not State.RESOLVED
+    return closed or drill.shown(after)
+
+
+async def _end_of_drill(tx: Transaction, incident: Incident, world: World, now: datetime) -> Decision:
+    """What it has shown is kept as evidence, and the agent may be drilled again."""
+    way = legs.way_of(incident, await tx.pages_of(incident.id))
+    decision = drill.over(incident, legs.told(way), now)
+    await record(tx, [decision], world, now)
+    drills = await drills_of(tx)
+    if (begun := drills.of_incident(incident.id)) is not None:
+        await _keep_drills(tx, drills.without(begun))
+        await _shown(tx, legs.evidence_of(incident, way, now), decision.actor)
+    return decision
+
+
+async def _shown(tx: Transaction, evidence: Evidence, actor: str) -> None:
+    await tx.add_evidence(evidence)
+    await tx.append_audit([events.of_drill(evidence, actor)])
+
+
+async def drills_of(tx: Transaction) -> Drills:
+    return Drills.model_validate_json(await tx.key(DRILLS, Drills().model_dump_json()))
+
+
+async def _keep_drills(tx: Transaction, drills: Drills) -> None:
+    await tx.replace_key(DRILLS, drills.model_dump_json())
 
 
 async def open_by_hand(

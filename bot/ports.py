@@ -238,6 +238,17 @@ class Silencing(Protocol):
     async def silences(self, *, ended: bool = False) -> Sequence[Silence]: ...
 
 
+class Bridging(Protocol):
+    """Alerts that other systems send."""
+
+    def admits(self, name: str, token: str, signature: str, raw: bytes) -> bool:
+        """Whether there is such a bridge and the sender may use it; which of the two is not told."""
+
+    async def take(self, name: str, body: dict[str, Any], more: Mapping[str, str]) -> int:
+        """How many alerts the request had; they are written down when this returns. `more` are labels for all of them.
+        Raises PayloadError when the request has not the shape of its kind."""
+
+
 class Paging(Protocol):
     """Pages that people ask for. `target` is an agent, a team or a person, as people write them. Raises UsageError for
     what there is not, ConflictError when the same test is under way."""
@@ -456,6 +467,12 @@ class Transaction(Protocol):
 
     async def add_evidence(self, shown: Evidence) -> None: ...
 
+    async def add_minute(self, minute: Minute) -> None:
+        """To the hour of each agent; one that has counted this minute already stays as it is."""
+
+    async def forget_agent_hours(self, before: datetime, most: int = 1000) -> int:
+        """The oldest of those that began before then, so many at the most: how many are gone."""
+
     async def save_snapshot(self, snapshot_id: str, doc: str) -> None: ...
 
     async def save_feed(self, url: str, doc: str) -> None: ...
@@ -466,12 +483,6 @@ class Transaction(Protocol):
     async def replace_key(self, name: str, value: str) -> None: ...
 
     async def save_rule_state(self, group: str, evaluated_at: datetime, state: dict[str, Any]) -> None: ...
-
-    async def add_minute(self, minute: Minute) -> None:
-        """To the hour of each agent; one that has counted this minute already stays as it is."""
-
-    async def forget_agent_hours(self, before: datetime, most: int = 1000) -> int:
-        """The oldest of those that began before then, so many at the most: how many are gone."""
 
 
 class Store(Protocol):

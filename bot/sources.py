@@ -22,7 +22,7 @@ from bot.oncall import feeds, ical
 from bot.oncall.changes import RotaChange
 from bot.oncall.feeds import Copy
 from bot.schema import Model
-from bot.settings import Actions, Agents, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
+from bot.settings import Actions, Agents, Bridge, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
 from bot.yamldoc import MAX_BYTES, Document, scan
 
 Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents"]
@@ -36,11 +36,12 @@ _SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall | Incidents]] = {
     "oncall": Oncall,
     "incidents": Incidents,
 }
-_SECRET_SECTIONS: dict[str, type[BaseModel]] = {
+_SECRET_SECTIONS: dict[str, Any] = {
     "slack": Slack,
     "http": Http,
     "notify": Notify,
     "actions": Actions,
+    "bridges": dict[str, Bridge],
 }
 
 

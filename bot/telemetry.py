@@ -44,6 +44,12 @@ sla_breaches = Counter(
     "agentpager_sla_breaches_total", "Promises of the SLA that were not kept.", ["severity", "what"], registry=registry
 )
 edits = Counter("agentpager_edits_total", "Messages redrawn in place, by outcome.", ["outcome"], registry=registry)
+bridge_requests = Counter(
+    "agentpager_bridge_requests_total",
+    "Requests with alerts of other systems.",
+    ["bridge", "outcome"],
+    registry=registry,
+)
 loop_errors = Counter("agentpager_loop_errors_total", "Failures at the top of a loop.", ["loop"], registry=registry)
 tick_lateness = Gauge("agentpager_tick_lateness_seconds", "How overdue the most overdue tick is.", registry=registry)
 clock_jumps = Counter(

@@ -9,7 +9,7 @@ from bot.complaints import Path
 from bot.errors import Finding
 
 CODE = "double-secret"
-_SECTIONS = ("slack", "http", "notify")
+_SECTIONS = ("slack", "http", "notify", "actions", "bridges")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -22,7 +22,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     rules = [rule for _, rule in alerts(subject)]
     if not subject.whole or not rules:
         return
-    names = [rule.annotations.get("runbook", "") for rule in rules]
+    bridges = subject.settings.bridges.values() if subject.settings is not None else ()
+    names = [one.annotations.get("runbook", "") for one in (*rules, *bridges)]
     if any("{{" in name for name in names):
         return
     wanted = {entry.id for name in names if name and (entry := named(subject, name)) is not None}

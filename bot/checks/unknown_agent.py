@@ -29,6 +29,12 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield hiding.finding(path, CODE, text, hint, severity="warning")
     if subject.main is None or subject.settings is None:
         return
+    for name, bridge in subject.settings.bridges.items():
+        for theirs, agent in bridge.agents.items():
+            if agent not in known:
+                path = ("bridges", name, "agents", theirs)
+                text, hint = f"there is no agent {quote(agent)}", did_you_mean(agent, known)
+                yield subject.main.finding(path, CODE, text, hint, severity="warning")
     for index, target in enumerate(subject.settings.metrics.scrape.targets):
         agent = target.labels.get("agent", "")
         if agent and agent not in known:

@@ -18,6 +18,16 @@ def check(subject: Subject) -> Iterator[Finding]:
     for entry, rule in alerts(subject):
         name = rule.annotations.get("runbook", "")
         if name and "{{" not in name and named(subject, name) is None:
-            stem = name.rpartition("/")[2].rpartition(".")[0] or name
-            text = f"there is no runbook {quote(name)}"
-            yield entry.finding(("annotations", "runbook"), CODE, text, did_you_mean(stem, names(subject.runbooks)))
+            yield entry.finding(("annotations", "runbook"), CODE, *_words(name, subject))
+    if subject.main is None or subject.settings is None:
+        return
+    for bridge, sent in subject.settings.bridges.items():
+        name = sent.annotations.get("runbook", "")
+        if name and named(subject, name) is None:
+            path = ("bridges", bridge, "annotations", "runbook")
+            yield subject.main.finding(path, CODE, *_words(name, subject))
+
+
+def _words(name: str, subject: Subject) -> tuple[str, str]:
+    stem = name.rpartition("/")[2].rpartition(".")[0] or name
+    return f"there is no runbook {quote(name)}", did_you_mean(stem, names(subject.runbooks))

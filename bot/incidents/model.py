@@ -14,6 +14,14 @@ INTERNAL = "agentpager"  # group of the alerts that the pager raises itself
 BY_HAND = "by hand"  # group of those that people raise: nothing hides them, and they hide nothing
 
 
+_PUSHED = "bridge:"
+
+
+def pushed_group(bridge: str) -> str:
+    """The group of the alerts that others send to a bridge."""
+    return f"{_PUSHED}{bridge}"
+
+
 class Severity(StrEnum):
     CRITICAL = "critical"
     WARNING = "warning"
@@ -58,7 +66,8 @@ class Alert(Model):
 
     `group` is `file;group`, the unit in which alerts are sent; `fingerprint` is over all labels including alertname.
     `value` is the value of the expression, NaN when unknown. All instants are aware UTC. `suppressed` is filled in by
-    the pager: everything that hides the alert now.
+    the pager: everything that hides the alert now. `expires_at` is when one that others have sent is over unless they
+    send it again.
     """
 
     fingerprint: str
@@ -69,6 +78,7 @@ class Alert(Model):
     value: float
     starts_at: datetime
     ends_at: datetime | None = None
+    expires_at: datetime | None = None
     suppressed: tuple[Suppression, ...] = ()
 
     @property
@@ -318,10 +328,12 @@ def worst_first(alert: Alert) -> tuple[int, datetime, str, str]:
 
 
 def ended_by_hand(incident: Incident, now: datetime, result: str = "") -> Incident:
-    """Without what people raised by hand: nothing of that goes on by itself. `result` is kept with it."""
+    """Without what people raised by hand, or what others have sent: none of that is looked at again by ourselves.
+    `result` is kept with it."""
 
     def end(alert: Alert) -> Alert:
-        if alert.group != BY_HAND or alert.state is AlertState.RESOLVED:
+        told_of = alert.group == BY_HAND or alert.group.startswith(_PUSHED)
+        if not told_of or alert.state is AlertState.RESOLVED:
             return alert
         told = alert.annotations | ({"result": result} if result else {})
         return alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": now, "annotations": told})

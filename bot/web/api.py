@@ -27,7 +27,7 @@ from bot.incidents.people import short
 from bot.ports import Actor, Commands, Outcome
 from bot.records.timeline import promised
 from bot.settings import Http
-from bot.web import ack_links, actions, by_hand, calendars, charts, records, silences, steps
+from bot.web import ack_links, actions, bridges, by_hand, calendars, charts, records, silences, steps
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, instant_of, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -39,6 +39,7 @@ class Backend(
     ack_links.Backend,
     charts.Backend,
     actions.Backend,
+    bridges.Backend,
     by_hand.Backend,
     silences.Backend,
     calendars.Backend,
@@ -90,6 +91,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     routes += actions.routes(backend, settings)
     routes += by_hand.routes(backend, settings)
     routes += ack_links.routes(backend)
+    routes += bridges.routes(backend)
     routes += calendars.routes(backend, settings)
     return Starlette(routes=routes)
 

@@ -100,7 +100,10 @@ async def body_of(request: Request) -> bytes:
 
 
 async def json_of(request: Request) -> dict[str, Any]:
-    raw = await body_of(request)
+    return object_of(await body_of(request))
+
+
+def object_of(raw: bytes) -> dict[str, Any]:
     try:
         body = json.loads(raw or b"{}")
     except (ValueError, RecursionError):

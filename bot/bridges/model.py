@@ -1,0 +1,40 @@
+"""What a bridge makes of a request, before it is an alert of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.errors import AgentpagerError
+
+Body = Mapping[str, Any]
+
+
+class PayloadError(AgentpagerError):
+    """The request does not have the shape that the bridge reads; says what is missing."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One alert as another system tells of it. `key` is what makes two requests speak of the same one; `agent` is the
+    name there, not yet ours."""
+
+    alertname: str
+    key: str
+    resolved: bool = False
+    agent: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    value: float = 1.0
+
+
+def text_of(body: Body, key: str) -> str:
+    """Empty when it is not there or no text."""
+    value = body.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def number_of(body: Body, key: str) -> float | None:
+    value = body.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

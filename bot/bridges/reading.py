@@ -1,0 +1,59 @@
+"""A request to a bridge as alerts of ours: names of agents translated, labels put on, texts kept short."""
+
+from __future__ import annotations
+
+import re  # noqa: TID251 - fixed pattern
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from bot.bridges import langfuse, litellm, mapped
+from bot.bridges.model import Body, Told
+from bot.incidents.model import Alert, AlertState, pushed_group
+from bot.labels import fingerprint
+from bot.settings import Bridge
+
+_LABEL, _ANNOTATION = 200, 2000
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_:.-]+")
+
+
+def read(
+    name: str, bridge: Bridge, body: Body, more: Mapping[str, str], agents: Collection[str], now: datetime
+) -> list[Alert]:
+    """`more` are labels that the sender's address carries, `agents` the ids of ours. Raises PayloadError."""
+    if bridge.kind == "litellm":
+        found = litellm.read(body)
+    elif bridge.kind == "langfuse":
+        found = langfuse.read(body)
+    else:
+        assert bridge.map is not None
+        found = mapped.read(body, bridge.map)
+    return [_alert(name, bridge, told, more, agents, now) for told in found]
+
+
+def _alert(
+    name: str, bridge: Bridge, told: Told, more: Mapping[str, str], agents: Collection[str], now: datetime
+) -> Alert:
+    """What the configuration says counts more than the address, and that more than the request."""
+    agent = bridge.agents.get(told.agent, told.agent if told.agent in agents else "")
+    labels = {"severity": "critical", **told.labels, "agent": agent, **more, **bridge.labels}
+    if bridge.kind == "litellm" and not labels["agent"]:
+        labels.setdefault("route", "platform")  # it is about the gateway then
+    labels = {key: _short(value, _LABEL) for key, value in labels.items() if value}
+    labels |= {"alertname": _NOT_A_NAME.sub("_", told.alertname)[:_LABEL], "bridge": name}
+    said = {**told.annotations, **bridge.annotations}
+    over = told.resolved
+    return Alert(
+        fingerprint=fingerprint({"bridge": name, "alertname": labels["alertname"], "key": told.key}),
+        group=pushed_group(name),
+        state=AlertState.RESOLVED if over else AlertState.FIRING,
+        labels=labels,
+        annotations={key: _short(value, _ANNOTATION) for key, value in said.items() if value},
+        value=told.value,
+        starts_at=now,
+        ends_at=now if over else None,
+        expires_at=now + bridge.resolve_after if bridge.resolve_after and not over else None,
+    )
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
