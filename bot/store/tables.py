@@ -155,16 +155,6 @@ evidence = Table(
     Index("ix_evidence_agent_kind_at", "agent", "kind", "at"),
 )
 
-# Alerts that others send us, until they say that they have ended or `ends_at` has come.
-pushed_alerts = Table(
-    "pushed_alerts",
-    metadata,
-    Column("fingerprint", String(64), primary_key=True),
-    Column("source", String(64), nullable=False),
-    Column("ends_at", Double, nullable=False, index=True),
-    Column("doc", Text, nullable=False),
-)
-
 # `version` grows with each transaction that saves incidents or pages; `incidents.<state>` and `pages.<state>` count
 # rows, kept by triggers, so that nobody has to count a million of them.
 counters = Table(

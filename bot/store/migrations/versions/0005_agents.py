@@ -1,4 +1,4 @@
-"""What agents did by the hour, evidence of what was tried, and alerts that others send."""
+"""What agents did by the hour and evidence of what was tried."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,16 +27,8 @@ def upgrade() -> None:
         sa.Column("doc", sa.Text, nullable=False),
     )
     op.create_index("ix_evidence_agent_kind_at", "evidence", ["agent", "kind", "at"])
-    op.create_table(
-        "pushed_alerts",
-        sa.Column("fingerprint", sa.String(64), primary_key=True),
-        sa.Column("source", sa.String(64), nullable=False),
-        sa.Column("ends_at", sa.Double, nullable=False),
-        sa.Column("doc", sa.Text, nullable=False),
-    )
-    op.create_index("ix_pushed_alerts_ends_at", "pushed_alerts", ["ends_at"])
 
 
 def downgrade() -> None:
-    for table in ("pushed_alerts", "evidence", "agent_hours"):
+    for table in ("evidence", "agent_hours"):
         op.drop_table(table)
