@@ -204,8 +204,8 @@ async def _another_way(tx: Transaction, page: Page, world: World, now: datetime)
         reachable = [other for other in others if other.state is not PageState.FAILED]
         if reachable or (max(incident.step, 0), incident.round) != (page.step, page.round):
             return
-        if incident.exercise == "test":
-            return  # it tests this way, and wakes nobody else
+        if incident.exercise:
+            return  # it tries this way, and wakes nobody else
         if not incident.exhausted:
             other_side = "Slack" if page.by_slack else page.channel
             why = f"{other_side} refused to reach {page.person or 'anybody'}: {page.error}"

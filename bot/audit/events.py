@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from bot.agents.evidence import Evidence
 from bot.audit.model import Entry
 from bot.incidents.decision import Decision
+from bot.incidents.drill import Drill
 from bot.paging import measured
 from bot.paging.attempt import Verdict
 from bot.paging.measured import Measured
@@ -47,6 +49,22 @@ def of_test(decision: Decision, found: Measured, asked_by: str, now: datetime) -
     return Entry(
         at=now, actor=decision.actor, action=f"test.{verdict}", subject=incident.id, why=decision.why, detail=detail
     )
+
+
+def of_drill(shown: Evidence, actor: str) -> Entry:
+    """What a drill has shown: by whom, and after how many seconds each leg was done."""
+    verdict, seconds = "passed" if shown.passed else "failed", shown.detail["seconds"]
+    detail = {"agent": shown.agent, "drill": str(shown.detail["drill"]), "asked_by": str(shown.detail["asked_by"])}
+    detail |= {name.replace(" ", "_"): f"{number:.3f}" for name, number in seconds.items()}
+    subject = shown.detail["incident"] or shown.detail["drill"]
+    return Entry(at=shown.at, actor=actor, action=f"drill.{verdict}", subject=subject, why=shown.summary, detail=detail)
+
+
+def of_drill_begun(begun: Drill) -> Entry:
+    told = "of the whole ladder" if begun.whole_ladder else "of the first level"
+    why = f"a drill of {begun.agent}, {told}, asked for by {begun.asked_by_name}"
+    detail = {"agent": begun.agent, "runbook": begun.runbook}
+    return Entry(at=begun.at, actor=begun.asked_by, action="drill.begun", subject=begun.id, why=why, detail=detail)
 
 
 def of_second_channel(page: Page, now: datetime) -> Entry:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.incidents.decision import Decision, Say
+from bot.incidents.drill import Drill
 from bot.incidents.model import Event, Incident, title_of
 from bot.oncall.model import Book
 from bot.paging import notify
@@ -74,6 +75,20 @@ def _news(incident: Incident) -> str:
     """One line for each symptom that joined since people were last told."""
     untold = set(incident.untold)
     return "\n".join(dict.fromkeys(title_of(alert) for alert in incident.alerts if alert.fingerprint in untold))
+
+
+def told_of_drill(begun: Drill, result: str, book: Book, now: datetime) -> list[Page]:
+    """A quiet word to whoever asked for a drill that has paged nobody."""
+    person = begun.asked_by.removeprefix("person:")
+    if not begun.asked_by.startswith("person:") or person not in book.people:
+        return []
+    return [
+        Page(
+            id=f"{begun.id}.{PageKind.NOTICE}.{person}", incident=None, kind=PageKind.NOTICE, person=person,
+            channel=book.people[person].slack, due_at=now, planned_at=now, text=f"DRILL of {begun.agent} {result}",
+            reason=f"{begun.id} is over",
+        )
+    ]  # fmt: skip
 
 
 def with_charts(pages: Sequence[Page]) -> list[Page]:

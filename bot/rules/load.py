@@ -28,6 +28,7 @@ DEFAULT_LOOKBACK = timedelta(minutes=5)
 
 SEVERITIES = ("critical", "warning", "info", "none")
 BUILTIN = "builtin"  # the file name that built-in groups carry
+DRILL = "AgentpagerDrill"
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -70,8 +71,9 @@ def builtin() -> tuple[Group, ...]:
 
 
 def with_builtin(groups: Sequence[Group]) -> tuple[Group, ...]:
-    """The user's groups and the built-in rules, save those whose alert the user has written anew."""
-    taken = {rule.alert for group in groups for rule in group.rules if rule.alert}
+    """The user's groups and the built-in rules, save those whose alert the user has written anew. Drills are known by
+    their own rule: that one stays."""
+    taken = {rule.alert for group in groups for rule in group.rules if rule.alert} - {DRILL}
     rest = []
     for group in builtin():
         rules = tuple(rule for rule in group.rules if rule.alert not in taken)
