@@ -80,9 +80,10 @@ class Dataset(Model):
 
 
 class EvalSuite(Model):
-    """`floor` is the lowest mean score that is accepted."""
+    """`floor` is the lowest mean score that is accepted; `max_age` is how old the last run may be."""
 
     floor: Share | None = None
+    max_age: Positive | None = None
 
 
 class Identity(Model):

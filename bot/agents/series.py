@@ -42,6 +42,8 @@ def _series(agent: Agent) -> Iterator[tuple[str, Labels, float]]:
     for name, suite in agent.evals.items():
         if suite.floor is not None:
             yield "eval_floor", {"suite": name}, suite.floor
+        if suite.max_age is not None:
+            yield "eval_max_age_seconds", {"suite": name}, suite.max_age.total_seconds()
 
 
 def _info(agent: Agent) -> Labels:

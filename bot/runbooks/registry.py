@@ -43,7 +43,10 @@ def seen_agent(agent: Agent) -> dict[str, Any]:
         },
         "tools": {name: _tool(tool) for name, tool in agent.tools.items()},
         "datasets": {name: _dataset(dataset) for name, dataset in agent.datasets.items()},
-        "evals": {name: {"floor": suite.floor or ""} for name, suite in agent.evals.items()},
+        "evals": {
+            name: {"floor": suite.floor or "", "max_age": _seconds(suite.max_age)}
+            for name, suite in agent.evals.items()
+        },
         "identity": {
             "principal": agent.identity.principal if agent.identity else "",
             "scopes": list(agent.identity.scopes) if agent.identity else [],
@@ -67,7 +70,7 @@ def sample_agent(agent: Agent) -> dict[str, Any]:
     return seen_agent(agent) | {
         "tools": AnyKey(value=_tool(Tool())),
         "datasets": AnyKey(value=_dataset(Dataset())),
-        "evals": AnyKey(value={"floor": ""}),
+        "evals": AnyKey(value={"floor": "", "max_age": ""}),
         "links": AnyKey(value="https://example.com"),
         "waivers": AnyKey(value={"reason": "", "by": "", "until": ""}),
     }

@@ -22,7 +22,7 @@ FULL = Agent.model_validate(
         "runs_per_day": 2000,
         "limits": {"llm_calls": 30, "tool_calls": 20},
         "datasets": {"crm": {"max_age": "1d"}, "erp": {}},
-        "evals": {"golden": {"floor": 0.85}},
+        "evals": {"golden": {"floor": 0.85, "max_age": "8d"}},
         "pass8_target": 0.5,
         "review_on": "2027-01-01",
     }
@@ -43,6 +43,7 @@ def test_what_the_file_says_is_a_series_in_its_unit():
     assert series.pop("info") == (info | {"provider": "openai", "model": "gpt-5-mini"}, 1.0)
     assert series.pop("data_max_age_seconds") == ({"dataset": "crm"}, 86_400)
     assert series.pop("eval_floor") == ({"suite": "golden"}, 0.85)
+    assert series.pop("eval_max_age_seconds") == ({"suite": "golden"}, 691_200.0)
     assert {name: value for name, (labels, value) in series.items() if not labels} == {
         "slo_target": 0.95,
         "latency_target_seconds": 90,
