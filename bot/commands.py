@@ -321,6 +321,7 @@ class Desk:
         found = await self._store.incident(f"INC-{number}") if number.isdigit() else None
         if found is None:
             of_agent = [incident for incident in await self._store.unresolved() if incident.agent == reference]
+            of_agent = [incident for incident in of_agent if not incident.exercise] or of_agent  # a drill comes last
             found = of_agent[0] if len(of_agent) == 1 else None
         if found is None:
             raise UsageError(f'there is no incident "{reference}"; `incidents` lists them')
@@ -352,7 +353,7 @@ class Desk:
         unresolved = await self._store.unresolved()
         rows = []
         for agent in world.agents.values():
-            mine = [incident for incident in unresolved if incident.agent == agent.id]
+            mine = [incident for incident in unresolved if incident.agent == agent.id and not incident.exercise]
             labels = {"agent": agent.id}
             _, policy = policy_of(owner_of(labels, world.agents, world.book), labels, world.agents, world.book)
             reached = reach(policy.steps[0], world.book, now, "critical").people
@@ -410,7 +411,7 @@ def _otherwise(decision: Decision) -> str:
 
 
 def _test_over(decision: Decision) -> str:
-    return f"{decision.incident.id} is over. The test {decision.why}."
+    return f"{decision.incident.id} is over. The {decision.incident.exercise} {decision.why}."
 
 
 def _local(at: datetime, actor: Actor) -> str:

@@ -22,7 +22,9 @@ from bot.books import Books
 from bot.config import Config, load
 from bot.courier import Courier
 from bot.errors import ConfigError, Finding, RemoteError
+from bot.incidents import drill
 from bot.incidents.decision import Decision, Say, World, book_of
+from bot.incidents.drill import Drills
 from bot.incidents.model import Alert, AlertState, Event, Incident, State, pushed_group
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
@@ -147,7 +149,12 @@ class Pager:
             log.warning("alert.not_released", error=str(error))
 
     async def _for_watcher(self) -> dict[str, Any]:
-        return {"sources": self._sources.for_watcher().to_json(), "states": await self._store.rule_state()}
+        drills = Drills.model_validate_json(await self._store.key(pipeline.DRILLS) or "{}")
+        return {
+            "sources": self._sources.for_watcher().to_json(),
+            "states": await self._store.rule_state(),
+            "drills": [one.labels for one in drills.running],
+        }
 
     async def on_update(self, update: Update) -> None:
         """A report of the watcher. What says nothing new is worked in once a minute, to bring values up to date."""
@@ -167,6 +174,9 @@ class Pager:
         if rules is None:
             return  # written before a reload that took the group away: nobody would ever end its alerts
         update = update.model_copy(update={"alerts": tuple(one for one in update.alerts if one.name in rules)})
+        if drilled := [one for one in update.alerts if drill.belongs(one, update.group)]:
+            self.note(await pipeline.observe_drills(self._store, drilled, self.world(), self._clock.now()))
+            update = update.model_copy(update={"alerts": tuple(one for one in update.alerts if one not in drilled)})
         await self._work_in(update, rules)
         self._unsaved.pop(update.group, None)
         self._seen[update.group] = (signature, now)

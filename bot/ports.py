@@ -13,6 +13,7 @@ from bot.actions.runs import Wish
 from bot.agents.evidence import Evidence
 from bot.agents.record import Minute
 from bot.audit.model import Entry
+from bot.incidents.drill import Drill
 from bot.incidents.model import Alert, Incident
 from bot.incidents.silences import Draft, Silence
 from bot.oncall.changes import Plan, RotaChange
@@ -282,6 +283,25 @@ class Settled:
     run: Run
     changed: bool
     message: str
+
+
+class Drilling(Protocol):
+    """Pages that are marked as drills and go the whole way of a real one. Raises UsageError for what there is not,
+    ConflictError while there is one of that agent."""
+
+    async def start(
+        self, actor: Actor, agent: str, *, runbook: str = "", whole_ladder: bool = False, event_key: str | None = None
+    ) -> Outcome:
+        """`runbook` is the id of one, instead of the one for drills. With `whole_ladder` the next levels are woken too
+        while nobody answers."""
+
+    async def running(self) -> Sequence[Drill]: ...
+
+    async def past(self, agent: str | None = None) -> Sequence[Evidence]:
+        """What drills have shown, the newest first."""
+
+    async def one(self, name: str) -> Drill | Evidence:
+        """The drill while it is under way, then what it has shown."""
 
 
 class Acting(Protocol):

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
@@ -31,6 +31,7 @@ from bot.clock import SystemClock
 from bot.config import Config, load
 from bot.confinement import MEMORY_BYTES, confine
 from bot.errors import AgentpagerError, QueryError
+from bot.incidents.drill import SERIES
 from bot.incidents.model import Alert, Incident
 from bot.joint import Heartbeat, Reply, Request, decode, encode
 from bot.labels import Labels
@@ -42,10 +43,11 @@ from bot.promql.value import Value, Vector
 from bot.queries import Asking, Queries
 from bot.rounds import Lag, Rounds
 from bot.rules.evaluate import GroupState, Surroundings
-from bot.rules.load import required_metrics, warm_seconds, with_builtin
+from bot.rules.load import DRILL, required_metrics, warm_seconds, with_builtin
 from bot.rules.model import Group, Rule
 from bot.rules.record import StoreRecorder
 from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
+from bot.runbooks.builtin import with_builtin as with_builtin_runbooks
 from bot.runbooks.lint import queries as check_queries
 from bot.runbooks.render import main_alert, render_incident
 from bot.runbooks.rendered import History, Rendered
@@ -87,6 +89,8 @@ class Watcher:
         self._configured: datetime | None = None
         self._scraper: Scraper | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._drills: list[Labels] = []  # the series of those under way
+        self._drills_told = False
 
     def start(self) -> None:
         self._ticker.start()
@@ -122,6 +126,7 @@ class Watcher:
             "chart": self._chart,
             "release": self._release,
             "metrics": self._metrics,
+            "drills": self._take_drills,
             "minutes": self._minutes,
         }
         if request.method == "api":
@@ -156,7 +161,7 @@ class Watcher:
         before, self._config = self._config, config
         self._configured = self._clock.now()
         groups = with_builtin(config.groups)
-        queries = check_queries(config.runbooks)
+        queries = check_queries(with_builtin_runbooks(config.runbooks))
         asked = config.settings.query
         needs = required_metrics(groups, queries, asked.lookback_delta, asked.history)
         await asyncio.to_thread(
@@ -184,6 +189,8 @@ class Watcher:
         await self._rounds.in_thread(self._engine.expect, exprs)
         await self._rounds.in_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
         await self._scrape(config)
+        if not self._drills_told:
+            self._drills = _drill_series(params.get("drills", ()))
         self._write_registry()
         self._ticker.every(config.settings.rules.interval, "registry", self._registry_tick)
         self._rounds.follow({name: interval.total_seconds() for name, interval in intervals.items()})
@@ -257,7 +264,7 @@ class Watcher:
 
         def run(asking: Asking) -> Rendered:
             rendered = render_incident(
-                config.runbooks,
+                with_builtin_runbooks(config.runbooks),
                 alerts,
                 {
                     "id": incident.id,
@@ -349,12 +356,29 @@ class Watcher:
                     telemetry.scrapes.labels(outcome).set(number)
         return telemetry.watcher_page().decode()
 
+    async def _take_drills(self, params: dict[str, Any]) -> None:
+        """The drills under way, all of them; what they watch is looked at once more without waiting for its turn."""
+        before, self._drills = self._drills, _drill_series(params["drills"])
+        self._drills_told = True  # what comes with a configuration may be older
+        if self._config is None:
+            return
+        over = [labels for labels in before if labels not in self._drills]
+        self._record(self._clock.now().timestamp(), [(labels, 1.0) for labels in self._drills], over)
+        for name, group in self._rounds.groups.items():
+            if any(rule.rule.alert == DRILL for rule, _, _ in group.rules):
+                self._ticker.at_once(f"group {name}")
+
     async def _registry_tick(self) -> None:
         self._write_registry()
 
     def _write_registry(self) -> None:
         if self._config is not None:
-            self._record(self._clock.now().timestamp(), registry_series(self._config.agents), [])
+            drills = [(labels, 1.0) for labels in self._drills]
+            self._record(self._clock.now().timestamp(), [*registry_series(self._config.agents), *drills], [])
+
+
+def _drill_series(drills: Sequence[Mapping[str, str]]) -> list[Labels]:
+    return [{"__name__": SERIES, **labels} for labels in drills]
 
 
 def _could_be(rule: Rule, alert: Alert) -> bool:
