@@ -1,4 +1,4 @@
-"""From a sample as exposed to the series it is stored as: labels renamed and dropped, the target's own, clashes, limits.
+"""From a sample as exposed to the series it is stored as: labels renamed or dropped, the target's own, clashes, limits.
 
 Follows Prometheus' scrape loop (mutateSampleLabels, verifyLabelLimits) where it has the same setting.
 """

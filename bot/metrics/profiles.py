@@ -20,7 +20,7 @@ _SUFFIXES = ("_bucket", "_count", "_sum", "_total", "_created", "_info")
 
 @dataclass(frozen=True)
 class Profile:
-    """`marks` are metric families; one that ends in `*` stands for all that begin so. `gives` is what it is good for."""
+    """`marks` are metric families; one that ends in `*` stands for all that begin so. `gives` is what it is."""
 
     gives: str
     marks: tuple[str, ...]
