@@ -4,6 +4,7 @@ JSON.
     {"ask": "findings", "sources"}                      a new configuration → its findings
     {"ask": "calendar", "text", "before"}               a calendar → what is wrong with it, whether it says the same
     {"ask": "gaps", "sources", "from", "until"}         a configuration → when nobody but the fallback would be paged
+    {"ask": "dossiers", "sources", "at"}                a configuration → what it shows of each agent's readiness
 
 It has little to import, so that a reload is quick.
 """
@@ -19,10 +20,11 @@ from datetime import datetime
 from typing import Any
 
 from bot import logs
-from bot.config import check, load
+from bot.config import Config, check, load
 from bot.confinement import confine
 from bot.forecast.coverage import Gap, gaps
 from bot.oncall import feeds, ical
+from bot.readiness.paper import Files, dossiers
 from bot.sources import Sources
 
 
@@ -56,7 +58,24 @@ def gap_json(gap: Gap) -> dict[str, Any]:
     return asdict(gap) | {"spans": spans}
 
 
-ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {"findings": findings, "calendar": calendar, "gaps": gaps_of}
+def dossiers_of(question: dict[str, Any]) -> list[dict[str, Any]]:
+    config = load(Sources.from_json(question["sources"]))
+    found = dossiers(files_of(config), datetime.fromisoformat(question["at"]))
+    return [one.model_dump(mode="json") for one in found]
+
+
+def files_of(config: Config) -> Files:
+    notify = config.settings.notify
+    second = notify.email is not None or bool(notify.webhooks)
+    return Files(config.agents, config.book, config.groups, config.runbooks, second)
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "findings": findings,
+    "calendar": calendar,
+    "gaps": gaps_of,
+    "dossiers": dossiers_of,
+}
 
 
 def main() -> None:
