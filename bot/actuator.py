@@ -51,9 +51,6 @@ class Actuator(Loop):
         self._changed = changed
         self._busy: set[str] = set()
 
-    def wake(self) -> None:
-        self._event.set()
-
     async def _round(self) -> float:
         for run in await self._store.due_runs(self._clock.now()):
             if run.id not in self._busy and len(self._tasks) < _AT_ONCE:

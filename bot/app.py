@@ -28,6 +28,7 @@ from bot.clock_watch import ClockWatch
 from bot.commands import Desk
 from bot.config import Config, load, missing_secrets
 from bot.courier import Courier
+from bot.drills import DrillDesk
 from bot.duty import Duty
 from bot.errors import ConfigError, UsageError
 from bot.exercises import Exercises
@@ -43,7 +44,7 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Bridging, Clock, Commands, Paging, Records, Rotas, Silencing
+from bot.ports import Acting, Bridging, Clock, Commands, Drilling, Paging, Records, Rotas, Silencing
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
 from bot.scheduler import Ticker
@@ -143,10 +144,18 @@ class Service:
         self._courier = Courier(store, self._channels, renderings, clock, self._pager.world, self._pager.facts)
         self._pager.courier = self._courier
         self._uploader = Uploader(config.settings.slack)
-        self._illustrator = Illustrator(store, self._uploader, renderings, clock, self._pager.world, self._pager.facts)
+        self._illustrator = Illustrator(store, self._uploader, renderings, clock, self._pager.world)
         self._desk = Desk(store, renderings, clock, self._pager.world, self._pager.facts, self._pager.person_changed)
         self._exercises = Exercises(store, clock, self._pager.world, self._pager.note)
         pager = self._pager
+        self._drills = DrillDesk(
+            store,
+            clock,
+            pager.world,
+            lambda: {runbook.id for runbook in pager.config.runbooks},
+            pager.watcher,
+            pager.note,
+        )
         self._rotas = RotaDesk(store, clock, lambda: pager.config.book, pager.rotas_changed, pager.wake)
         self._door = ActionDoor()
         self._actuator = Actuator(
@@ -202,6 +211,7 @@ class Service:
             self._acting,
             pauses,
             self._bookkeeper,
+            drills=self._drills,
         )
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted
@@ -239,6 +249,10 @@ class Service:
     @property
     def paging(self) -> Paging:
         return self._exercises
+
+    @property
+    def drills(self) -> Drilling:
+        return self._drills
 
     @property
     def acting(self) -> Acting:
@@ -346,6 +360,7 @@ class Service:
         ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
         ticker.every(_DIGESTS, "shifts", self._duty.tick)
         ticker.every(_TRACK_RECORD, "track record", self._ledger.tick)
+        ticker.every(_PAGES_LOOK, "drills", self._drills.tick)
         ticker.every(_UPKEEP, "rotas", self._rotas.catch_up)
         ticker.every(_UPKEEP, "bridges", self._bridges.tick)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)

@@ -58,13 +58,10 @@ class Courier(Sender):
         self._busy: dict[str, Place] = {}  # page → where it goes
         self._rests: dict[Place, datetime] = {}
 
-    def wake(self) -> None:
-        self._event.set()
-
     async def _round(self) -> float:
         now = self._clock.now()
-        mine = [page for page in await self._store.on_their_way() if not page.by_slack and page.id not in self._busy]
-        mine = [page for page in mine if page.kind is not PageKind.CHART]
+        every = [page for page in await self._store.on_their_way() if page.kind is not PageKind.CHART]
+        mine = [page for page in every if not page.by_slack and page.id not in self._busy]
         if interrupted := [page for page in mine if page.state is PageState.SENDING]:
             await delivery.recover(self._store, interrupted, now)
             return _FIRST_SLEEP

@@ -22,7 +22,7 @@ from bot.paging.attempt import UNREACHABLE, Verdict
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock, Pictures, Posted
 from bot.renderings import Renderings
-from bot.sender import Sender
+from bot.sender import Loop
 from bot.store.database import Database
 
 log = structlog.get_logger()
@@ -33,8 +33,8 @@ _TRIES = 3
 _REFUSED_FOR = 3600.0  # seconds for which nothing is drawn after Slack has refused a picture for good
 
 
-class Illustrator(Sender):
-    """`world` and `facts` look up the configuration as it is when they are called."""
+class Illustrator(Loop):
+    """`world` looks up the configuration as it is when it is called."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Illustrator(Sender):
         renderings: Renderings,
         clock: Clock,
         world: Callable[[], World],
-        facts: Callable[[Incident], dict[str, object]],
     ) -> None:
-        super().__init__("illustrator", renderings, facts)
+        super().__init__("illustrator")
+        self._renderings = renderings
         self._store = store
         self._pictures = pictures
         self._clock = clock
@@ -53,13 +53,10 @@ class Illustrator(Sender):
         self._busy: str | None = None
         self._refused: tuple[str, float] | None = None  # why, and until when
 
-    def wake(self) -> None:
-        self._event.set()
-
     async def _round(self) -> float:
         now = self._clock.now()
-        mine = [page for page in await self._store.on_their_way() if page.kind is PageKind.CHART]
-        mine = [page for page in mine if page.id != self._busy]
+        every = await self._store.on_their_way()
+        mine = [page for page in every if page.kind is PageKind.CHART and page.id != self._busy]
         if lost := [page for page in mine if page.state is not PageState.DUE]:
             await self._give_up(lost[0], "stopped while it was sent; it is not repeated")
             return _NEXT
@@ -82,10 +79,9 @@ class Illustrator(Sender):
         if thread is None:
             await delivery.postponed(self._store, page, plan.CHART_WAITS, self._clock.now())
             return
-        claimed = await delivery.claim(self._store, page.id, self._clock.now())
-        if claimed is None or claimed[1] is None:
+        page, incident = await delivery.claim(self._store, page.id, self._clock.now()) or (page, None)
+        if incident is None:
             return
-        page, incident = claimed[0], claimed[1]
         picture = await self._picture_of(incident)
         if not picture:
             await self._drop(page, "there is nothing to draw")

@@ -87,7 +87,7 @@ class Outbox(Sender):
         """Something has been written; `hurried` is an incident whose messages a person is looking at."""
         if hurried is not None:
             self._hurried.add(hurried)
-        self._event.set()
+        super().wake()
 
     def hold(self) -> None:
         """A report of very many alerts is being worked in: what it brings goes out together, or soon in any case."""

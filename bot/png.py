@@ -4,6 +4,7 @@ outside, has its own fonts and runs for some 20 ms, so it belongs into a process
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _FONTS = Path(__file__).parent / "charts" / "fonts"
 _ZOOM = 2  # for the screens of phones
 
 
+@cache
 def available() -> bool:
     """Whether the extra `charts` is installed."""
     return find_spec("resvg_py") is not None

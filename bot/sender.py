@@ -1,5 +1,6 @@
-"""What the outbox, the courier and the actuator share: rounds that go on whatever happens in one, and what is under way
-as tasks; the first two also a runbook that keeps no page waiting. What is sent where, and when, is theirs.
+"""What the outbox, the courier, the illustrator and the actuator share: rounds that go on whatever happens in one, and
+what is under way as tasks; the first two also a runbook that keeps no page waiting. What is sent where, and when, is
+theirs.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class Loop(ABC):
     @abstractmethod
     async def _round(self) -> float:
         """Starts everything that may start now; returns the seconds until something else may."""
+
+    def wake(self) -> None:
+        """Something has been written: the next round begins now."""
+        self._event.set()
 
     async def run(self) -> None:
         while True:

@@ -47,11 +47,6 @@ class Scene:
 
 
 def sign_of(scene: Scene) -> str:
-    sign = _sign_of(scene)
-    return f"🧪 DRILL {sign}" if scene.incident.exercise == "drill" else sign
-
-
-def _sign_of(scene: Scene) -> str:
     incident, page = scene.incident, scene.page
     if page.kind is PageKind.PAGE and not scene.overtaken:
         if incident.exhausted:
@@ -264,7 +259,7 @@ def footer(scene: Scene) -> str:
     rules = list(dict.fromkeys(alert.name for alert in alerts))
     usual = incident.owner_why == f"owner of agent {incident.agent}"
     why = "" if usual else f" ({mrk(incident.owner_why, 150)})"
-    pieces = [_course(scene)] if _course(scene) else []
+    pieces = [course] if (course := _course(scene)) else []
     pieces.append(f"rule {mrk(', '.join(rules[:2]), 120)}" + (f" +{len(rules) - 2}" if len(rules) > 2 else ""))
     pieces.append(f"owner {mrk(incident.owner, 80)}{why}")
     if rendered is not None and rendered.review_overdue(scene.now.date()):

@@ -66,9 +66,7 @@ class Town:
 
     def start(self) -> None:
         renderings = Renderings(self.store, self.painter, self.clock, on_late=lambda _: None)
-        self.illustrator = Illustrator(
-            self.store, self, renderings, self.clock, lambda: self.world, lambda _: {"oncall": []}
-        )
+        self.illustrator = Illustrator(self.store, self, renderings, self.clock, lambda: self.world)
         self.task = asyncio.create_task(self.illustrator.run())
 
     async def __aexit__(self, *_: object) -> None:

@@ -151,9 +151,8 @@ class Process:
             self.pager.facts,
         )  # fmt: skip
         self.illustrator = Illustrator(
-            self.store, ModelPictures(town.slack, self.power), renderings, self.clock, self.pager.world,
-            self.pager.facts,
-        )  # fmt: skip
+            self.store, ModelPictures(town.slack, self.power), renderings, self.clock, self.pager.world
+        )
         self.silencing = SilenceDesk(self.store, self.clock, self.pager.world, self.pager.silences_changed)
         self.pager.outbox, self.pager.courier, self.pager.renderings = self.outbox, self.courier, renderings
         self.clock_watch = ClockWatch(self.store, self.clock, self.pager.world)
