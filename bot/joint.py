@@ -67,7 +67,7 @@ class Heartbeat(Model):
 
 
 class Request(Model):
-    """`method` is one of configure, api, cancel, render, chart, release, metrics, minutes, drills."""
+    """`method` is one of configure, api, cancel, render, chart, release, metrics, minutes, drills, readiness."""
 
     kind: Literal["request"] = "request"
     id: int

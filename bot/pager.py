@@ -18,6 +18,7 @@ import aiohttp
 import structlog
 
 from bot import delivery, judge, pipeline, png, telemetry
+from bot.agents.series import registry_series
 from bot.books import Books
 from bot.config import Config, load
 from bot.courier import Courier
@@ -28,6 +29,7 @@ from bot.incidents.drill import Drills
 from bot.incidents.model import Alert, AlertState, Event, Incident, State, pushed_group
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.joint import Update
+from bot.labels import Labels
 from bot.oncall.changes import RotaChange
 from bot.oncall.duty import ahead
 from bot.oncall.feeds import Copy
@@ -90,6 +92,7 @@ class Pager:
         self.book_since = clock.now()  # when its on-call files began to count
         self.copies: Mapping[str, Copy] = {}  # of the calendars at an address
         self.changes: tuple[RotaChange, ...] = ()  # overrides and swaps made beside the files
+        self.readiness_series: Sequence[tuple[Labels, float]] = ()  # how ready the agents are, as last seen
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.outbox: Outbox | None = None
         self.courier: Courier | None = None
@@ -154,6 +157,7 @@ class Pager:
             "sources": self._sources.for_watcher().to_json(),
             "states": await self._store.rule_state(),
             "drills": [one.labels for one in drills.running],
+            "readiness": self.readiness_series,
         }
 
     async def on_update(self, update: Update) -> None:
@@ -503,12 +507,13 @@ class Pager:
             log.info("store.archived", incidents=moved.incidents, pages=moved.pages, folder=str(folder))
 
     async def metrics(self) -> bytes:
-        """The pager's own page, with the watcher's appended when it answers in time."""
+        """The pager's own page, with the watcher's appended when it answers in time, and the registry of agents."""
         try:
             theirs = str(await self.watcher.ask("metrics", {}, 1.0))
         except RemoteError:
             theirs = ""
-        return telemetry.page() + theirs.encode()
+        agents = [*registry_series(self.config.agents), *self.readiness_series]
+        return telemetry.page() + theirs.encode() + telemetry.registry_page(agents)
 
 
 def _signature(update: Update) -> object:

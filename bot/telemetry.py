@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
 from bot.incidents.model import Event
+from bot.labels import Labels
 from bot.paging.attempt import Verdict
 
 registry = CollectorRegistry()
@@ -185,3 +187,25 @@ def page() -> bytes:
 
 def watcher_page() -> bytes:
     return generate_latest(watcher_registry)
+
+
+def registry_page(series: Iterable[tuple[Labels, float]]) -> bytes:
+    """What agents/*.yaml says and how ready the agents are, for a Prometheus whose rules join on it."""
+    families: dict[str, Metric] = {}
+    for labels, value in series:
+        name = labels["__name__"]
+        if name not in families:
+            families[name] = Metric(name, "Of agents/*.yaml: docs/metrics-reference.md has each.", "gauge")
+        families[name].add_sample(name, {key: text for key, text in labels.items() if key != "__name__"}, value)
+    return generate_latest(_Made(families.values()))
+
+
+class _Made(CollectorRegistry):
+    """Families that are there already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

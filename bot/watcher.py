@@ -18,6 +18,7 @@ from functools import partial
 from threading import RLock
 from typing import Any, Protocol
 
+import numpy as np
 import structlog
 from pydantic import ValidationError
 
@@ -45,7 +46,7 @@ from bot.rounds import Lag, Rounds
 from bot.rules.evaluate import GroupState, Surroundings
 from bot.rules.load import DRILL, required_metrics, warm_seconds, with_builtin
 from bot.rules.model import Group, Rule
-from bot.rules.record import StoreRecorder
+from bot.rules.record import NO_LINES, Line, Lines, Samples, StoreRecorder
 from bot.rules.view import Wanted, alerts_json, rules_json, shown_instant
 from bot.runbooks.builtin import with_builtin as with_builtin_runbooks
 from bot.runbooks.lint import queries as check_queries
@@ -91,6 +92,8 @@ class Watcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._drills: list[Labels] = []  # the series of those under way
         self._drills_told = False
+        self._readiness = Samples(NO_LINES, np.array([], np.float64))
+        self._readiness_told = False
 
     def start(self) -> None:
         self._ticker.start()
@@ -126,6 +129,7 @@ class Watcher:
             "chart": self._chart,
             "release": self._release,
             "metrics": self._metrics,
+            "readiness": self._take_readiness,
             "drills": self._take_drills,
             "minutes": self._minutes,
         }
@@ -161,7 +165,8 @@ class Watcher:
         before, self._config = self._config, config
         self._configured = self._clock.now()
         groups = with_builtin(config.groups)
-        queries = check_queries(with_builtin_runbooks(config.runbooks))
+        criteria = [text for agent in config.agents.values() for text in agent.acceptance.values()]
+        queries = [*check_queries(with_builtin_runbooks(config.runbooks)), *criteria]
         asked = config.settings.query
         needs = required_metrics(groups, queries, asked.lookback_delta, asked.history)
         await asyncio.to_thread(
@@ -191,6 +196,8 @@ class Watcher:
         await self._scrape(config)
         if not self._drills_told:
             self._drills = _drill_series(params.get("drills", ()))
+        if not self._readiness_told:
+            self._readiness = _readiness_series(params.get("readiness", ()))
         self._write_registry()
         self._ticker.every(config.settings.rules.interval, "registry", self._registry_tick)
         self._rounds.follow({name: interval.total_seconds() for name, interval in intervals.items()})
@@ -368,13 +375,28 @@ class Watcher:
             if any(rule.rule.alert == DRILL for rule, _, _ in group.rules):
                 self._ticker.at_once(f"group {name}")
 
+    async def _take_readiness(self, params: dict[str, Any]) -> None:
+        """How ready the agents are, as series: the pager knows, rules read them. Those that are gone end now."""
+        before, self._readiness = self._readiness, _readiness_series(params["series"])
+        there = {frozenset(line.labels.items()) for line in self._readiness.lines.lines}
+        over = [labels for labels in before.lines.all_labels() if frozenset(labels.items()) not in there]
+        self._record(self._clock.now().timestamp(), self._readiness, over)
+        self._readiness_told = True  # what comes with a configuration may be older
+
     async def _registry_tick(self) -> None:
         self._write_registry()
 
     def _write_registry(self) -> None:
         if self._config is not None:
             drills = [(labels, 1.0) for labels in self._drills]
-            self._record(self._clock.now().timestamp(), [*registry_series(self._config.agents), *drills], [])
+            now = self._clock.now().timestamp()
+            self._record(now, [*registry_series(self._config.agents), *drills], [])
+            self._record(now, self._readiness, [])
+
+
+def _readiness_series(series: Sequence[Any]) -> Samples:
+    lines = Lines("readiness", [Line(dict(labels)) for labels, _ in series])
+    return Samples(lines, np.array([value for _, value in series], np.float64))
 
 
 def _drill_series(drills: Sequence[Mapping[str, str]]) -> list[Labels]:
