@@ -33,6 +33,7 @@ from bot.duty import Duty
 from bot.errors import ConfigError, UsageError
 from bot.exercises import Exercises
 from bot.explaining import Explainer
+from bot.gatekeeping import Gatekeeper
 from bot.illustrator import Illustrator
 from bot.incidents.decision import book_of
 from bot.ledger import Ledger
@@ -44,7 +45,7 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Bridging, Clock, Commands, Drilling, Paging, Records, Rotas, Silencing
+from bot.ports import Acting, Bridging, Clock, Commands, Drilling, Gate, Paging, Records, Rotas, Silencing
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
 from bot.scheduler import Ticker
@@ -71,6 +72,7 @@ _FILE_POLL = timedelta(seconds=10)
 _MEASURE = timedelta(seconds=5)
 _HOUSEKEEPING = timedelta(hours=6)
 _UPKEEP = timedelta(seconds=30)
+_READINESS = timedelta(minutes=2)
 _PROMISES = timedelta(seconds=5)
 _DIGESTS = timedelta(seconds=30)
 _TRACK_RECORD = timedelta(minutes=1)
@@ -228,6 +230,7 @@ class Service:
         )
         self._ledger = Ledger(store, pager.watcher, clock, lambda: pager.config)
         self._upkeep = Upkeep(self._pager, store, clock, os.environ, messenger.doubt, learn=self._slack.learn)
+        self._gate = Gatekeeper(pager, store, clock, self._bookkeeper, lambda: self._upkeep.unreachable)
         self._stopping = asyncio.Event()
 
     @property
@@ -241,6 +244,10 @@ class Service:
     @property
     def bridging(self) -> Bridging:
         return self._bridges
+
+    @property
+    def gate(self) -> Gate:
+        return self._gate
 
     @property
     def rotas(self) -> Rotas:
@@ -364,6 +371,7 @@ class Service:
         ticker.every(_UPKEEP, "rotas", self._rotas.catch_up)
         ticker.every(_UPKEEP, "bridges", self._bridges.tick)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
+        ticker.every(_READINESS, "readiness", self._gate.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:
             ticker.every(heartbeat.interval, "heartbeat", lambda: pager.heartbeat(ticker.lateness()))
         ticker.start()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from bot.actions.model import Run
 from bot.actions.runs import Wish
 from bot.agents.evidence import Evidence
+from bot.agents.model import Stage
 from bot.agents.record import Minute
 from bot.audit.model import Entry
 from bot.incidents.drill import Drill
@@ -19,6 +20,7 @@ from bot.incidents.silences import Draft, Silence
 from bot.oncall.changes import Plan, RotaChange
 from bot.oncall.model import Book, Person
 from bot.paging.model import Page
+from bot.readiness.model import Verdict
 from bot.records.digest import Digest
 from bot.records.report import By
 from bot.records.timeline import Story
@@ -396,6 +398,12 @@ class Records(Protocol):
 
     async def hand_on(self, actor: Actor, handover: str, text: str, *, event_key: str | None = None) -> None:
         """Posts notes on a hand-over, by the id of its page, where the hand-over stands."""
+
+
+class Gate(Protocol):
+    async def verdicts(self, agent: str | None = None, stage: Stage | None = None) -> Sequence[Verdict]:
+        """How ready the agents are, or one of them, for the stage each has or for another. Raises UsageError when there
+        is no such agent."""
 
 
 class Rest(Protocol):

@@ -73,6 +73,7 @@ class Upkeep:
         self._learn = learn
         self._running: dict[str, asyncio.Task[None]] = {}
         self._begun = clock.now()
+        self.unreachable: dict[str, str] = {}  # people whom no page in Slack reaches, and why
         self._tried: dict[str, tuple[str, datetime, bool]] = {}  # job → what it looked at, when, whether it was done
 
     async def tick(self) -> None:
@@ -200,6 +201,7 @@ class Upkeep:
             if person not in unasked
         ]
         telemetry.unreachable.set(len(grave))
+        self.unreachable = {person: next(one.text for one in found[person] if one.grave) for person in grave}
         self._doubt({book.people[person].slack for person in grave})
 
         def held(alert: Alert) -> bool:

@@ -27,7 +27,7 @@ from bot.incidents.people import short
 from bot.ports import Actor, Commands, Outcome
 from bot.records.timeline import promised
 from bot.settings import Http
-from bot.web import ack_links, actions, bridges, by_hand, calendars, charts, records, silences, steps
+from bot.web import ack_links, actions, bridges, by_hand, calendars, charts, readiness, records, silences, steps
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, instant_of, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -44,6 +44,7 @@ class Backend(
     silences.Backend,
     calendars.Backend,
     records.Backend,
+    readiness.Backend,
     Protocol,
 ):
     """What the server shows."""
@@ -87,6 +88,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     ]
     routes += silences.routes(backend, settings)
     routes += records.routes(backend, settings)
+    routes += readiness.routes(backend, settings)
     routes += charts.routes(backend, settings)
     routes += actions.routes(backend, settings)
     routes += by_hand.routes(backend, settings)
