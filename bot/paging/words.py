@@ -23,6 +23,10 @@ _STEPS = 5
 _OTHERS = 10
 _SIGNS = {Severity.CRITICAL: "🔴 CRITICAL", Severity.WARNING: "🔶 WARNING"}
 _EXERCISES = {"test": "🧪 TEST", "drill": "🧪 DRILL"}
+_HARMLESS = {
+    "test": "This is only a test, nothing is wrong. ",
+    "drill": "This is a drill, nothing is wrong. Acknowledge it, then do the first step of its runbook. ",
+}
 _READ_OUT = frozenset(" .,:;%+-/()")
 
 
@@ -71,9 +75,8 @@ def tell(
         return Told(one_line(first, SUBJECT_LIMIT), ((one_line(first),), *((lines,) if lines else ())), link, "", zone)
     begun = incident.opened_at.astimezone(ZoneInfo(zone))
     who = person.name if person is not None else "Everybody here"
-    test = "This is only a test, nothing is wrong. " if incident.exercise == "test" else ""
     facts = (
-        f"{test}{who}, you are paged: {one_line(page.reason)}.",
+        f"{_HARMLESS.get(incident.exercise, '')}{who}, you are paged: {one_line(page.reason)}.",
         f"{incident.id}, {incident.severity}, since {begun:%a %H:%M} ({zone}). Owner: {incident.owner}.",
     )
     alerts = tuple(_alert_line(alert) for alert in incident.going_on[:_LISTED])
@@ -103,6 +106,8 @@ def with_others(told: Told, others: Sequence[tuple[Incident, AckLink | None]]) -
 def subject_of(incident: Incident) -> str:
     """`🔴 CRITICAL refund-agent: tool errors 38% · INC-7`, what matters most first: a lock screen cuts the end."""
     title, agent = one_line(incident.title), one_line(incident.agent or "")
+    if incident.exercise == "drill":  # the sign says the word
+        title = title.removeprefix("DRILL of ")
     named = title if not agent or agent.lower() in title.lower() else f"{agent}: {title}"
     end = f" · {incident.id}"
     sign = _EXERCISES.get(incident.exercise) or _SIGNS.get(incident.severity, "")

@@ -15,6 +15,7 @@ from bot.oncall.model import Book
 from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import approval_blocks, duty_blocks, rows, runbook, steps
+from bot.slack.drill_blocks import drill_message
 from bot.slack.exercise_blocks import test_blocks, test_text
 from bot.slack.facts import (
     LISTED,
@@ -73,6 +74,8 @@ def draw(
     scene = Scene(page, incident, rendered, book, now)
     if incident.exercise == "test":
         return _message(page, test_text(scene), test_blocks(scene))
+    if incident.exercise == "drill":
+        return _message(page, *drill_message(scene))
     match page.kind:
         case PageKind.RUNBOOK:
             return _message(page, _runbook_text(scene), _runbook_reply(scene))

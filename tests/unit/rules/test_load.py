@@ -157,14 +157,22 @@ def test_duplicates_in_one_group_keep_apart_what_they_remember():
 def test_built_in_rules_are_sound_and_give_way_to_the_users():
     assert problems(RuleFile(groups=tuple(group.model_copy(update={"file": ""}) for group in builtin()))) == []
     names = [rule.name for group in with_builtin(()) for rule in group.rules]
-    assert names == ["AgentDown", "RuleFailing", "RuleNoData"]
+    assert names == ["AgentDown", "RuleFailing", "RuleNoData", "AgentpagerDrill"]
     mine = parse_groups(file_of({"alert": "AgentDown", "expr": "up < 1"}), "a.yaml")
     groups = with_builtin(mine)
     assert [(group.file, rule.name) for group in groups for rule in group.rules] == [
         ("a.yaml", "AgentDown"),
         ("builtin", "RuleFailing"),
         ("builtin", "RuleNoData"),
+        ("builtin", "AgentpagerDrill"),
     ]
+
+
+def test_a_rule_named_as_that_of_drills_does_not_take_its_place():
+    mine = parse_groups(file_of({"alert": "AgentpagerDrill", "expr": "vector(1)"}), "a.yaml")
+    names = [(group.file, rule.name) for group in with_builtin(mine) for rule in group.rules]
+    assert names[0] == ("a.yaml", "AgentpagerDrill")
+    assert names[-1] == ("builtin", "AgentpagerDrill")
 
 
 def test_what_the_store_must_keep():
