@@ -16,7 +16,7 @@ from bot.incidents.drill import Drill, Drills
 from bot.incidents.model import State
 from bot.labels import Labels
 from bot.paging import legs
-from bot.ports import Actor, Clock, Outcome, Watcher
+from bot.ports import Actor, Begun, Clock, Watcher
 from bot.store.database import Database
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class DrillDesk:
 
     async def start(
         self, actor: Actor, agent: str, *, runbook: str = "", whole_ladder: bool = False, event_key: str | None = None
-    ) -> Outcome:
+    ) -> Begun:
         world, now = self._world(), self._clock.now()
 
         def make(drills: Drills) -> tuple[Drills, Drill]:
@@ -68,7 +68,7 @@ class DrillDesk:
 
         begun = await pipeline.begin_drill(self._store, make, now, event_key)
         if begun is None:
-            return Outcome(None, False, "that has been recorded already")
+            return Begun(None, "that has been recorded already")
         level = drill.first_level(drill.agent_named(begun.agent, world), world, now)
         names = ", ".join(
             world.book.people[one.person].name if one.person in world.book.people else one.person
@@ -80,7 +80,7 @@ class DrillDesk:
         told = f"{begun.id}: DRILL of {begun.agent}. Its alert fires now and pages {names} by the way of a real one; "
         told += f"{others}. Acknowledged, and with the first step of the runbook marked, it is over and tells how long "
         told += "everything took." if whole_ladder else f"everything took; after {minutes} min it is over anyhow."
-        return Outcome(None, True, told)
+        return Begun(begun, told)
 
     async def running(self) -> Sequence[Drill]:
         return (await self._kept()).running

@@ -241,6 +241,16 @@ class Silencing(Protocol):
     async def silences(self, *, ended: bool = False) -> Sequence[Silence]: ...
 
 
+class Pushing(Protocol):
+    """Alerts that rules of others send, and what goes on."""
+
+    async def take(self, posted: Any) -> None:
+        """They are written down when this returns. Raises PostedError; then none of them is."""
+
+    async def incidents(self) -> Sequence[Incident]:
+        """All that are not resolved, but exercises."""
+
+
 class Bridging(Protocol):
     """Alerts that other systems send."""
 
@@ -287,13 +297,21 @@ class Settled:
     message: str
 
 
+@dataclass(frozen=True)
+class Begun:
+    """`drill` is None when that very click has been worked in before."""
+
+    drill: Drill | None
+    message: str
+
+
 class Drilling(Protocol):
     """Pages that are marked as drills and go the whole way of a real one. Raises UsageError for what there is not,
     ConflictError while there is one of that agent."""
 
     async def start(
         self, actor: Actor, agent: str, *, runbook: str = "", whole_ladder: bool = False, event_key: str | None = None
-    ) -> Outcome:
+    ) -> Begun:
         """`runbook` is the id of one, instead of the one for drills. With `whole_ladder` the next levels are woken too
         while nobody answers."""
 

@@ -55,6 +55,7 @@ _EXAMPLES = {
     "unoverride": ["unoverride ROTA-3"],
     "explain": ["explain refund-agent", "explain AgentToolFailing refund-agent", "explain INC-7"],
     "test": ["test me", "test @ben", "test team:payments"],
+    "drill": ["drill refund-agent", "drill refund-agent ladder", "drill refund-agent AgentToolFailing"],
     "runbook": ["runbook", "runbook INC-7", "runbook refund-agent"],
     "step": ["step INC-7 3 done", "step INC-7 3 skip", "step INC-7 which Credential"],
     "approve": ["approve INC-7", "approve RUN-3"],

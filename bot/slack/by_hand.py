@@ -13,6 +13,7 @@ from bot.slack.grammar import Request
 from bot.slack.reception import Reception
 from bot.slack.span_words import span_of
 
+_LADDER = "ladder"
 _ME = {"me", "i", "myself"}
 
 
@@ -33,6 +34,16 @@ async def _test(at: Reception, request: Request, actor: Actor, key: str | None) 
         raise UsageError("name one person, team or agent, or me: test me, test team:payments")
     target = request.words[0] if request.words else "me"
     return answers.say((await at.desks.paging.test(actor, target, event_key=key)).message)
+
+
+async def _drill(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
+    if not request.words or at.desks.drills is None:
+        raise UsageError("name the agent whose page to try: drill refund-agent; `status` lists the agents")
+    agent, *more = request.words
+    ladder = _LADDER in more
+    runbook = next((word for word in more if word != _LADDER), "")
+    begun = await at.desks.drills.start(actor, agent, runbook=runbook, whole_ladder=ladder, event_key=key)
+    return answers.say(begun.message)
 
 
 async def _override(at: Reception, request: Request, actor: Actor, key: str | None) -> answers.Answer:
@@ -78,6 +89,7 @@ async def _web(at: Reception, _request: Request, _actor: Actor, _key: str | None
 _ANSWERS = {
     "page": _page,
     "test": _test,
+    "drill": _drill,
     "override": _override,
     "swap": _override,
     "unoverride": _unoverride,

@@ -34,6 +34,7 @@ VERBS = {
     "unoverride": "take an override or a swap back: `unoverride ROTA-3`",
     "explain": "who would be paged and why, or why an alert is silent: `explain refund-agent`, `explain INC-7`",
     "test": "try whether a page reaches you: `test me`, or whoever is on call: `test payments`",
+    "drill": "try the whole way of a page for an agent, to the first step of its runbook: `drill refund-agent`",
     "runbook": "open the runbook of an incident: `runbook INC-7`, `runbook refund-agent`",
     "step": "what became of a step of the runbook: `step INC-7 3 done`, also skip, failed or undone",
     "approve": "agree to a request that waits for you: `approve INC-7`, or `approve RUN-3`",
@@ -50,7 +51,7 @@ GROUPS = {
     "Others have it": ("take",),
     "Look": ("status", "incidents", "oncall", "explain", "silences", "overrides", "web"),
     "Quieten": ("silence", "unsilence"),
-    "Call somebody": ("page", "test"),
+    "Call somebody": ("page", "test", "drill"),
     "Actions": ("actions", "approve", "refuse"),
     "Change a rota": ("override", "swap", "unoverride"),
 }
@@ -59,7 +60,7 @@ GROUPS = {
 OF_INCIDENT = frozenset(
     {"ack", "take", "snooze", "hand", "escalate", "resolve", "release", "pass", "note", "mark", "step"}
 )
-BY_HAND = frozenset({"page", "test", "override", "swap", "unoverride", "approve", "refuse"})
+BY_HAND = frozenset({"page", "test", "drill", "override", "swap", "unoverride", "approve", "refuse"})
 CHANGES = OF_INCIDENT | BY_HAND | {"silence", "unsilence"}
 _ALIASES = {
     "acknowledge": "ack",
