@@ -6,7 +6,7 @@ A broken entry stops neither the checks of its neighbours nor the checks that on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
@@ -36,6 +36,9 @@ from bot.runbooks.codes import numbered
 from bot.runbooks.model import Runbook
 from bot.schema import Model
 from bot.settings import Actions, Notify, Settings, webhook_secret_problem
+from bot.slos import objectives as slo_rules
+from bot.slos import openslo
+from bot.slos.objectives import Objective
 from bot.sources import VARIABLE, Source, Sources, read_sources
 from bot.yamldoc import Document, scan
 from bot.yamldoc import Mapping as MappingNode
@@ -63,7 +66,8 @@ class OncallFile(Model):
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration that passed every check. `unset` names secrets whose variables were not set. `book_id` changes
+    """A configuration that passed every check. `groups` hold the rules of `objectives` too, which are those beside the
+    success of runs. `unset` names secrets whose variables were not set. `book_id` changes
     with any on-call file, and with nothing else."""
 
     settings: Settings
@@ -72,6 +76,7 @@ class Config:
     book_id: str
     incidents: IncidentRules
     groups: tuple[Group, ...]
+    objectives: tuple[Objective, ...]
     runbooks: tuple[Runbook, ...]
     digest: str
     base_dir: Path
@@ -80,7 +85,7 @@ class Config:
 
 def load(sources: Sources) -> Config:
     """Raises ConfigError with every finding, warnings too, if one of them is an error."""
-    subject, groups, findings, unset = _examine(sources)
+    subject, groups, findings, unset, objectives = _examine(sources)
     if any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)
     assert subject.settings is not None
@@ -91,6 +96,7 @@ def load(sources: Sources) -> Config:
         book_id=sources.book_digest,
         incidents=_incident_rules(sources),
         groups=groups,
+        objectives=objectives,
         runbooks=tuple(runbook for _, runbook in sound(subject.runbooks)),
         digest=sources.digest,
         base_dir=Path(sources.base_dir),
@@ -101,7 +107,7 @@ def load(sources: Sources) -> Config:
 def read_book(sources: Sources) -> Book:
     """The book of files that were good once; what a later release refuses in them is left out. Raises ConfigError when
     not even a fallback is left."""
-    subject, _, findings, _ = _examine(sources.for_book())
+    subject, _, findings, *_ = _examine(sources.for_book())
     if not subject.fallbacks:
         raise ConfigError(findings)
     return _book(subject, sources.changes)
@@ -112,7 +118,7 @@ def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> 
 
     `during` asks for the proof that somebody is on duty at each instant of it; a configuration with errors has none.
     """
-    subject, _, findings, _ = _examine(sources)
+    subject, _, findings, *_ = _examine(sources)
     if during is not None and subject.whole and not any(finding.severity == "error" for finding in findings):
         findings += coverage_gap.check(subject, _agents(subject), _book(subject, sources.changes), *during)
     return sorted(set(findings))
@@ -120,7 +126,7 @@ def check(sources: Sources, during: tuple[datetime, datetime] | None = None) -> 
 
 def examined(sources: Sources) -> tuple[Subject, list[Finding]]:
     """Every entry with its place, and what `check` says of them: for questions that only their authors ask."""
-    subject, _, findings, _ = _examine(sources)
+    subject, _, findings, *_ = _examine(sources)
     return subject, findings
 
 
@@ -225,7 +231,9 @@ def _missing_secret(key: str, why: str, told: str, page: str = "docs/notificatio
         yield Finding("agentpager.yaml", 0, 0, "missing-secret", f"{key}: {why}", hint=hint)
 
 
-def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding], list[Finding]]:
+def _examine(
+    sources: Sources,
+) -> tuple[Subject, tuple[Group, ...], list[Finding], list[Finding], tuple[Objective, ...]]:
     findings = list(sources.findings)
     unset: list[Finding] = []
     main, settings = _read_main(sources, findings, unset)
@@ -248,11 +256,18 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
         findings += document.read(AgentsFile)[1]
     for document in oncall:
         findings += document.read(OncallFile)[1]
+    registered = tuple(_entries(agents, "agents", Agent, findings))
+    named = {entry.id for entry in _runbooks(runbooks)}
+    promised = list(_promised(registered, _slo_files(sources, findings), named, findings))
+    for objective, entry in promised:
+        group = slo_rules.group(objective, entry.document.file)
+        groups = (*groups, group)
+        rules += [Entry(rule.name, rule, entry.document, entry.path) for rule in group.rules]
     unbroken = sum(len(sources.files[kind]) for kind in ("agents", "oncall", "runbooks"))
     subject = Subject(
         main=main,
         settings=settings,
-        agents=tuple(_entries(agents, "agents", Agent, findings)),
+        agents=registered,
         people=tuple(_entries(oncall, "people", Person, findings)),
         teams=tuple(_entries(oncall, "teams", Team, findings)),
         schedules=tuple(_entries(oncall, "schedules", Schedule, findings)),
@@ -274,7 +289,7 @@ def _examine(sources: Sources) -> tuple[Subject, tuple[Group, ...], list[Finding
     )
     findings += every_check(subject)
     findings = numbered(findings, {source.file for source in sources.files["runbooks"]})
-    return subject, groups, sorted(set(findings)), unset
+    return subject, groups, sorted(set(findings)), unset, tuple(objective for objective, _ in promised)
 
 
 def _icals(sources: Sources, findings: list[Finding]) -> Iterator[tuple[str, tuple[str, ical.Calendar]]]:
@@ -380,6 +395,74 @@ def _read_rules(
         for name, problem in rules_load.clashes(groups):
             findings.append(by_name[name].finding(problem.path, problem.code, problem.message, problem.hint))
     return tuple(groups), entries
+
+
+def _slo_files(sources: Sources, findings: list[Finding]) -> list[Document]:
+    """OpenSLO keeps several documents in a file."""
+    pieces = (
+        Source(file=source.file, text=text)
+        for source in sources.files.get("slos", ())
+        for text in openslo.parts(source.text)
+    )
+    return list(_documents(tuple(pieces), findings))
+
+
+def _promised(
+    agents: Sequence[Entry[Agent]], documents: list[Document], runbooks: set[str], findings: list[Finding]
+) -> Iterator[tuple[Objective, Entry[object]]]:
+    """Every objective beside the success of runs, with where it is written. The name of each is taken once an agent."""
+    taken: set[tuple[str, str]] = set()
+    for objective, entry in (*_of_agents(agents, findings), *_of_openslo(documents, findings)):
+        if (objective.agent, objective.name) in taken:
+            text = f"{objective.agent} has an objective {quote(objective.name)} already"
+            findings.append(entry.finding((), "duplicate-id", text, "rename one"))
+            continue
+        taken.add((objective.agent, objective.name))
+        if objective.runbook == slo_rules.LATENCY_RUNBOOK and objective.runbook not in runbooks:
+            objective = replace(objective, runbook="")  # noqa: PLW2901 - it is a suggestion: nobody has named it
+        yield objective, entry
+
+
+def _of_agents(agents: Sequence[Entry[Agent]], findings: list[Finding]) -> Iterator[tuple[Objective, Entry[object]]]:
+    for entry, agent in sound(tuple(agents)):
+        if agent.slo is None:
+            continue
+        if agent.slo.latency is not None:
+            found = slo_rules.latency(agent.id, agent.slo.latency, agent.slo.window)
+            yield found, Entry(found.name, None, entry.document, (*entry.path, "slo", "latency"))
+        for name, one in agent.slo.objectives.items():
+            path = (*entry.path, "slo", "objectives", name)
+            wrong = [entry.document.finding((*path, key), "promql", why) for key, why in slo_rules.problems(one)]
+            findings += wrong
+            if not wrong:
+                found = slo_rules.declared(agent.id, name, one, agent.slo.window)
+                yield found, Entry(name, None, entry.document, path)
+
+
+def _of_openslo(documents: list[Document], findings: list[Finding]) -> Iterator[tuple[Objective, Entry[object]]]:
+    kinds = [(document, *openslo.kind(document.data)) for document in documents]
+    indicators: dict[str, openslo.IndicatorSpec] = {}
+    for document, kind, problem in kinds:
+        findings += _of_slo(document, [problem] if problem is not None else [])
+        if kind == "SLI":
+            sli, refused = document.read(openslo.SliDocument)
+            findings += refused
+            if sli is not None:
+                indicators[sli.metadata.name] = sli.spec
+    for document, kind, _ in kinds:
+        if kind == "SLO":
+            slo, refused = document.read(openslo.SloDocument)
+            findings += refused
+            if slo is not None:
+                read = openslo.read(slo, indicators)
+                findings += _of_slo(document, read.problems)
+                yield from ((one, Entry(one.name, None, document, ("spec",))) for one in read.objectives)
+
+
+def _of_slo(document: Document, problems: Sequence[openslo.Problem]) -> Iterator[Finding]:
+    for one in problems:
+        severity: Severity = "error" if one.serious else "warning"
+        yield document.finding(one.path, openslo.CODE, one.message, one.hint, severity=severity)
 
 
 Places = dict[int, tuple[int, list[int]]]  # number among the sound → number in the file, the same for its rules

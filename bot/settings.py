@@ -137,6 +137,12 @@ class Agents(Model):
     files: Files = ("agents/*.yaml",)
 
 
+class Slos(Model):
+    """Files of OpenSLO documents."""
+
+    files: Files = ("slos/*.yaml",)
+
+
 class Oncall(Model):
     """`feed_interval` is how often calendars at an address are read, `feed_grace` how long one may fail before somebody
     is told; `coverage_days` how far ahead the proof looks that somebody is on duty."""
@@ -374,6 +380,7 @@ class Settings(Model):
     actions: Actions = Actions()
     bridges: dict[WebhookName, Bridge] = {}
     slack: Slack = Slack()
+    slos: Slos = Slos()
     store: Store = Store()
     http: Http = Http()
     heartbeat: Heartbeat | None = None

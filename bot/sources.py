@@ -22,19 +22,20 @@ from bot.oncall import feeds, ical
 from bot.oncall.changes import RotaChange
 from bot.oncall.feeds import Copy
 from bot.schema import Model
-from bot.settings import Actions, Agents, Bridge, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack
+from bot.settings import Actions, Agents, Bridge, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack, Slos
 from bot.yamldoc import MAX_BYTES, Document, scan
 
-Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents"]
+Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents", "slos"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_FILES = 2000  # of one kind; a stray ** must not read the whole disk
 VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # a doubled $ keeps the text as it is
-_SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall | Incidents]] = {
+_SECTIONS: dict[Kind, type[Rules | Runbooks | Agents | Oncall | Incidents | Slos]] = {
     "rules": Rules,
     "runbooks": Runbooks,
     "agents": Agents,
     "oncall": Oncall,
     "incidents": Incidents,
+    "slos": Slos,
 }
 _SECRET_SECTIONS: dict[str, Any] = {
     "slack": Slack,
@@ -188,7 +189,7 @@ def read_loose(
         source = Source(file=name, text=_read(path, name, findings))
         kind = kind_of(source.text)
         if kind is None:
-            hint = "expected groups (rules), schema (runbook), agents, people and schedules, or inhibit_rules"
+            hint = "expected groups (rules), schema (runbook), agents, people and schedules, inhibit_rules, or OpenSLO"
             findings.append(Finding(name, 1, 1, "unknown-file", "cannot tell what this file is for", hint=hint))
         else:
             files[kind] = (*files[kind], source)
@@ -232,6 +233,7 @@ _FIRST_KEYS: dict[str, Kind] = {
     "flapping": "incidents",
     "reopen_window": "incidents",
     "sla": "incidents",
+    "apiVersion": "slos",
 }
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from bot.schema import Channel, Model, Positive, Url
 
@@ -40,11 +40,52 @@ class LanguageModel(Model):
     name: str
 
 
+ObjectiveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+class Latency(Model):
+    """The share of runs that end within `threshold`. With `severity: critical` a fast burn wakes somebody."""
+
+    # As far as the histograms of durations reach: 0.1 s, doubled twelve times.
+    threshold: Annotated[Positive, Field(ge=timedelta(seconds=0.1), le=timedelta(seconds=409.6))]
+    target: Share
+    severity: Literal["critical", "warning"] = "warning"
+
+
+class Objective(Model):
+    """An objective of the agent's own: how many of `total` are good. Each is a counter, or a rate of five minutes."""
+
+    good: str | None = None
+    bad: str | None = None
+    total: str
+    target: Share
+    title: str = ""
+    severity: Literal["critical", "warning"] = "warning"
+    runbook: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Objective:
+        if (self.good is None) == (self.bad is None):
+            raise ValueError("an objective has exactly one of good and bad")
+        return self
+
+
 class Slo(Model):
-    """The share of runs that do not end in failure or a timeout, over a sliding window."""
+    """The share of runs that do not end in failure or a timeout, over a sliding window; `latency` and `objectives` are
+    further ones over the same."""
 
     target: Share
     window: Positive = timedelta(days=28)
+    latency: Latency | None = None
+    objectives: dict[ObjectiveName, Objective] = {}
+
+    @field_validator("objectives")
+    @classmethod
+    def _named_anew(cls, objectives: dict[str, Objective]) -> dict[str, Objective]:
+        for name in ("success", "latency"):
+            if name in objectives:
+                raise ValueError(f'"{name}" is what slo itself describes; choose another name')
+        return objectives
 
 
 class Limits(Model):

@@ -1,0 +1,1 @@
+"""Objectives beside the success of runs: from what their authors write to burn-rate rules."""
