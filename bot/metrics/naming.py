@@ -12,6 +12,7 @@ from typing import Literal
 from bot.metrics.exposition import ExpositionError, Page, Sample
 from bot.settings import ScrapeLimits
 
+_NONE = "None"  # what Python programs, LiteLLM among them, write into a label they have no value for
 _WITH_CREATED = frozenset({"counter", "histogram", "gaugehistogram", "summary"})
 
 
@@ -51,7 +52,7 @@ class Naming:
             exposed.pop(source, None)
         found: dict[str, str] = {}
         for source, name in self.label_map.items():
-            if value := original.get(source):
+            if (value := original.get(source)) and value != _NONE:
                 found.setdefault(name, value)
         return {**exposed, **found}
 

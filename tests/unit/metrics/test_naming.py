@@ -118,6 +118,10 @@ def test_an_empty_source_is_none_and_leaves_what_has_the_name_already():
     assert stored({"api_key_alias": "", "agent": "x"}, label_map=MAP)["agent"] == "x"
 
 
+def test_pythons_none_is_no_value():
+    assert "agent" not in stored({"api_key_alias": "None"}, label_map=MAP)
+
+
 def test_what_is_mapped_takes_the_place_of_an_exposed_label_of_that_name():
     assert stored({"api_key_alias": "refund", "agent": "x"}, label_map=MAP)["agent"] == "refund"
 
