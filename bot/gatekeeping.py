@@ -39,6 +39,7 @@ KIND = "readiness"  # of evidence
 _DRILL = "drill"
 _FRESH = timedelta(seconds=10)  # whoever asks again so soon gets the same
 _RECORDS_FOR = timedelta(minutes=15)  # sums over weeks are not made anew more often
+_FIRST_RECORDS_FOR = timedelta(minutes=1)  # when there is little to sum up, and somebody waits for the first runs
 _ANSWER_SECONDS = 5.0
 _ROUND = timedelta(seconds=20)  # what has not been asked by then is not asked
 _MOST_DRILLS = 5000
@@ -103,7 +104,7 @@ class Gatekeeper:
         now = self._clock.now()
         answers = await self._answers(asking.questions(self._dossiers, self._pager.config.agents.values()), now)
         since = await self._watched_since(now)
-        await self._track(now, answers)
+        await self._track(now, since, answers)
         drills = await self._drills()
         lost = dict(self._unreachable())
         facts = {
@@ -156,8 +157,9 @@ class Gatekeeper:
         except (RemoteError, QueryError, ValueError, KeyError, TypeError):
             return now
 
-    async def _track(self, now: datetime, answers: Mapping[str, Answer]) -> None:
-        if self._tracked_at is not None and timedelta() <= now - self._tracked_at < _RECORDS_FOR:
+    async def _track(self, now: datetime, since: datetime, answers: Mapping[str, Answer]) -> None:
+        lasts = _RECORDS_FOR if now - since > _RECORDS_FOR else _FIRST_RECORDS_FOR
+        if self._tracked_at is not None and timedelta() <= now - self._tracked_at < lasts:
             return
         start = now - timedelta(days=asking.RECORD_DAYS)
         rows = await self._incident_rows(start, now)

@@ -40,7 +40,8 @@ _AT_ONCE = 8
 def command(
     context: click.Context, agent: str | None, stage: str | None, server: str | None, output: str, config_path: Path
 ) -> None:
-    """Whether AGENT, or every agent, is ready for its stage: domain by domain, the worst first, each with the way out.
+    """Whether AGENT, or every agent, is ready for its stage: domain by domain, the worst first; of one agent with
+    evidence and the way out.
 
     Reads the files, and asks a running server for what only it knows. docs/readiness.md has the domains. Exit code 1:
     a domain that the stage asks for is not started, 2: the configuration cannot be used, 3: --server cannot be reached.
@@ -165,7 +166,7 @@ def _why(error: Exception, url: str) -> str:
 
 
 def _show(judged: Sequence[Verdict], asked: _Asked, output: str) -> None:
-    from bot.readiness.words import lines, report, worst_first
+    from bot.readiness.words import glance, lines, report, worst_first
 
     server = None if asked.problem else asked.url
     if output == "json":
@@ -175,12 +176,15 @@ def _show(judged: Sequence[Verdict], asked: _Asked, output: str) -> None:
     if output == "markdown":
         click.echo(report(judged, instant(None), asked.words), nl=False)
         return
+    alone = len(judged) == 1
     for one in worst_first(judged):
-        click.echo("\n".join(lines(one)))
-        click.echo()
-    blocked = sum(not one.ready for one in judged)
-    if len(judged) != 1:
+        click.echo("\n".join(lines(one) if alone else glance(one)))
+    click.echo()
+    if not judged:
+        click.echo("There is no agent in agents/.")
+    elif not alone:
+        blocked = sum(not one.ready for one in judged)
         click.echo(
-            f"{blocked} of {len(judged)} agents not ready. " if judged else "There is no agent in agents/. ", nl=False
+            f"{blocked} of {len(judged)} agents are not ready. Evidence and the way out: agentpager readiness AGENT"
         )
     click.echo(asked.words)

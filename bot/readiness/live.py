@@ -163,6 +163,8 @@ def _track_record(agent: Agent, live: Live | None, facts: Facts | None) -> Proof
     if record is None:
         return unasked("the server does not know its track record just now", "ask again")
     if not record.runs or record.since is None:
+        if live.at - facts.watched_since < SETTLING:
+            return unasked(f"no run counted yet; it has been watched since {facts.watched_since:%H:%M} UTC")
         return lacking("no run of it has been counted", "let it run at an earlier stage, with agent:runs recorded")
     told, wrong = _done(record), _short_of(agent, record, live.at)
     if wrong:

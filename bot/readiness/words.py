@@ -54,6 +54,19 @@ def lines(one: Verdict) -> Iterator[str]:
         yield f"  not asked for yet: {', '.join(f'{row.domain} ({_WORDS[row.status]})' for row in later)}"
 
 
+def glance(one: Verdict) -> Iterator[str]:
+    """One agent among many: what is not done, by name."""
+    yield headline(one)
+    asked = [row for row in one.domains if row.required]
+    for status in (Status.NOT_STARTED, Status.IN_PROGRESS, Status.WAIVED):
+        if names := [_named(row) for row in asked if row.status is status]:
+            yield f"  {SIGNS[status]} {', '.join(names)}"
+
+
+def _named(row: Judged) -> str:
+    return f"{row.domain} (until {row.waiver.until})" if row.waiver is not None else row.domain.value
+
+
 # Markdown -------------------------------------------------------------------------------------------------------------
 
 

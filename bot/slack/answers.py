@@ -44,6 +44,7 @@ _EXAMPLES = {
     "release": ["release INC-7"],
     "pass": ["pass", "pass INC-7"],
     "status": ["status", "status refund-agent", "status team:payments", "status --here"],
+    "readiness": ["readiness", "readiness refund-agent"],
     "page": ['page refund-agent "refunds are doubled"', "page team:payments", "page @ben are you there"],
     "oncall": ["oncall", "oncall payments", "oncall payments at 18:00"],
     "override": [

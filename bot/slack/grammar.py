@@ -13,6 +13,7 @@ from html import unescape
 
 VERBS = {
     "status": "all agents, or one: state, owner, who is on call",
+    "readiness": "what is missing before an agent takes on more: `readiness refund-agent`, or `readiness` for all",
     "ack": "take an incident: `ack INC-7`, `ack last`, `ack refund-agent`, or `ack` when only one is open",
     "resolve": "close an incident by hand",
     "take": "take an incident over from whoever has it; they are told: `take INC-7`",
@@ -49,7 +50,7 @@ GROUPS = {
     "You were woken": ("ack", "pass", "runbook", "step", "resolve"),
     "You have it": ("note", "snooze", "hand", "escalate", "release", "mark"),
     "Others have it": ("take",),
-    "Look": ("status", "incidents", "oncall", "explain", "silences", "overrides", "web"),
+    "Look": ("status", "readiness", "incidents", "oncall", "explain", "silences", "overrides", "web"),
     "Quieten": ("silence", "unsilence"),
     "Call somebody": ("page", "test", "drill"),
     "Actions": ("actions", "approve", "refuse"),
@@ -84,6 +85,7 @@ _ALIASES = {
     "incident": "incidents",
     "list": "incidents",
     "agents": "status",
+    "ready": "readiness",
     "?": "help",
     "": "help",
 }

@@ -18,7 +18,20 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import RemoteError
 from bot.oncall.model import Book
-from bot.ports import Acting, Actor, Clock, Commands, Drilling, Explaining, Paging, Records, Rest, Rotas, Silencing
+from bot.ports import (
+    Acting,
+    Actor,
+    Clock,
+    Commands,
+    Drilling,
+    Explaining,
+    Gate,
+    Paging,
+    Records,
+    Rest,
+    Rotas,
+    Silencing,
+)
 from bot.slack import answers
 from bot.slack.authorize import Home, authorize, caller_of
 from bot.slack.errors import call
@@ -44,6 +57,7 @@ class Desks:
     acting: Acting
     rest: Rest | None = None
     records: Records | None = None
+    gate: Gate | None = None
     drills: Drilling | None = None
 
 

@@ -18,6 +18,7 @@ from bot.ports import Actor
 from bot.slack import answers, by_hand, silence_words
 from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.changes import broken, carry_out
+from bot.slack.gate_words import readiness
 from bot.slack.grammar import CHANGES, OF_INCIDENT, Request, parse, wish
 from bot.slack.reception import SLOW, Reception
 from bot.slack.runbook_window import RunbookWindow
@@ -239,10 +240,18 @@ class Words:
             case "oncall":
                 wanted, at = _at_time(request, now, actor)
                 return answers.oncall(self._at.desks.commands.oncall(at), wanted, book, now, at)
+            case "readiness":
+                return await self._readiness(request.argument)
             case "help":
                 return answers.help_on(request.argument)
             case _:
                 return answers.unknown(request, in_full=in_full)
+
+    async def _readiness(self, wanted: str) -> answers.Answer:
+        gate = self._at.desks.gate
+        if gate is None:
+            raise UsageError("readiness is not looked at here")
+        return readiness(await gate.verdicts(wanted or None), alone=bool(wanted))
 
     async def _tell_answer(self, task: asyncio.Task[answers.Answer], url: str | None, here: bool) -> None:
         await self._at.tell(url, await task, here=here)
