@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Bridging, Clock, Commands, Drilling, Gate, Paging, Records, Rotas, Silencing
+from bot.ports import Acting, Bridging, Clock, Commands, Drilling, Gate, Paging, Pushing, Records, Rotas, Silencing
+from bot.pushing import PushDesk
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
 from bot.scheduler import Ticker
@@ -174,8 +175,10 @@ class Service:
         )
         self._silencing = SilenceDesk(store, clock, self._pager.world, self._pager.silences_changed)
         self._bridges = BridgeDesk(
-            store, clock, self._pager.world, lambda: self._pager.config.settings.bridges, self._pager.note
+            store, clock, pager.world, lambda: pager.config.settings.bridges, pager.note, pager.pushed
         )
+        self._push = PushDesk(store, clock, lambda: self.resolve_timeout, pager.pushed)
+        self._started = clock.now()
         self._clock = clock
         self._bookkeeper = Bookkeeper(
             store,
@@ -204,6 +207,7 @@ class Service:
             pager.watcher,
             lambda: pager.config.settings.http.external_url,
         )
+        self._gate = Gatekeeper(pager, store, clock, self._bookkeeper, lambda: self._upkeep.unreachable)
         desks = Desks(
             self._desk,
             self._silencing,
@@ -213,6 +217,7 @@ class Service:
             self._acting,
             pauses,
             self._bookkeeper,
+            gate=self._gate,
             drills=self._drills,
         )
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
@@ -230,7 +235,6 @@ class Service:
         )
         self._ledger = Ledger(store, pager.watcher, clock, lambda: pager.config)
         self._upkeep = Upkeep(self._pager, store, clock, os.environ, messenger.doubt, learn=self._slack.learn)
-        self._gate = Gatekeeper(pager, store, clock, self._bookkeeper, lambda: self._upkeep.unreachable)
         self._stopping = asyncio.Event()
 
     @property
@@ -244,6 +248,18 @@ class Service:
     @property
     def bridging(self) -> Bridging:
         return self._bridges
+
+    @property
+    def pushing(self) -> Pushing:
+        return self._push
+
+    @property
+    def started(self) -> datetime:
+        return self._started
+
+    @property
+    def resolve_timeout(self) -> timedelta:
+        return self._pager.config.settings.push.resolve_timeout
 
     @property
     def gate(self) -> Gate:
@@ -369,7 +385,7 @@ class Service:
         ticker.every(_TRACK_RECORD, "track record", self._ledger.tick)
         ticker.every(_PAGES_LOOK, "drills", self._drills.tick)
         ticker.every(_UPKEEP, "rotas", self._rotas.catch_up)
-        ticker.every(_UPKEEP, "bridges", self._bridges.tick)
+        ticker.every(_WATCHER_LOOK, "bridges", self._bridges.tick)
         ticker.every(_UPKEEP, "upkeep", self._upkeep.tick)
         ticker.every(_READINESS, "readiness", self._gate.tick)
         if (heartbeat := pager.config.settings.heartbeat) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from bot.bridges import langfuse
 from bot.bridges.model import PayloadError
 from bot.bridges.reading import read
 from bot.incidents.decision import Decision, World
+from bot.incidents.model import Alert
 from bot.ports import Clock
 from bot.settings import Bridge
 from bot.store.database import Database
@@ -21,7 +22,8 @@ log = structlog.get_logger()
 
 
 class BridgeDesk:
-    """`bridges` are those of the configuration that runs, `changed` is called with what an alert has changed."""
+    """`bridges` are those of the configuration that runs. `push` writes alerts down, `changed` is called with what ends
+    by itself."""
 
     def __init__(
         self,
@@ -30,12 +32,14 @@ class BridgeDesk:
         world: Callable[[], World],
         bridges: Callable[[], Mapping[str, Bridge]],
         changed: Callable[[list[Decision]], None],
+        push: Callable[[Sequence[Alert]], Awaitable[None]],
     ) -> None:
         self._store = store
         self._clock = clock
         self._world = world
         self._bridges = bridges
         self._changed = changed
+        self._push = push
 
     def admits(self, name: str, token: str, signature: str, raw: bytes) -> bool:
         """Whether there is such a bridge and the sender may use it; which of the two is not told."""
@@ -49,19 +53,21 @@ class BridgeDesk:
 
     async def take(self, name: str, body: dict[str, Any], more: Mapping[str, str]) -> int:
         """How many alerts the request had; they are written down when this returns. Raises PayloadError."""
-        bridge, world, now = self._bridges()[name], self._world(), self._clock.now()
+        bridge = self._bridges()[name]
         try:
-            alerts = read(name, bridge, body, more, world.agents, now)
+            alerts = read(name, bridge, body, more, self._world().agents, self._clock.now())
         except PayloadError as error:
             telemetry.bridge_requests.labels(name, "refused").inc()
             log.warning("bridge.refused", bridge=name, error=str(error))
             raise
         telemetry.bridge_requests.labels(name, "taken" if alerts else "ignored").inc()
         if alerts:
-            self._changed(await pipeline.push(self._store, alerts, world, now))
+            await self._push(alerts)
         return len(alerts)
 
     async def tick(self) -> None:
-        """Ends what is not sent any more, where a bridge says how long that takes."""
-        if any(bridge.resolve_after for bridge in self._bridges().values()):
-            self._changed(await pipeline.expire_pushed(self._store, self._world(), self._clock.now()))
+        """Ends what is not sent any more, here or to the API of Alertmanager."""
+        now = self._clock.now()
+        live = (await self._store.live()).incidents.values()
+        if any(alert.expires_at and alert.expires_at <= now for incident in live for alert in incident.going_on):
+            self._changed(await pipeline.expire_pushed(self._store, self._world(), now))

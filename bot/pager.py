@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -19,6 +19,7 @@ import structlog
 
 from bot import delivery, judge, pipeline, png, telemetry
 from bot.agents.series import registry_series
+from bot.alertmanager import incoming
 from bot.books import Books
 from bot.config import Config, load
 from bot.courier import Courier
@@ -186,6 +187,17 @@ class Pager:
         self._seen[update.group] = (signature, now)
 
     async def _work_in(self, update: Update, rules: frozenset[str]) -> None:
+        await self._in_parts(
+            update, lambda part: pipeline.observe(self._store, part, self.world(), self._clock.now(), rules)
+        )
+
+    async def pushed(self, alerts: Sequence[Alert]) -> None:
+        """Others have sent these, all of one group; they are written down when this returns."""
+        now = self._clock.now()
+        update = Update(group=alerts[0].group, evaluated_at=now, alerts=tuple(alerts), still=None)
+        await self._in_parts(update, lambda part: pipeline.push(self._store, part.alerts, self.world(), now))
+
+    async def _in_parts(self, update: Update, work: Callable[[Update], Awaitable[list[Decision]]]) -> None:
         """In transactions of bounded size, the worst first; meanwhile what they bring is held back for a moment, so
         that it can go out together."""
         parts = update.in_parts(_FIRST_PART, _PART)
@@ -193,7 +205,7 @@ class Pager:
             self.outbox.hold()
         try:
             for part in parts:
-                self.note(await pipeline.observe(self._store, part, self.world(), self._clock.now(), rules))
+                self.note(await work(part))
                 if self.outbox is not None:
                     await self.outbox.let_pages_go()
         finally:
@@ -339,7 +351,7 @@ class Pager:
             self._seen.clear()
             await self._accepted()
             known = frozenset(group.id for group in with_builtin(config.groups))
-            known |= {pushed_group(name) for name in config.settings.bridges}
+            known |= {incoming.GROUP, *(pushed_group(name) for name in config.settings.bridges)}
             self.note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
             if not same_watch:  # a calendar says who is woken, not what is watched
                 await self.watcher.reconfigure()

@@ -260,13 +260,19 @@ class Actions(Model):
     webhooks: dict[WebhookName, ActionWebhook] = {}
 
 
+class Push(Model):
+    """Alerts that are posted as to Alertmanager: one without an end is over after `resolve_timeout`."""
+
+    resolve_timeout: Positive = timedelta(minutes=5)
+
+
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 
 
 class BridgeMap(Model):
-    """How the JSON of another system becomes an alert. The values are templates that see the alert as `it` and the whole
-    request as `body`; but `each` is where in the request a list of alerts stands, and `resolved` are the values of
-    `state` that say that one has ended. `key` makes two requests speak of the same alert."""
+    """How the JSON of another system becomes an alert. The values are templates that see the alert as `it` and the
+    whole request as `body`; but `each` is where in the request a list of alerts stands, and `resolved` are the values
+    of `state` that say that one has ended. `key` makes two requests speak of the same alert."""
 
     each: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$", examples=["alerts"])
     alertname: str
@@ -279,8 +285,8 @@ class BridgeMap(Model):
 
 class Bridge(Model):
     """Alerts that another system sends. Whoever sends them shows `token`, or signs with `secret` where `kind` is
-    langfuse. `agents` says which of ours is meant by a name of theirs; `labels` and `annotations` are put on each alert;
-    one that nobody ends is over after `resolve_after`, by default when a person resolves it."""
+    langfuse. `agents` says which of ours is meant by a name of theirs; `labels` and `annotations` are put on each
+    alert; one that nobody ends is over after `resolve_after`, by default when a person resolves it."""
 
     kind: Literal["litellm", "langfuse", "json"]
     token: SecretStr | None = None
@@ -374,13 +380,14 @@ class Settings(Model):
     query: Query = Query()
     runbooks: Runbooks = Runbooks()
     agents: Agents = Agents()
+    slos: Slos = Slos()
     oncall: Oncall = Oncall()
     incidents: Incidents = Incidents()
     notify: Notify = Notify()
     actions: Actions = Actions()
     bridges: dict[WebhookName, Bridge] = {}
+    push: Push = Push()
     slack: Slack = Slack()
-    slos: Slos = Slos()
     store: Store = Store()
     http: Http = Http()
     heartbeat: Heartbeat | None = None

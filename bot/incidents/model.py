@@ -67,7 +67,7 @@ class Alert(Model):
     `group` is `file;group`, the unit in which alerts are sent; `fingerprint` is over all labels including alertname.
     `value` is the value of the expression, NaN when unknown. All instants are aware UTC. `suppressed` is filled in by
     the pager: everything that hides the alert now. `expires_at` is when one that others have sent is over unless they
-    send it again.
+    send it again, `generator_url` where its expression can be looked at.
     """
 
     fingerprint: str
@@ -80,6 +80,7 @@ class Alert(Model):
     ends_at: datetime | None = None
     expires_at: datetime | None = None
     suppressed: tuple[Suppression, ...] = ()
+    generator_url: str = ""
 
     @property
     def name(self) -> str:

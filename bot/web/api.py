@@ -27,7 +27,20 @@ from bot.incidents.people import short
 from bot.ports import Actor, Commands, Outcome
 from bot.records.timeline import promised
 from bot.settings import Http
-from bot.web import ack_links, actions, bridges, by_hand, calendars, charts, readiness, records, silences, steps
+from bot.web import (
+    ack_links,
+    actions,
+    alertmanager,
+    bridges,
+    by_hand,
+    calendars,
+    charts,
+    drills,
+    readiness,
+    records,
+    silences,
+    steps,
+)
 from bot.web.request import BadRequestError, actor_of, body_of, guarded, instant_of, json_of, refuse
 
 _MAX_FIELDS = 1000
@@ -39,8 +52,10 @@ class Backend(
     ack_links.Backend,
     charts.Backend,
     actions.Backend,
+    alertmanager.Backend,
     bridges.Backend,
     by_hand.Backend,
+    drills.Backend,
     silences.Backend,
     calendars.Backend,
     records.Backend,
@@ -92,8 +107,10 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     routes += charts.routes(backend, settings)
     routes += actions.routes(backend, settings)
     routes += by_hand.routes(backend, settings)
+    routes += drills.routes(backend, settings)
     routes += ack_links.routes(backend)
     routes += bridges.routes(backend)
+    routes += alertmanager.routes(backend, settings)
     routes += calendars.routes(backend, settings)
     return Starlette(routes=routes)
 

@@ -89,13 +89,13 @@ def refuse(status: int, kind: str, message: str) -> JSONResponse:
     return JSONResponse({"status": "error", "errorType": kind, "error": message}, status)
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, limit: int = _MAX_BODY) -> bytes:
     """Counted as it comes in: one sent in chunks does not say how long it is."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MAX_BODY:
-            raise BadRequestError(413, "the request is larger than 1 MiB")
+        if len(body) > limit:
+            raise BadRequestError(413, f"the request is larger than {limit >> 20} MiB")
     return bytes(body)
 
 
