@@ -25,6 +25,7 @@ from bot.runbooks.render import choose, render
 AHEAD = timedelta(days=14)
 LASTS = timedelta(days=90)  # what was tried once has to be tried again
 _SHOWN = 3
+_ROUNDING = 1 + 1e-9  # ten cents are no exact number: 0.1 × 3 is not over 0.3
 _EVERYTHING = ("*", "all", "admin", "root", "owner", "superuser")
 
 
@@ -227,7 +228,7 @@ def _budget(agent: Agent) -> Proof:
         text = f"{dollars(budget)} a day, and nobody has said what full volume costs"
         return begun(text, f"{' and '.join(missing)} in its file")
     told = f"{dollars(each)} × {volume} runs = {dollars(each * volume)} a day"
-    if each * volume > budget:
+    if each * volume > budget * _ROUNDING:
         hint = "raise the budget with whoever pays, lower the volume, or make a run cheaper"
         return lacking(f"full volume is over the budget: {told}, budget {dollars(budget)}", hint)
     return shown(f"{told}, budget {dollars(budget)}")

@@ -79,11 +79,11 @@ def _only(labels: Labels, expr: Expr, agents: Collection[str]) -> frozenset[str]
     """A rule for some agents names them by its label or in its selectors."""
     if "agent" in labels:
         return frozenset((labels["agent"],))
-    named = [m for one in expr.selectors for m in one.matchers if m.name == "agent" and not m.matches_value("")]
-    if not named:
-        return None
-    fitting = frozenset(agent for agent in agents if any(m.matches_value(agent) for m in named))
-    return None if len(fitting) == len(agents) else fitting
+    named = [tuple(m for m in one.matchers if m.name == "agent" and m.value) for one in expr.selectors]
+    fitting = frozenset(
+        agent for agent in agents if any(ms and all(m.matches_value(agent) for m in ms) for ms in named)
+    )
+    return fitting if any(named) and len(fitting) < len(agents) else None
 
 
 class _Reader:

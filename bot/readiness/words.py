@@ -107,7 +107,7 @@ def _verdict_line(one: Verdict) -> str:
         return f"**Not ready**: {', '.join(f'`{name}`' for name in one.blocking)} not started."
     open_ones = [row for row in one.domains if row.required and row.status in {Status.IN_PROGRESS, Status.WAIVED}]
     rest = f" Not finished: {', '.join(f'`{row.domain}`' for row in open_ones)}." if open_ones else ""
-    return f"**Ready.** Nothing that {one.stage} asks for is not started.{rest}"
+    return f"**Ready.** Nothing that {one.stage} asks for is missing.{rest}"
 
 
 def _row(row: Judged) -> list[str]:
