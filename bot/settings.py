@@ -288,7 +288,7 @@ class Bridge(Model):
     langfuse. `agents` says which of ours is meant by a name of theirs; `labels` and `annotations` are put on each
     alert; one that nobody ends is over after `resolve_after`, by default when a person resolves it."""
 
-    kind: Literal["litellm", "langfuse", "json"]
+    kind: Literal["litellm", "langfuse", "alertmanager", "json"]
     token: SecretStr | None = None
     token_file: str | None = None
     secret: SecretStr | None = None

@@ -27,6 +27,7 @@ class Told:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     value: float = 1.0
+    generator_url: str = ""
 
 
 def text_of(body: Body, key: str) -> str:

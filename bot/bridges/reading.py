@@ -6,7 +6,7 @@ import re  # noqa: TID251 - fixed pattern
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from bot.bridges import langfuse, litellm, mapped
+from bot.bridges import langfuse, litellm, mapped, webhook
 from bot.bridges.model import Body, Told
 from bot.incidents.model import Alert, AlertState, pushed_group
 from bot.labels import fingerprint
@@ -24,6 +24,8 @@ def read(
         found = litellm.read(body)
     elif bridge.kind == "langfuse":
         found = langfuse.read(body)
+    elif bridge.kind == "alertmanager":
+        found = webhook.read(body)
     else:
         assert bridge.map is not None
         found = mapped.read(body, bridge.map)
@@ -51,6 +53,7 @@ def _alert(
         value=told.value,
         starts_at=now,
         ends_at=now if over else None,
+        generator_url=told.generator_url,
         expires_at=now + bridge.resolve_after if bridge.resolve_after and not over else None,
     )
 

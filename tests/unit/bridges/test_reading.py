@@ -164,6 +164,32 @@ def test_a_signature_counts_for_five_minutes_and_for_these_very_bytes():
     assert not langfuse.signed("", raw, "lf-whsec_x", NOW)
 
 
+# Alertmanager's webhook, https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+
+WEBHOOK = {
+    "version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "agentpager", "groupLabels": {},
+    "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://am", "truncatedAlerts": 0,
+    "alerts": [
+        {"status": "firing", "labels": {"alertname": "Slow", "agent": "kyc-agent", "severity": "warning", "zone": "eu"},
+         "annotations": {"summary": "slow"}, "startsAt": "2026-11-04T01:00:00Z", "endsAt": "0001-01-01T00:00:00Z",
+         "generatorURL": "http://p/graph", "fingerprint": "a1"},
+        {"status": "resolved", "labels": {"alertname": "Down", "agent": "elsewhere"}, "fingerprint": "b2"},
+    ],
+}  # fmt: skip
+
+
+def test_a_notification_of_alertmanager_is_the_alerts_in_it():
+    slow, down = alerts(WEBHOOK, "alertmanager")
+    assert slow.labels == {
+        "alertname": "Slow", "agent": "kyc-agent", "severity": "warning", "zone": "eu", "bridge": "gateway",
+    }  # fmt: skip
+    assert (slow.state, slow.annotations, slow.generator_url) == ("firing", {"summary": "slow"}, "http://p/graph")
+    assert (down.state, "agent" in down.labels) == ("resolved", False)
+    again = copy.deepcopy(WEBHOOK)
+    again["alerts"][0]["status"] = "resolved"
+    assert alerts(again, "alertmanager")[0].fingerprint == slow.fingerprint
+
+
 # Any JSON
 
 MAP = {
@@ -207,6 +233,8 @@ def test_without_a_key_the_labels_but_severity_tell_alerts_apart():
         ("litellm", {"hello": 1}, '"event"'),
         ("langfuse", {"type": "monitor-alert", "payload": {}}, "payload.monitorId"),
         ("langfuse", {"type": "monitor-alert", "payload": {"monitorId": "m", "severity": "BAD"}}, '"BAD"'),
+        ("alertmanager", {"alerts": {}}, 'a list "alerts"'),
+        ("alertmanager", {"alerts": [{"labels": {"a": "b"}}]}, 'no label "alertname"'),
         ("json", {"result": {}}, 'no list at "result.checks"'),
         ("json", {"result": {"checks": [{}] * 201}}, "201 alerts; 200 at most"),
         ("json", {"result": {"checks": [{"id": 1}]}}, "map.alertname: a value is missing: ⟨missing it.check⟩"),
