@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -47,6 +48,8 @@ class DrillDesk:
         self._changed = changed
         self._told: list[Labels] | None = None  # None: the watcher may know others
         self._told_at = 0.0
+        self._telling = asyncio.Lock()  # what is told later is newer
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(
         self, actor: Actor, agent: str, *, runbook: str = "", whole_ladder: bool = False, event_key: str | None = None
@@ -74,7 +77,7 @@ class DrillDesk:
             world.book.people[one.person].name if one.person in world.book.people else one.person
             for one in level.people
         )
-        await self._tell(await self._kept())
+        self._tell_soon()
         minutes = round((drill.ACK_WITHIN + drill.STEP_WITHIN).total_seconds() / 60)
         others = "then the next levels" if whole_ladder else "nobody else is woken"
         told = f"{begun.id}: DRILL of {begun.agent}. Its alert fires now and pages {names} by the way of a real one; "
@@ -113,7 +116,7 @@ class DrillDesk:
             self._changed([])
         if await self._any_over(drills):
             self._changed(await pipeline.end_drills(self._store, world, now))
-        await self._tell(await self._kept() if drills.running else drills)
+        await self._tell()
 
     async def _any_over(self, drills: Drills) -> bool:
         for one in drills.running:
@@ -122,8 +125,18 @@ class DrillDesk:
                 return True
         return False
 
-    async def _tell(self, drills: Drills) -> None:
+    def _tell_soon(self) -> None:
+        """Nobody who asks for a drill waits for the watcher."""
+        task = asyncio.create_task(self._tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self) -> None:
         """A watcher that cannot be told now gets it with its configuration, or at the next tick."""
+        async with self._telling:
+            await self._tell_of(await self._kept())
+
+    async def _tell_of(self, drills: Drills) -> None:
         labels = [one.labels for one in drills.running]
         waiting = any(one.incident is None for one in drills.running)
         again = waiting and time.monotonic() - self._told_at > _TOLD_AGAIN
