@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from bot.cli.blind import agent_rows, blind_lines, target_rows
 from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, output_option, read_files, show, stop
 from bot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from bot.channels.webhook import Webhooks
     from bot.config import Config
-    from bot.settings import Actions, ActionWebhook, Metrics, Notify, Webhook
+    from bot.settings import Actions, ActionWebhook, Notify, Webhook
     from bot.slack.examine import Check
 
 FINDINGS = 1
@@ -52,9 +53,9 @@ def command(context: click.Context, config_path: Path, output: str) -> None:
         ]
         show([asdict(check) for check in checks], output, _print)
         context.exit(CONFIG_ERROR)
-    checks, reached = asyncio.run(_examine(config, config_path))
-    show([asdict(check) for check in checks], output, _print)
-    failed = any(check.status == "fail" for check in checks)
+    rows, reached = asyncio.run(_examine(config, config_path))
+    show(rows, output, _print)
+    failed = any(row["status"] == "fail" for row in rows)
     context.exit(UNREACHABLE if not reached else FINDINGS if failed else 0)
 
 
@@ -63,11 +64,13 @@ def _print(rows: list[dict[str, Any]]) -> None:
         click.echo(f"{_SIGNS[row['status']]} {row['check']}: {row['message']}")
         if row["hint"] and row["status"] != "ok":
             click.echo(f"        → {row['hint']}")
+        for line in blind_lines(row.get("blind", [])):
+            click.echo(f"        {line}")
     counts = {status: sum(row["status"] == status for row in rows) for status in _SIGNS}
     click.echo(f"{counts['ok']} ok, {counts['fail']} failed, {counts['warning']} warnings, {counts['skipped']} skipped")
 
 
-async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool]:
+async def _examine(config: Config, config_path: Path) -> tuple[list[dict[str, Any]], bool]:
     from bot.clock import SystemClock
     from bot.slack.examine import Check, examine, token_checks
 
@@ -81,14 +84,15 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[Check], bool
             settings.slack, config.book, _channels(config), SystemClock(), second, unused_scopes(config)
         )
         checks += found
-    checks += await _targets(settings.metrics, config.base_dir)
+    rows = [asdict(check) for check in checks] + await _targets(config)
+    checks = []
     checks.append(_store(settings.store.url, config.base_dir))
     checks.append(await _listen(settings.http.listen))
     checks += await _second_channels(settings.notify, config.base_dir)
     checks += await _actions(settings.actions)
     if settings.heartbeat is not None:
         checks.append(await _heartbeat(settings.heartbeat.url))
-    return checks, reached
+    return rows + [asdict(check) for check in checks], reached
 
 
 def unused_scopes(config: Config) -> set[str]:
@@ -156,15 +160,17 @@ def _channels(config: Config) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
-    """One scrape of each target, by the scraper that `serve` uses."""
+async def _targets(config: Config) -> list[dict[str, Any]]:
+    """One scrape of each target, by the scraper that `serve` uses, and what the alerts see of it."""
     from bot.metrics.scrape import Scraper
     from bot.promql.store import SeriesStore
     from bot.slack.examine import Check
 
+    metrics = config.settings.metrics
     scrape = metrics.scrape
     if not scrape.targets and not scrape.file_sd and not scrape.http_sd:
-        return [Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")]
+        check = Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")
+        return [asdict(check)]
     # Targets are spread over the interval, and none may take longer than it: so the timeout is the shortest to choose.
     targets = tuple(
         target.model_copy(update={"interval": target.timeout or scrape.timeout}) for target in scrape.targets
@@ -173,18 +179,22 @@ async def _targets(metrics: Metrics, base_dir: Path) -> list[Check]:
         update={"scrape": scrape.model_copy(update={"interval": scrape.timeout, "targets": targets})}
     )
     longest = max([scrape.timeout, *(target.timeout for target in scrape.targets if target.timeout)])
-    scraper = Scraper(hurried, SeriesStore(60.0), base_dir, None)
+    store = SeriesStore(60.0)
+    scraper = Scraper(hurried, store, config.base_dir, None)
     running = asyncio.create_task(scraper.run())
     await asyncio.sleep(_DISCOVERY_SECONDS)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(2 * longest.total_seconds() + 1):
             await _until_tried(scraper)
     active, problems = scraper.targets(), scraper.problems()
+    series = [(spec, [store.labels_of(one) for one in ids.tolist()]) for spec, ids in scraper.live()]
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
-    checks = [Check("targets", "fail", problem, "mend the list of targets it comes from") for problem in problems]
-    return [*checks, *map(_target, active)] or [Check("targets", "warning", "service discovery has found none yet")]
+    rows = [asdict(Check("targets", "fail", each, "mend the list of targets it comes from")) for each in problems]
+    if not rows and not active:
+        return [asdict(Check("targets", "warning", "service discovery has found none yet"))]
+    return [*rows, *target_rows(map(asdict, map(_target, active)), series), *agent_rows(config, series)]
 
 
 async def _until_tried(scraper: Any) -> None:

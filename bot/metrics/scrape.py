@@ -16,8 +16,9 @@ from typing import Any
 from bot.labels import Labels
 from bot.metrics.discovery import Discovery
 from bot.metrics.fetch import Client
+from bot.metrics.layout import Ids
 from bot.metrics.metadata import Family
-from bot.metrics.spec import discovered_specs, distinct, static_specs
+from bot.metrics.spec import Spec, discovered_specs, distinct, static_specs
 from bot.metrics.target import ScrapedTarget, Store
 from bot.metrics.view import target_json
 from bot.settings import Metrics
@@ -83,6 +84,10 @@ class Scraper:
     def targets(self) -> list[dict[str, Any]]:
         """The `activeTargets` of Prometheus' `/api/v1/targets`."""
         return [target_json(running.target) for running in self._running.values()]
+
+    def live(self) -> list[tuple[Spec, Ids]]:
+        """Every target, and the store's ids of the series that its last good scrape brought."""
+        return [(running.target.spec, running.target.known) for running in self._running.values()]
 
     def metadata(self) -> list[tuple[Labels, tuple[Family, ...]]]:
         """Every target's labels, and what its last page said about its metrics."""

@@ -44,6 +44,7 @@ class Spec:
     interval_seconds: float
     timeout_seconds: float
     discovered: Mapping[str, str]
+    profile: tuple[str, ...] = ()
 
     @property
     def offset_seconds(self) -> float:
@@ -174,4 +175,5 @@ def _spec(scrape: Scrape, target: Target, own: Mapping[str, str], discovered: Ma
         interval_seconds=interval.total_seconds(),
         timeout_seconds=timeout.total_seconds(),
         discovered={**before, **own, **discovered},
+        profile=target.profile,
     )
