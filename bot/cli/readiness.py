@@ -112,7 +112,7 @@ async def _ask(config: Config, found: Sequence[Dossier], agents: Mapping[str, Ag
             asking = questions(found, agents.values())
             answers = await asyncio.gather(*(_answer(session, asked.url, one, turn) for one in asking))
             asked.answers = dict(zip(asking, answers, strict=True))
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
         asked.problem = asked.problem or _why(error, asked.url)
     if asked.problem and server is not None:
         stop(f"{server} cannot be asked: {asked.problem}", UNREACHABLE)
@@ -162,7 +162,7 @@ def _why(error: Exception, url: str) -> str:
         return f"{url} does not answer within {_SECONDS:g} s"
     if isinstance(error, aiohttp.InvalidURL):
         return f"{url} is not the address of a server"
-    return f"{url} does not answer as agentpager does: {error or type(error).__name__}"
+    return f"{url} does not answer as agentpager does ({type(error).__name__})"
 
 
 def _show(judged: Sequence[Verdict], asked: _Asked, output: str) -> None:
