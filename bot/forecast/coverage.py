@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from bot.agents.model import Agent, Stage
+from bot.agents.model import Agent
 from bot.forecast.spans import Spans, common, length, rest, union
 from bot.oncall.almanac import Shift
 from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Condition, Policy, Step, Waking
-from bot.oncall.owners import owner_of, policy_of, zone_of
+from bot.oncall.owners import every_way, owner_of, policy_of, zone_of
 from bot.oncall.windows import spans as open_spans
 
 Kind = Literal["schedules", "escalation_policies", "agents", "fallback"]
@@ -44,13 +44,11 @@ def gaps(agents: Mapping[str, Agent], book: Book, start: datetime, end: datetime
     """Every agent × severity × instant from `start` to `end`; what has the same cause is told as one."""
     view = _View(book, start, end)
     ladders: dict[str, tuple[str, Policy, set[str]]] = {}
-    for agent in agents.values():
-        if agent.stage is not Stage.RETIRED:
-            labels = {"agent": agent.id}
-            owner = owner_of(labels, agents, book)
-            name, policy = policy_of(owner, labels, agents, book)
-            key = name if name in book.escalation_policies else f"{name} {owner.id}"
-            ladders.setdefault(key, (name, policy, set()))[2].add(agent.id)
+    for labels in every_way(agents, book):
+        owner = owner_of(labels, agents, book)
+        name, policy = policy_of(owner, labels, agents, book)
+        key = name if policy == book.escalation_policies.get(name) else f"{name} {owner.id} {owner.accountable}"
+        ladders.setdefault(key, (name, policy, set()))[2].add(labels.get("agent") or f"route {labels['route']}")
     found: dict[tuple[Kind, str, tuple[tuple[datetime, datetime], ...]], tuple[set[str], set[str]]] = {}
     for name, policy, concerned in ladders.values():
         for severity in SEVERITIES:

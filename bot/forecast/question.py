@@ -10,6 +10,7 @@ from bot.complaints import did_you_mean
 from bot.errors import UsageError
 from bot.incidents.model import SEVERITY_RANK, Severity
 from bot.labels import Labels
+from bot.oncall.owners import BUILTIN_ROUTES, OF_AGENT
 from bot.rules.model import Group, Rule
 
 
@@ -55,7 +56,8 @@ def _of_rule(
     chosen = severity or _severity(labels)
     fixed = {key: value for key, value in labels.items() if value and "{{" not in value}
     fixed = fixed | {"alertname": name, "severity": chosen.value} | ({"agent": agent} if agent else {})
-    if "agent" not in fixed and "owner" not in fixed:
+    of_agents = fixed.get("route", OF_AGENT) in BUILTIN_ROUTES
+    if "agent" not in fixed and "owner" not in fixed and of_agents:
         fixed["agent"] = _only(name, agents)
     also = tuple(dict.fromkeys(_severity(pair[0]).value for pair in ranked if _severity(pair[0]) is not chosen))
     summary = {} if "{{" in rule.annotations.get("summary", "{{") else {"summary": rule.annotations["summary"]}

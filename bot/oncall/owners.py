@@ -5,12 +5,12 @@ Every answer carries its reason in words: "why was I paged?" is asked at night.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.agents.model import Agent, Dataset, Tool
+from bot.agents.model import Agent, Dataset, Stage, Tool
 from bot.labels import Labels
 from bot.oncall.duty import at_duty
 from bot.oncall.model import Book, Condition, Policy, Step
@@ -51,6 +51,22 @@ def owner_of(labels: Labels, agents: Mapping[str, Agent], book: Book) -> Owner:
         return Owner(mine, f"{why}owner of agent {agent.id}")
     missing = f'owner "{named}" is unknown' if named else why.removesuffix("; ") or _unowned(labels.get("agent"), agent)
     return Owner(book.fallback, f"{missing}, so the fallback has it", known=False)
+
+
+def every_way(agents: Mapping[str, Agent], book: Book) -> Iterator[Labels]:
+    """One alert for each way that alerts may take: of each agent, of what it uses that others answer for, and of each
+    route for alerts without an agent. Retired agents have none."""
+    for agent in agents.values():
+        if agent.stage is Stage.RETIRED:
+            continue
+        yield {"agent": agent.id}
+        for tool, one in agent.tools.items():
+            if one.owner is not None:
+                yield {"agent": agent.id, "route": OF_TOOL, "tool": tool}
+        for dataset, other in agent.datasets.items():
+            if other.owner is not None:
+                yield {"agent": agent.id, "route": OF_DATA, "dataset": dataset}
+    yield from ({"route": route} for route in book.routes)
 
 
 def _routed(labels: Labels, agent: Agent | None, book: Book) -> tuple[str | None, str]:

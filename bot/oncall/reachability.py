@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.agents.model import Agent, Stage
+from bot.agents.model import Agent
 from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Person
-from bot.oncall.owners import Owner, owner_of, people_of, policy_of, reach
+from bot.oncall.owners import Owner, every_way, owner_of, people_of, policy_of, reach
 
 SOON = timedelta(hours=24)
 
@@ -87,9 +87,7 @@ def _turns(agents: Mapping[str, Agent], book: Book, start: datetime, end: dateti
     targets = [book.fallback]
     for policy in book.escalation_policies.values():
         targets += [target for step in policy.steps for target in step.notify]
-    for agent in agents.values():
-        if agent.stage is not Stage.RETIRED:
-            targets.append(owner_of({"agent": agent.id}, agents, book).id)
+    targets += [owner_of(labels, agents, book).id for labels in every_way(agents, book)]
     targets += [f"team:{team}" for team in book.teams]
     for target in dict.fromkeys(targets):
         kind, _, name = target.partition(":")

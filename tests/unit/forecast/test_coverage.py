@@ -20,6 +20,7 @@ from bot.oncall.owners import last_resort, people_of
 START = datetime(2026, 11, 2, tzinfo=UTC)
 ZONES = {"ana": "Europe/Madrid", "ben": "America/New_York", "cat": "Asia/Tokyo", "dan": "UTC"}
 PEOPLE = {name: Person(id=name, name=name.title(), slack=f"U0{name.upper()}", timezone=ZONES[name]) for name in ZONES}
+CREW = {"crew": Team(id="crew", members=("ana", "ben"))}
 OFFICE = {"days": ["Mon-Fri"], "hours": "09:00-17:00"}
 ALMANAC = Almanac(holidays={"es": Holidays({date(2026, 11, 9): "Almudena"})})
 
@@ -31,10 +32,9 @@ def at(text: str) -> datetime:
 def book(schedules: dict[str, Any], steps: list[dict[str, Any]], **more: Any) -> Book:
     return Book(
         people=PEOPLE,
-        teams={"crew": Team(id="crew", members=("ana", "ben"))},
         schedules={name: Schedule.model_validate({"id": name} | text) for name, text in schedules.items()},
         escalation_policies={"p": Policy.model_validate({"id": "p", "steps": steps})},
-        **({"fallback": "person:dan", "almanac": ALMANAC} | more),
+        **({"fallback": "person:dan", "almanac": ALMANAC, "teams": CREW} | more),
     )
 
 
@@ -104,6 +104,20 @@ def test_a_channel_is_not_somebody():
 def test_an_agent_without_a_policy_has_the_step_to_its_owner():
     agents = {"refund": Agent(id="refund", owner="person:ana")}
     assert gaps(agents, book({}, ONCE), START, START + timedelta(days=1)) == []
+
+
+def test_a_route_needs_somebody_and_a_tool_has_the_agents_owner_behind_it():
+    hours = {"s": rota("ana", restrictions=[OFFICE])}
+    crew = {"crew": Team(id="crew", members=("ana", "ben"), escalation="p")}
+    agents = {
+        "refund": Agent.model_validate(
+            {"id": "refund", "owner": "person:ben", "tools": {"search": {"owner": "team:crew"}}}
+        )
+    }
+    routed = book(hours, ONCE, teams=crew, routes={"platform": "team:crew"})
+    (gap,) = gaps(agents, routed, at("11-05T00:00"), at("11-05T12:00"))
+    assert (gap.agents, gap.spans) == (("route platform",), ((at("11-05T00:00"), at("11-05T09:00")),))
+    assert gaps(agents, book(hours, ONCE, teams=crew), at("11-05T00:00"), at("11-05T12:00")) == []
 
 
 def test_a_retired_agent_needs_nobody():

@@ -7,7 +7,7 @@ from core_world import AGENTS, BOOK, NOW, PEOPLE, POLICY
 
 from bot.agents.model import Agent, Dataset, Tool
 from bot.oncall.model import Book, Layer, Policy, Schedule, Step, Team
-from bot.oncall.owners import Owner, Reached, last_resort, owner_of, people_of, policy_of
+from bot.oncall.owners import Owner, Reached, every_way, last_resort, owner_of, people_of, policy_of
 
 
 @pytest.mark.parametrize(
@@ -186,3 +186,14 @@ def test_a_fallback_that_is_gone_gives_way_to_the_books_own():
 def test_when_no_fallback_is_left_everybody_is_woken():
     book = BOOK.model_copy(update={"fallback": "schedule:gone"})
     assert [reached.person for reached in last_resort("person:who-left", book, NOW)] == ["ana", "ben", "cat", "dan"]
+
+
+def test_every_way_that_an_alert_may_take_is_named_once():
+    agents = ROUTED | {"old": Agent(id="old", owner="team:payments", stage="retired")}
+    assert list(every_way(agents, ROUTES)) == [
+        {"agent": "refund-agent"},
+        {"agent": "refund-agent", "route": "tool-owner", "tool": "search"},
+        {"agent": "refund-agent", "route": "data-owner", "dataset": "crm"},
+        {"route": "platform"},
+        {"route": "gone"},
+    ]

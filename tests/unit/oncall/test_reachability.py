@@ -94,6 +94,13 @@ def test_the_owner_of_an_agent_may_be_paged_but_not_of_a_retired_one():
         assert set(turns(book, {"x": Agent(id="x", owner="person:cat", stage=stage)})) == expected
 
 
+def test_whoever_a_route_or_a_tool_leads_to_may_be_paged():
+    book = BOOK.model_copy(update={"teams": {}, "escalation_policies": {}, "routes": {"platform": "person:ben"}})
+    tools = {"search": {"owner": "person:ana"}}
+    agents = {"x": Agent.model_validate({"id": "x", "owner": "person:cat", "tools": tools})}
+    assert set(turns(book, agents)) == {"dan", "cat", "ana", "ben"}
+
+
 @pytest.mark.parametrize(("hours", "urgent"), [(0, True), (23, True), (24, False), (200, False)])
 def test_a_turn_within_a_day_is_urgent(hours, urgent):
     assert is_urgent("ben", NOW + timedelta(hours=hours), BOOK, NOW) is urgent
