@@ -21,6 +21,8 @@ from bot.promql.value import Vector
 
 def aggregate(node: Aggregate, vector: Vector, param: float | str | None, notes: Notes | None = None) -> Vector:
     """Raises QueryError on a parameter that makes no sense."""
+    if param is None and not vector.space.size:
+        return vector  # rules for many stacks ask for much that is not there
     labels = frozenset(node.labels)
     if node.op == "count_values":
         return _count_values(vector, labels, without=node.without, label=str(param))

@@ -97,7 +97,11 @@ def _signatures(left: Space, right: Space, on: bool, labels: tuple[str, ...]) ->
 
 
 def _set(node: Binary, lhs: Vector, rhs: Vector) -> Vector:
+    if not rhs.space.size and node.op in {"or", "unless"}:
+        return Vector(lhs.space, lhs.values, lhs.present, lhs.t)
     right_space = rhs.space.recoded(lhs.space.pool)
+    if not lhs.space.size and node.op == "or":
+        return Vector(right_space, rhs.values, rhs.present, lhs.t)
     how = node.matching
     signatures = _signatures(lhs.space, right_space, how.on, how.labels)
     if node.op == "or":

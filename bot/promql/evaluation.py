@@ -386,6 +386,8 @@ class Evaluation:
         end_ms = self._pinned(t_ms, ranged.selector.at, ranged.selector.offset_ms)
         start_ms = end_ms - ranged.range_ms
         values, present = np.zeros(space.size), np.zeros(space.size, np.bool_)
+        if not selection.parts:
+            return space, values, present
         begin, lock = 0, self._engine.store.lock
         for part in selection.parts:
             rows = slice(begin, begin + len(part.columns))
