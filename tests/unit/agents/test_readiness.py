@@ -8,10 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from bot.agents.model import Stage, Waiver
+from bot.agents.model import Agent, Stage, Waiver
 from bot.agents.readiness import ASKED_FROM, STAGES, Domain, Status, counts, readiness_series, required
+from bot.agents.series import registry_series
 
-PAGE = (Path(__file__).parents[3] / "docs" / "readiness.md").read_text()
+PAGE_DIRECTORY = Path(__file__).parents[3] / "docs"
+PAGE = (PAGE_DIRECTORY / "readiness.md").read_text()
+FULL = Agent.model_validate(
+    {
+        "id": "a",
+        "owner": "team:payments",
+        "escalation": "payments",
+        "tier": 1,
+        "model": {"provider": "openai", "name": "gpt-5-mini"},
+        "slo": {"target": 0.95},
+        "latency_target": "1m30s",
+        "max_gap": "1h",
+        "budget_usd_day": 120,
+        "cost_per_run_usd": 0.4,
+        "runs_per_day": 2000,
+        "limits": {"llm_calls": 30, "tool_calls": 20},
+        "datasets": {"crm": {"max_age": "1d"}},
+        "evals": {"golden": {"floor": 0.85, "max_age": "8d"}},
+        "pass8_target": 0.5,
+        "review_on": "2027-01-01",
+    }
+)
 UNTIL = date(2026, 11, 30)
 
 
@@ -55,6 +77,14 @@ def test_run_asks_for_everything_and_retired_for_nothing():
 )
 def test_a_waiver_counts_until_its_last_day_is_over(today, still):
     assert counts(Waiver(reason="new", by="ben", until=UNTIL), today) is still
+
+
+def test_every_series_of_the_registry_is_in_the_reference_with_its_labels():
+    page = (PAGE_DIRECTORY / "metrics-reference.md").read_text().split("## The agent registry")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(agent_registry_\w+)` \| ([^|]+) \| [^|]+ \|$", page, flags=re.MULTILINE)
+    told = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    series = [*registry_series({"a": FULL}), *readiness_series("a", Stage.PILOT, [(Domain.PEOPLE, Status.DONE)])]
+    assert told == {labels["__name__"]: set(labels) - {"__name__"} for labels, _ in series}
 
 
 def test_one_status_of_each_domain_is_1_and_what_the_stage_asks_for_is_marked():
