@@ -45,6 +45,7 @@ bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.year
 	$(BIN)/python -m benchmarks.scrape
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.contract
 	$(BIN)/python -m benchmarks.rules --quick
 
 # The table of docs/performance.md: 100,000 series, 40 minutes.

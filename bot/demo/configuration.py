@@ -7,10 +7,12 @@ import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from bot.clock import SystemClock
 from bot.demo.gateway import GATEWAY
 from bot.demo.state import App
 from bot.shipped import folder
@@ -61,18 +63,21 @@ def claimed(directory: Path) -> Iterator[None]:
         yield
 
 
-def write(directory: Path, addresses: Addresses, app: App, slack_mode: str) -> Path:
+def write(directory: Path, addresses: Addresses, app: App, slack_mode: str, today: date | None = None) -> Path:
     """Writes a fresh configuration into a claimed `directory` and returns the path of its agentpager.yaml."""
+    today = today or SystemClock().now().date()
     values = {
         "workspace_url": addresses.workspace_url,
         "pager_url": addresses.pager_url,
         "pager_port": str(addresses.pager_port),
         "slack_mode": slack_mode,
         "targets": _targets(addresses.agent_ports),
+        "today": today.isoformat(),
+        "in_60_days": (today + timedelta(days=60)).isoformat(),
     }
     for name, source in _sources():
         text = source.read_text(encoding="utf-8")
-        if name == "agentpager.yaml":
+        if name == "agentpager.yaml" or name.startswith("agents/"):
             text = _filled(text, values)
         for words, shorter in SHORTENED.get(name, {}).items():
             text = text.replace(words, shorter)

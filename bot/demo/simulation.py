@@ -139,13 +139,13 @@ class Simulation:
 
     def mend(self, now: float) -> None:
         """Everything works again; runs caught in a loop are stopped by their step limit, those that hang by a human."""
+        self.failures.clear()  # before runs end: those that begin in their places are healthy
+        self._moments = [moment for moment in self._moments if not moment.run.looping]
+        heapq.heapify(self._moments)
         for run in [run for run in self._running if run.looping or run.stuck]:
             if run.looping:
                 self._metrics.limit_exceeded.labels("steps").inc()
             self._finish(run, "failure" if run.looping else "cancelled", now)
-        self._moments = [moment for moment in self._moments if not moment.run.looping]
-        heapq.heapify(self._moments)
-        self.failures.clear()
         self._shown.lost = False
         self._errors_in_a_row.clear()
         for tool in self.spec.tools:

@@ -17,7 +17,7 @@ CREDENTIAL_LIFE_SECONDS = 60 * 86_400
 SHORT_LIFE_SECONDS = 3 * 86_400  # of a credential that nobody has renewed in time
 STALE_SECONDS = 26 * 3600  # a restored snapshot from yesterday
 RESULTS_SECONDS = 40 * 3600  # how old the results are that a dead eval job has left
-REVIEW_SECONDS = 300  # in which reviewers take a case
+REVIEW_SECONDS = 150  # in which reviewers take a case
 CHECKPOINT_SECONDS = 30
 BROKEN_RECORDS = 0.05
 TRIALS = 8
@@ -97,7 +97,7 @@ class Evals:
 
 
 class Reviewers:
-    """Take what the agent hands over, each case within five minutes."""
+    """Take what the agent hands over, each case within minutes."""
 
     def __init__(self, metrics: Instruments) -> None:
         self._metrics = metrics

@@ -54,6 +54,20 @@ def test_rounds_in_this_process(tmp_path):
     assert ET.parse(drawing).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_an_agent_at_the_bounds_of_the_contract_has_the_series_that_the_contract_promises():
+    rows = run("contract", "--agents", "2", "--minutes", "1").splitlines()
+    series = {
+        cells[1].strip(): int(cells[2])
+        for row in rows
+        if len(cells := row.split("|")) == 7 and cells[2].strip().isdigit()
+    }
+    assert series["core"] <= 430
+    assert series["core, three layers a tool"] - series["core"] == 30 * 2 * 8, (
+        "two more layers of eight outcomes a tool"
+    )
+    assert series["everything"] > series["core"]
+
+
 def test_from_a_click_to_the_card_by_both_ways():
     arguments = ("--open", "6", "--clicks", "2", "--between", "0", "--goal-ms", "9000")
     rows = run("click", *arguments).splitlines()
