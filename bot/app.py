@@ -21,6 +21,7 @@ from bot.action_desk import ActionDesk
 from bot.actuator import Actuator
 from bot.bookkeeping import Bookkeeper
 from bot.bridging import BridgeDesk
+from bot.bundling import Bundler
 from bot.channels.action import ActionDoor
 from bot.channels.switch import SecondChannels
 from bot.clock import SteadyClock
@@ -45,7 +46,7 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Bridging, Clock, Commands, Drilling, Gate, Paging, Pushing, Records, Rotas, Silencing
+from bot.ports import Acting, Bridging, Bundles, Clock, Commands, Drilling, Gate, Paging, Pushing, Records, Rotas, Silencing
 from bot.pushing import PushDesk
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
@@ -208,6 +209,7 @@ class Service:
             lambda: pager.config.settings.http.external_url,
         )
         self._gate = Gatekeeper(pager, store, clock, self._bookkeeper, lambda: self._upkeep.unreachable)
+        self._bundler = Bundler(store, clock, pager.world, lambda: pager.config, self._gate)
         desks = Desks(
             self._desk,
             self._silencing,
@@ -260,6 +262,10 @@ class Service:
     @property
     def resolve_timeout(self) -> timedelta:
         return self._pager.config.settings.push.resolve_timeout
+
+    @property
+    def bundles(self) -> Bundles:
+        return self._bundler
 
     @property
     def gate(self) -> Gate:

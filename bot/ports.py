@@ -424,6 +424,14 @@ class Gate(Protocol):
         is no such agent."""
 
 
+class Bundles(Protocol):
+    async def agents(self) -> Sequence[dict[str, Any]]:
+        """A row for each: stage, owner, who is on call."""
+
+    async def bundle(self, name: str) -> dict[str, Any]:
+        """All that an operator needs of an agent, as records.bundle tells it. Raises UsageError when there is none."""
+
+
 class Rest(Protocol):
     async def rest(self, slack: str) -> tuple[datetime, datetime] | None:
         """The pause of notifications that a member of Slack has now or has next; None when there is none, or Slack

@@ -116,14 +116,35 @@ def call(
     query: dict[str, str] | None = None,
 ) -> Any:
     """Asks the running server; ends the command when it refuses or is not there."""
-    settings = read_config(config_path).settings.http
-    host, _, port = settings.listen.rpartition(":")
-    url = f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}{path}"  # noqa: S104
-    token = settings.token.get_secret_value() if settings.token else ""
-    status, answer = asyncio.run(_request(method, url, token, body, query or {}))
+    try:
+        status, answer = _asked(read_config(config_path).settings.http, method, path, body, query or {})
+    except _NotThereError as error:
+        stop(f"{error}; start it with: agentpager serve", UNREACHABLE)
     if status >= 400:
         stop(_reason(answer), UNREACHABLE if status >= 500 else CONFIG_ERROR)
     return json.loads(answer)
+
+
+def ask(config: Any, path: str) -> tuple[Any, str]:
+    """What the running server answers, or None and why there is no answer: for commands that can do without."""
+    try:
+        status, answer = _asked(config.settings.http, "GET", path, None, {})
+    except _NotThereError as error:
+        return None, str(error)
+    return (json.loads(answer), "") if status < 400 else (None, f"the server refuses: {_reason(answer)}")
+
+
+class _NotThereError(Exception):
+    """No server answers; the text says where and why."""
+
+
+def _asked(
+    settings: Any, method: str, path: str, body: dict[str, Any] | None, query: dict[str, str]
+) -> tuple[int, str]:
+    host, _, port = settings.listen.rpartition(":")
+    url = f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}{path}"  # noqa: S104
+    token = settings.token.get_secret_value() if settings.token else ""
+    return asyncio.run(_request(method, url, token, body, query))
 
 
 async def _request(
@@ -144,10 +165,7 @@ async def _request(
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         number = cause.errno if isinstance(cause, OSError) else None
         why = os.strerror(number) if number is not None and number > 0 else str(error) or type(error).__name__
-        stop(
-            f"no running server answers at {url.partition('/api')[0]} ({why}); start it with: agentpager serve",
-            UNREACHABLE,
-        )
+        raise _NotThereError(f"no running server answers at {url.partition('/api')[0]} ({why})") from None
 
 
 def _reason(answer: str) -> str:

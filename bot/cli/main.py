@@ -29,6 +29,7 @@ COMMANDS = {
     "resolve": ("bot.cli.verbs:resolve", "Resolve an incident."),
     "page": ("bot.cli.page:page", "Wake whoever answers for an agent, a team or a person, now."),
     "test-page": ("bot.cli.page:test_page", "Try whether a page reaches somebody, by the way of a real one."),
+    "agent": ("bot.cli.agent", "Agents: who answers, what wakes somebody, the hand-over bundle."),
     "drill": ("bot.cli.drill", "Try the whole way of a page for an agent, timed, as evidence."),
     "step": ("bot.cli.step", "Say what became of a step of an incident's runbook, or list the steps."),
     "action": ("bot.cli.action", "Requests that runbooks make: ask for one, agree, refuse, take it back."),

@@ -30,6 +30,7 @@ from bot.settings import Http
 from bot.web import (
     ack_links,
     actions,
+    agents,
     alertmanager,
     bridges,
     by_hand,
@@ -56,6 +57,7 @@ class Backend(
     bridges.Backend,
     by_hand.Backend,
     drills.Backend,
+    agents.Backend,
     silences.Backend,
     calendars.Backend,
     records.Backend,
@@ -108,6 +110,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     routes += actions.routes(backend, settings)
     routes += by_hand.routes(backend, settings)
     routes += drills.routes(backend, settings)
+    routes += agents.routes(backend, settings)
     routes += ack_links.routes(backend)
     routes += bridges.routes(backend)
     routes += alertmanager.routes(backend, settings)
