@@ -69,6 +69,7 @@ class Gatekeeper:
         self._tracks: dict[str, TrackRecord] = {}
         self._tracked_at: datetime | None = None
         self._known: dict[str, dict[Domain, Status]] | None = None  # as last recorded
+        self._told: dict[str, tuple[Stage, dict[Domain, Status]]] = {}  # as the watcher has it
 
     async def tick(self) -> None:
         """Asks, records what has changed, and hands the series on; not before the watcher is ready."""
@@ -77,7 +78,7 @@ class Gatekeeper:
         async with self._turn:
             await self._look()
             known = await self._recorded()
-            found = self._judged(None)
+            found = await asyncio.to_thread(self._judged, None)
             await self._record(found, known)
             await self._tell(found)
 
@@ -90,7 +91,7 @@ class Gatekeeper:
             if self._live is None or not timedelta() <= self._clock.now() - self._live.at < _FRESH:
                 await self._look()
                 await self._recorded()
-            found = self._judged(stage)
+            found = await asyncio.to_thread(self._judged, stage)
         return [
             one for one in found if one.agent == agent or (agent is None and one.claimed_stage is not Stage.RETIRED)
         ]
@@ -229,16 +230,29 @@ class Gatekeeper:
         return self._known
 
     async def _tell(self, found: Sequence[Verdict]) -> None:
-        series: list[tuple[Labels, float]] = []
-        for one in found:
-            if one.claimed_stage is not Stage.RETIRED:
-                statuses = [(row.domain, row.status) for row in one.domains]
-                series += readiness_series(one.agent, one.claimed_stage, statuses)
+        """The watcher writes them on until it is given others. One that starts anew has them with its configuration."""
+        there = [one for one in found if one.claimed_stage is not Stage.RETIRED]
+        told = {one.agent: (one.claimed_stage, {row.domain: row.status for row in one.domains}) for one in there}
+        if told == self._told:
+            return
+        series = await asyncio.to_thread(_series, there)
         self._pager.readiness_series = series
         try:
             await self._pager.watcher.ask("readiness", {"series": series}, _ANSWER_SECONDS)
-        except RemoteError as error:  # it gets them with its configuration
+        except RemoteError as error:
             log.info("readiness.not_told", error=str(error))
+            return
+        self._told = told
+
+
+def _series(found: Sequence[Verdict]) -> list[tuple[Labels, float]]:
+    return [
+        one
+        for verdict in found
+        for one in readiness_series(
+            verdict.agent, verdict.claimed_stage, [(row.domain, row.status) for row in verdict.domains]
+        )
+    ]
 
 
 def _entries(one: Verdict, before: Mapping[Domain, Status] | None, now: datetime) -> list[Entry]:

@@ -525,7 +525,7 @@ class Pager:
         except RemoteError:
             theirs = ""
         agents = [*registry_series(self.config.agents), *self.readiness_series]
-        return telemetry.page() + theirs.encode() + telemetry.registry_page(agents)
+        return telemetry.page() + theirs.encode() + await asyncio.to_thread(telemetry.registry_page, agents)
 
 
 def _signature(update: Update) -> object:

@@ -10,7 +10,7 @@ from config_files import sources_of
 from bot.agents.readiness import Domain
 from bot.checker import files_of
 from bot.config import Config, load
-from bot.readiness.live import UP, who_has
+from bot.readiness.live import ANSWERING, SCRAPED, who_has
 from bot.readiness.model import Dossier, Drill, Facts, Live, TrackRecord
 from bot.readiness.paper import dossiers
 from bot.readiness.verdict import verdict
@@ -105,7 +105,8 @@ SERIES = ("agent:runs_bad:rate5m", "agent:run_duration_seconds:p95_10m", "agent:
 CRITERIA = ("agent:runs_bad:rate5m / agent:runs:rate5m < 0.1", "agent:run_duration_seconds:p95_10m < 60")
 MINE = ({"agent": "refund-agent"}, 1.0)
 ANSWERS = {
-    UP: [MINE],
+    SCRAPED: [MINE],
+    ANSWERING: [MINE],
     who_has("agent_audit_records_total"): [MINE],
     **{who_has(name): [MINE, ({"agent": "other"}, 1.0)] for name in SERIES},
     **{criterion: [MINE] for criterion in CRITERIA},

@@ -16,7 +16,8 @@ SETTLING = timedelta(minutes=10)  # after a start; until then a series that is n
 RECORD_DAYS = 28
 LONG_ENOUGH = timedelta(days=7)
 MANY_RUNS = 50
-UP = "max by (agent) (up)"
+SCRAPED = "group by (agent) (up)"
+ANSWERING = "group by (agent) (up == 1)"
 AUDIT = "agent_audit_records_total"
 PASS8 = 'min by (agent, suite) (agent_eval_pass_k{k="8"})'
 
@@ -49,7 +50,7 @@ def questions(dossiers: Iterable[Dossier], agents: Iterable[Agent]) -> list[str]
         for metric in watch.metrics
     }
     criteria = [criterion for agent in agents for criterion in agent.acceptance.values()]
-    asked = [UP, PASS8, who_has(AUDIT), *(who_has(metric) for metric in metrics), *criteria]
+    asked = [SCRAPED, ANSWERING, PASS8, who_has(AUDIT), *(who_has(metric) for metric in metrics), *criteria]
     return list(dict.fromkeys(asked))[:MOST]
 
 
@@ -74,10 +75,8 @@ def proofs(dossier: Dossier, agent: Agent, live: Live | None) -> dict[Domain, Pr
 
 def _has(metric: str, agent: str, live: Live) -> bool | None:
     """None: it could not be asked."""
-    answer = live.answers.get(who_has(metric))
-    if answer is None or isinstance(answer, str):
-        return None
-    return any(labels.get("agent") == agent for labels, _ in answer)
+    having = live.agents(who_has(metric))
+    return None if having is None else agent in having
 
 
 def _alert(signal: Signal, watches: Sequence[Watch], agent: Agent, live: Live | None, facts: Facts | None) -> Proof:
@@ -99,13 +98,13 @@ def _alert(signal: Signal, watches: Sequence[Watch], agent: Agent, live: Live | 
 
 def _silent(text: str, agent: Agent, live: Live, facts: Facts | None) -> Proof:
     """A series that is not there proves nothing while the agent does not answer, or has hardly been looked at."""
-    answer = live.answers.get(UP, "")
-    up = {labels.get("agent"): value for labels, value in answer} if not isinstance(answer, str) else {}
-    if up.get(agent.id) == 0:
+    scraped, answering = live.agents(SCRAPED), live.agents(ANSWERING)
+    if scraped is not None and answering is not None and agent.id in scraped - answering:
         return unasked(f"{text}; its process does not answer just now", "see AgentDown")
     if facts is not None and live.at - facts.watched_since < SETTLING:
         return unasked(f"{text} yet; it has been watched since {facts.watched_since:%H:%M} UTC", "ask again later")
-    hint = "let it be scraped under its name" if agent.id not in up else "docs/instrumentation.md says how to emit them"
+    seen = scraped is None or agent.id in scraped
+    hint = "docs/instrumentation.md says how to emit them" if seen else "let it be scraped under its name"
     return lacking(text, hint)
 
 

@@ -98,6 +98,15 @@ class Live:
     at: datetime
     answers: Mapping[str, Answer]
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    _sets: dict[str, frozenset[str] | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def agents(self, question: str) -> frozenset[str] | None:
+        """Of which agents the answer has anything; None when there is no answer."""
+        if question not in self._sets:
+            answer = self.answers.get(question)
+            told = None if answer is None or isinstance(answer, str) else answer
+            self._sets[question] = None if told is None else frozenset(labels.get("agent", "") for labels, _ in told)
+        return self._sets[question]
 
 
 class Judged(Model):

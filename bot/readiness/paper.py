@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from bot.agents.model import Agent, Stage, Tool
+from bot.agents.model import Agent, Tool
 from bot.agents.readiness import Domain, Status
 from bot.errors import QueryError, TemplateError
-from bot.forecast.coverage import gaps, words
+from bot.forecast.coverage import Gap, gaps, words
 from bot.humanize import go_float
 from bot.oncall.model import Book, Policy
 from bot.oncall.owners import owner_of, people_of, policy_of, reach
@@ -44,10 +44,27 @@ def dossiers(files: Files, now: datetime) -> list[Dossier]:
     """Of every agent, in the order of the files; the retired ones too."""
     rules = noticing(files.groups, files.agents)
     shelf = {id(one): _runbook_problem(one, files.runbooks) for one in rules}
-    return [_dossier(agent, files, rules, shelf, now) for agent in files.agents.values()]
+    bare = _uncovered(files, now)
+    return [_dossier(agent, files, rules, shelf, bare.get(agent.id, []), now) for agent in files.agents.values()]
 
 
-def _dossier(agent: Agent, files: Files, rules: Sequence[Noticing], shelf: Mapping[int, str], now: datetime) -> Dossier:
+def _uncovered(files: Files, now: datetime) -> dict[str, list[Gap]]:
+    """When nobody but the fallback would be paged, by agent; a retired one is nobody's."""
+    found: dict[str, list[Gap]] = {}
+    for gap in gaps(files.agents, files.book, now, now + AHEAD):
+        for agent in gap.agents:
+            found.setdefault(agent, []).append(gap)
+    return found
+
+
+def _dossier(
+    agent: Agent,
+    files: Files,
+    rules: Sequence[Noticing],
+    shelf: Mapping[int, str],
+    bare: Sequence[Gap],
+    now: datetime,
+) -> Dossier:
     owners = _people(agent.owner, agent, files, now)
     deputies = _people(agent.deputy, agent, files, now) if agent.deputy else ()
     labels = {"agent": agent.id}
@@ -57,7 +74,7 @@ def _dossier(agent: Agent, files: Files, rules: Sequence[Noticing], shelf: Mappi
         agent=agent.id,
         proofs={
             Domain.PEOPLE: _reachable(agent, owners, deputies, files),
-            Domain.ROTA: _rota(agent, policy, files, now),
+            Domain.ROTA: _rota(policy, files.book, bare, now),
             Domain.ESCALATION: _escalation(policy, files.book, now),
             Domain.RUNBOOKS: _runbooks([(one.rule.name, shelf[id(one)]) for one in mine]),
             Domain.KILL_SWITCH: _kill_switch(agent, now.date()),
@@ -135,21 +152,19 @@ def _names(people: Iterable[str], book: Book) -> str:
     return few(book.people[person].name for person in people)
 
 
-def _rota(agent: Agent, policy: Policy, files: Files, now: datetime) -> Proof:
+def _rota(policy: Policy, book: Book, found: Sequence[Gap], now: datetime) -> Proof:
     schedules = [target for step in policy.steps for target in step.notify if target.startswith("schedule:")]
     if not schedules:
         told = few(target for step in policy.steps for target in step.notify)
         hint = "put a schedule into its escalation policy: docs/oncall.md"
         return lacking(f"no schedule: the same are woken at every hour ({told})", hint)
-    one = {agent.id: agent.model_copy(update={"stage": Stage.RUN})}  # a retired one has no ladder
-    found = [gap for gap in gaps(one, files.book, now, now + AHEAD) if gap.kind != "fallback"]
     if not found:
         return shown(
             f"{few(schedules)} and who stands beside it cover the {AHEAD.days} days until {now + AHEAD:%Y-%m-%d}"
         )
     hint = "cover it by a layer or an override, or add a step that always reaches somebody"
     whole = any(start <= now and until >= now + AHEAD for gap in found for start, until in gap.spans)
-    text = f"nobody but the fallback {words(found[0], files.book, now + AHEAD)}"
+    text = f"nobody but the fallback {words(found[0], book, now + AHEAD)}"
     return lacking(text, hint) if whole else begun(text, hint)
 
 

@@ -22,7 +22,7 @@ from readiness_world import (
 )
 
 from bot.agents.readiness import Domain, Status
-from bot.readiness.live import UP, who_has
+from bot.readiness.live import ANSWERING, who_has
 
 DONE, BEGUN, NONE = "done", "in_progress", "not_started"
 RUNS_BAD = who_has("agent:runs_bad:rate5m")
@@ -190,7 +190,7 @@ STARTED = facts(watched_since=NOW - timedelta(minutes=9))
 LIVE = [
     ("alert_errors", live({RUNS_BAD: [({"agent": "other"}, 1.0)]}), NONE, "this agent has no agent:runs_bad:rate5m"),
     ("alert_errors", replace(STARTED, answers={**ANSWERS, RUNS_BAD: []}), BEGUN, "watched since 11:51 UTC"),
-    ("alert_errors", live({RUNS_BAD: [], UP: [({"agent": "refund-agent"}, 0.0)]}), BEGUN, "does not answer just now"),
+    ("alert_errors", live({RUNS_BAD: [], ANSWERING: []}), BEGUN, "does not answer just now"),
     ("alert_errors", live({RUNS_BAD: "timed out"}), BEGUN, "could not say whether there is data"),
     ("alert_cost", live({RUNS_BAD: []}), DONE, "Dear, on agent:cost_usd:rate5m"),
     ("audit", live({AUDIT: []}), BEGUN, "no agent_audit_records_total from it, and refund writes"),
