@@ -2,7 +2,7 @@
 
     python -m benchmarks.contract [--agents 50] [--minutes 60] [--interval 15] [--into docs/performance.md]
 
-Each agent is `bot.instrument.AgentMetrics` with as many tasks, models, tools, datasets… as the contract allows. Its page
+An agent is `bot.instrument.AgentMetrics` with as many tasks, models, tools, datasets… as the contract allows. Its page
 is read as a scrape reads it and written to the watcher's store at every interval. Each size has its own process.
 """
 

@@ -23,6 +23,7 @@ from bot.demo.cast import scene
 from bot.demo.configuration import Addresses, claimed, write
 from bot.demo.failures import Failure
 from bot.demo.fleet import NAMES, Fleet, menus
+from bot.demo.gateway import GATEWAY
 from bot.demo.workspace import Workspace
 from bot.oncall.model import Policy
 from bot.schema import format_duration
@@ -239,10 +240,13 @@ class FleetPanel:
     def describe(self, config: Config) -> None:
         """Takes owners and waits from the configuration, so that the page says what is really in force."""
         self._owners = {agent.id: agent.owner.partition(":")[2] for agent in config.agents.values()}
+        self._owners[GATEWAY] = "platform"
         scrape = format_duration(config.settings.metrics.scrape.interval)
         self._notes = [
             *_waits(config.book.escalation_policies.values()),
             f"Metrics are read every {scrape} (usually 15s). An agent is down after 5s (usually 1m).",
+            "What is on a button pages within seconds. What is under Other… may take as long as its rule looks back: "
+            "from a minute to hours.",
             "Mended, a page clears in one or two minutes.",
         ]
 

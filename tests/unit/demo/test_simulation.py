@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import generate_latest
 
-from bot.demo.failures import Failure
+from bot.demo.failures import OF_AGENTS, Failure
 from bot.demo.instruments import LLM_OUTCOMES, RUN_OUTCOMES, TOOL_OUTCOMES
 from bot.demo.roster import ROSTER
 from bot.demo.simulation import Simulation, day_shape
@@ -113,6 +113,39 @@ def test_a_runaway_loop_calls_the_model_without_ending_runs_until_it_is_stopped(
         value(simulation, "agent_oldest_run_start_timestamp_seconds") == 0
         or value(simulation, "agent_oldest_run_start_timestamp_seconds") >= now
     )
+
+
+def test_what_waited_during_a_loop_is_worked_off_after_it():
+    spec = AGENTS["research-agent"]
+    simulation = Simulation(spec, 1, START)
+    simulation.fail(Failure.RUNAWAY_LOOP, START)
+    now = advance(simulation, START, 300)
+    waiting = value(simulation, "agent_pending_runs")
+    simulation.mend(now)
+    now = advance(simulation, now, 300)
+
+    assert waiting > spec.workers
+    assert value(simulation, "agent_pending_runs") < waiting
+    assert value(simulation, "agent_oldest_run_start_timestamp_seconds") > now - 120
+
+
+@pytest.mark.parametrize("failure", [one for groups in OF_AGENTS.values() for one in groups])
+def test_every_failure_shows_in_the_metrics_and_is_gone_after_mending(failure):
+    """Beside a healthy twin of the same seed, which makes the same draws until then."""
+    broken, healthy = Simulation(REFUND, 1, START), Simulation(REFUND, 1, START)
+    if failure is not Failure.PROCESS_KILLED:  # of which the fleet closes the port
+        broken.fail(failure, START)
+    advance(healthy, START, 1200)
+    now = advance(broken, START, 1200)
+
+    def page(simulation):
+        return [line for line in generate_latest(simulation.exposed).splitlines() if b"_created" not in line]
+
+    assert (page(broken) == page(healthy)) is (failure is Failure.PROCESS_KILLED)
+    broken.mend(now)
+    advance(broken, now, 300)
+    assert broken.failures == set()
+    assert b"agent_runs_total" in generate_latest(broken.exposed)
 
 
 def test_a_cost_burn_multiplies_the_dollars_and_nothing_fails():
