@@ -94,7 +94,7 @@ def _ends(scene: Scene) -> str:
     if incident.next_at is None:
         return ""
     last = incident.step + 1 >= len(incident.policy.steps)
-    return f"Without an ack {'it has failed' if last else 'the next level is paged'} {due(incident.next_at, scene.now)}"
+    return f"Without an ack {'it fails' if last else 'the next level is paged'} {due(incident.next_at, scene.now)}"
 
 
 def _others(scene: Scene) -> str:
@@ -118,14 +118,15 @@ def _acked(scene: Scene) -> list[Part]:
             parts.append(Part(92, marks))
     if book := _book(scene):
         parts.append(Part(90, _row(scene, book)))
-    until = f"Without a step it has failed {due(incident.next_at, now)}" if incident.next_at else ""
+    until = f"Without a step it fails {due(incident.next_at, now)}" if incident.next_at else ""
     return [*parts, Part(10, context(" · ".join(filter(None, [until, "nothing is wrong"]))))]
 
 
 def _over(scene: Scene) -> list[Part]:
     incident = scene.incident
     parts = [Part(100, header(f"{_verdict(scene)} · {_agent(scene)}"))]
-    parts.append(Part(90, section(_sentence(result_of(incident)))))
+    head, times = _told(result_of(incident))
+    parts.append(Part(90, section(head, *(f"• {one}" for one in times))))
     if incident.acked_by:
         done = drill.first_step(incident)
         step = f", first step at {moment(done.at, scene.now)}" if done is not None else ""
@@ -135,6 +136,13 @@ def _over(scene: Scene) -> list[Part]:
 
 def _verdict(scene: Scene) -> str:
     return f"{SIGN} PASSED" if result_of(scene.incident).startswith("passed") else f"{SIGN} NOT PASSED"
+
+
+def _told(result: str) -> tuple[str, list[str]]:
+    """What has become of it, and the times of the legs: `passed in 47 s: fired after 0.6 s, …`."""
+    sign = ": " if result.startswith("passed") else "; "
+    head, _, times = result.removeprefix("not passed: ").partition(sign)
+    return _sentence(head), [mrk(one, 100) for one in times.split(", ") if one]
 
 
 def _sentence(result: str) -> str:

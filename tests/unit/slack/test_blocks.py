@@ -19,9 +19,14 @@ from hypothesis import strategies as st
 from slack_world import ANA, BEN, BOOK, NOW, alert, incident, page, rendered
 
 from bot.actions.model import Approval, Run, RunState
+from bot.agents.model import Agent, KillSwitch
 from bot.incidents.model import BY_HAND, AlertState, Severity, State, StepMark, Suppression, SuppressionKind
+from bot.oncall.model import Policy, Step
 from bot.paging.model import PageKind
+from bot.promql.value import Scalar
+from bot.runbooks.builtin import builtin
 from bot.runbooks.model import Approve
+from bot.runbooks.render import render_incident
 from bot.runbooks.rendered import (
     CheckResult,
     History,
@@ -134,6 +139,68 @@ _TEST = {
     "next_at": NOW + timedelta(minutes=10),
     "alerts": (_test_alert(),),
 }
+
+
+_DRILLED = "passed in 47 s: fired after 0.6 s, routed after 0.8 s, sent after 0.9 s, delivered after 1.2 s, "
+_DRILLED += "acknowledged after 19 s, first step after 47 s"
+
+
+def _drill_alert(result=""):
+    told = {
+        "summary": "DRILL of refund-agent: nothing is wrong",
+        "drill": "DRILL-3",
+        "asked_by": "person:ben",
+        "asked_at": (NOW - timedelta(seconds=2)).isoformat(),
+        "runbook": "AgentpagerDrill",
+    }
+    told |= {"result": result} if result else {}
+    state = {"state": AlertState.RESOLVED, "ends_at": NOW} if result else {}
+    return alert("AgentpagerDrill", group=BY_HAND, annotations=told, starts_at=NOW, **state)
+
+
+_DRILL = {
+    "exercise": "drill",
+    "title": "DRILL of refund-agent: nothing is wrong",
+    "opened_at": NOW,
+    "paged_at": NOW,
+    "next_at": NOW + timedelta(minutes=10),
+    "policy": Policy(id="payments", steps=(Step(notify=("schedule:primary",), wait=timedelta(minutes=10)),), repeat=0),
+    "alerts": (_drill_alert(),),
+}
+_DRILL_ENDED = (
+    _DRILL
+    | _ENDED
+    | {
+        "opened_at": NOW - timedelta(seconds=47),
+        "acked_by": "person:ana",
+        "acked_at": NOW - timedelta(seconds=28),
+        "how_resolved": "cleared",
+        "progress": (StepMark(step="stop", state="done", at=NOW, by="person:ana"),),
+    }
+)
+
+
+def _drill_runbook():
+    """As the runbook that is always there is rendered."""
+    agent = Agent(
+        id="refund-agent",
+        title="Refund agent",
+        owner="team:payments",
+        deputy="person:chris",
+        kill_switch=KillSwitch(how="kubectl scale deployment/refund-agent --replicas=0"),
+        links={"traces": "https://traces.example.com/refund-agent"},
+    )
+    return render_incident(
+        builtin(),
+        (_drill_alert(),),
+        {"id": "INC-7", "title": "DRILL", "severity": "critical", "state": "open"},
+        agent,
+        "team:payments",
+        {"oncall": ["Ana Ruiz"], "external_url": ""},
+        lambda _: Scalar(1, 0),
+        NOW,
+        lambda: 1.0,
+    )
 
 
 def run(**changes) -> Run:
@@ -330,6 +397,37 @@ SCENES = {
             **_TEST | _ENDED | {"alerts": (_test_alert(_PASSED),), "acked_by": "person:ana", "how_resolved": "cleared"}
         ),
         None,
+    ),
+    "drill": (page(), incident(**_DRILL), _drill_runbook()),
+    "drill_acked": (
+        page(),
+        incident(**_DRILL | _ACKED | {"next_at": NOW + timedelta(minutes=10), "paged_at": NOW - timedelta(seconds=36)}),
+        _drill_runbook(),
+    ),
+    "drill_passed": (page(), incident(**_DRILL_ENDED | {"alerts": (_drill_alert(_DRILLED),)}), _drill_runbook()),
+    "drill_failed": (
+        page(PageKind.CARD),
+        incident(
+            **_DRILL
+            | _ENDED
+            | {
+                "how_resolved": "cleared",
+                "alerts": (
+                    _drill_alert(
+                        "not passed: nobody acknowledged it in time; fired after 0.6 s, routed after 0.8 s, "
+                        "sent after 0.9 s, delivered after 1.2 s"
+                    ),
+                ),
+            }
+        ),
+        _drill_runbook(),
+    ),
+    "drill_card": (page(PageKind.CARD), incident(**_DRILL), _drill_runbook()),
+    "drill_runbook": (page(PageKind.RUNBOOK), incident(**_DRILL), _drill_runbook()),
+    "drill_line": (
+        page(PageKind.RESOLVED),
+        incident(**_DRILL_ENDED | {"alerts": (_drill_alert(_DRILLED),)}),
+        _drill_runbook(),
     ),
     "approval": (_asked_of("ana"), incident(**_ACKED | {"acked_by": "person:ben"}), None, run()),
     "approval_own": (_asked_of("ben"), incident(**_ACKED), None, run()),
