@@ -60,7 +60,7 @@ def proofs(dossier: Dossier, agent: Agent, live: Live | None) -> dict[Domain, Pr
     found = dict(dossier.proofs)
     for signal, domain in _DOMAIN.items():
         found[domain] = _alert(signal, dossier.watches.get(signal, ()), agent, live, facts)
-    found[Domain.ACCEPTANCE] = _acceptance(agent, live)
+    found[Domain.ACCEPTANCE] = _acceptance(agent, live, facts)
     found[Domain.AUDIT] = _audit(found[Domain.AUDIT], agent, live, facts)
     found[Domain.TRACK_RECORD] = _track_record(agent, live, facts)
     found[Domain.DRILL] = _drill(agent, live, facts)
@@ -108,7 +108,7 @@ def _silent(text: str, agent: Agent, live: Live, facts: Facts | None) -> Proof:
     return lacking(text, hint)
 
 
-def _acceptance(agent: Agent, live: Live | None) -> Proof:
+def _acceptance(agent: Agent, live: Live | None, facts: Facts | None) -> Proof:
     hint = "acceptance: {name: PromQL} in its file, each of which returns something while it holds"
     if not agent.acceptance:
         return lacking("nobody has written what was agreed", hint)
@@ -130,6 +130,8 @@ def _acceptance(agent: Agent, live: Live | None) -> Proof:
     if not broken:
         return shown(f"{told}: {few(holding)}")
     text = f"{told}; not {few(broken)}"
+    if facts is not None and live.at - facts.watched_since < SETTLING:
+        return unasked(f"{text}; it has been watched since {facts.watched_since:%H:%M} UTC", "ask again later")
     return begun(text, "see what fails, or agree anew") if holding else lacking(text, "see what fails, or agree anew")
 
 

@@ -190,6 +190,12 @@ STARTED = facts(watched_since=NOW - timedelta(minutes=9))
 LIVE = [
     ("alert_errors", live({RUNS_BAD: [({"agent": "other"}, 1.0)]}), NONE, "this agent has no agent:runs_bad:rate5m"),
     ("alert_errors", replace(STARTED, answers={**ANSWERS, RUNS_BAD: []}), BEGUN, "watched since 11:51 UTC"),
+    (
+        "acceptance",
+        replace(STARTED, answers={**ANSWERS, CRITERIA[0]: []}),
+        BEGUN,
+        "1 of 2 criteria hold; not success; it has been watched since 11:51 UTC",
+    ),
     ("alert_errors", live({RUNS_BAD: [], ANSWERING: []}), BEGUN, "does not answer just now"),
     ("alert_errors", live({RUNS_BAD: "timed out"}), BEGUN, "could not say whether there is data"),
     ("alert_cost", live({RUNS_BAD: []}), DONE, "Dear, on agent:cost_usd:rate5m"),
