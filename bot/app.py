@@ -16,7 +16,8 @@ from typing import Any
 import structlog
 import uvicorn
 
-from bot import garbage, rotas, telemetry
+from bot import garbage, rotas, systemd, telemetry
+from bot.accounting import Accountant
 from bot.action_desk import ActionDesk
 from bot.actuator import Actuator
 from bot.bookkeeping import Bookkeeper
@@ -46,7 +47,21 @@ from bot.oncall.model import Book
 from bot.outbox import Outbox
 from bot.pager import Pager
 from bot.paging.model import Page
-from bot.ports import Acting, Bridging, Bundles, Clock, Commands, Drilling, Gate, Paging, Pushing, Records, Rotas, Silencing
+from bot.ports import (
+    Accounts,
+    Acting,
+    Bridging,
+    Bundles,
+    Clock,
+    Commands,
+    Drilling,
+    Gate,
+    Paging,
+    Pushing,
+    Records,
+    Rotas,
+    Silencing,
+)
 from bot.pushing import PushDesk
 from bot.renderings import Renderings
 from bot.rotas import RotaDesk
@@ -78,6 +93,7 @@ _READINESS = timedelta(minutes=2)
 _PROMISES = timedelta(seconds=5)
 _DIGESTS = timedelta(seconds=30)
 _TRACK_RECORD = timedelta(minutes=1)
+_BUDGETS = timedelta(minutes=5)
 _QUERY_GRACE = 10.0  # seconds beyond a query's own time: what its answer takes on the way
 
 
@@ -208,6 +224,8 @@ class Service:
             pager.watcher,
             lambda: pager.config.settings.http.external_url,
         )
+        self._accountant = Accountant(store, clock, lambda: pager.config)
+        self._desk.accounts = self._bookkeeper.accounts = self._accountant
         self._gate = Gatekeeper(pager, store, clock, self._bookkeeper, lambda: self._upkeep.unreachable)
         self._bundler = Bundler(store, clock, pager.world, lambda: pager.config, self._gate)
         desks = Desks(
@@ -221,6 +239,7 @@ class Service:
             self._bookkeeper,
             gate=self._gate,
             drills=self._drills,
+            accounts=self._accountant,
         )
         self._slack = SlackApp(config.settings.slack, desks, clock, memory=store)
         messenger.on_posted = self._slack.posted
@@ -242,6 +261,10 @@ class Service:
     @property
     def commands(self) -> Commands:
         return self._desk
+
+    @property
+    def accounts(self) -> Accounts:
+        return self._accountant
 
     @property
     def silencing(self) -> Silencing:
@@ -402,6 +425,7 @@ class Service:
     async def _tick(self) -> None:
         """Nothing is due by a clock that has just been set, or before fresh numbers after a sleep."""
         await self._clock_watch.look()
+        ticker.every(_BUDGETS, "budgets", self._accountant.measure)
         if not self._clock_watch.settling:
             await self._pager.tick()
 

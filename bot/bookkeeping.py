@@ -23,7 +23,7 @@ from bot.incidents.policy import IncidentRules
 from bot.incidents.promises import Standing, next_look, unnoticed
 from bot.oncall.duty import at_duty
 from bot.paging.model import Page, PageKind
-from bot.ports import Actor, Clock
+from bot.ports import Accounts, Actor, Clock
 from bot.records import digest
 from bot.records.digest import Digest, Present, Shelf
 from bot.records.report import By, Case, case, report
@@ -69,6 +69,7 @@ class Bookkeeper:
         incident: Incidents,
         wake: Callable[[], None],
     ) -> None:
+        self.accounts: Accounts | None = None  # error budgets and money, for the digests
         self._store = store
         self._clock = clock
         self._world = world
@@ -198,6 +199,8 @@ class Bookkeeper:
             gaps=await asyncio.to_thread(self._gaps, now),
             head=await self._store.history.audit_head(),
             agents=self._world().agents,
+            budgets=await self.accounts.budgets() if self.accounts is not None else (),
+            spending=await self.accounts.spending() if self.accounts is not None else (),
         )
 
     def _gaps(self, now: datetime) -> Sequence[Gap]:

@@ -18,7 +18,7 @@ from bot.oncall.model import Book
 from bot.oncall.moments import moment
 from bot.oncall.owners import owner_of, policy_of, reach
 from bot.paging.model import PageKind, PageState
-from bot.ports import Actor, AgentStatus, Clock, Outcome
+from bot.ports import Accounts, Actor, AgentStatus, Clock, Outcome
 from bot.renderings import Renderings
 from bot.runbooks import progress
 from bot.runbooks.rendered import Rendered, RenderedStep, Verdict
@@ -41,6 +41,7 @@ class Desk:
         facts: Callable[[Incident], dict[str, object]],
         changed: Callable[[Incident], None],
     ) -> None:
+        self.accounts: Accounts | None = None  # how the agents are doing, where that is kept
         self._store = store
         self._renderings = renderings
         self._clock = clock
@@ -351,6 +352,7 @@ class Desk:
     async def status(self) -> Sequence[AgentStatus]:
         world, now = self._world(), self._clock.now()
         unresolved = await self._store.unresolved()
+        vitals = await self.accounts.vitals() if self.accounts is not None else {}
         rows = []
         for agent in world.agents.values():
             mine = [incident for incident in unresolved if incident.agent == agent.id and not incident.exercise]
@@ -365,6 +367,7 @@ class Desk:
                     owner=agent.owner,
                     oncall=tuple(person.person for person in reached),
                     incidents=tuple(incident.id for incident in mine),
+                    vitals=vitals.get(agent.id),
                 )
             )
         return rows

@@ -10,9 +10,12 @@ from typing import Any, Protocol
 
 from bot.actions.model import Run
 from bot.actions.runs import Wish
+from bot.agents.budget import Budget
+from bot.agents.cost import Forecast, Spending
 from bot.agents.evidence import Evidence
 from bot.agents.model import Stage
 from bot.agents.record import Minute
+from bot.agents.vitals import Vitals
 from bot.audit.model import Entry
 from bot.incidents.drill import Drill
 from bot.incidents.model import Alert, Incident
@@ -114,6 +117,7 @@ class AgentStatus:
     owner: str
     oncall: tuple[str, ...]
     incidents: tuple[str, ...]
+    vitals: Vitals | None = None
 
 
 class Commands(Protocol):
@@ -422,6 +426,19 @@ class Gate(Protocol):
     async def verdicts(self, agent: str | None = None, stage: Stage | None = None) -> Sequence[Verdict]:
         """How ready the agents are, or one of them, for the stage each has or for another. Raises UsageError when there
         is no such agent."""
+
+
+class Accounts(Protocol):
+    """Error budgets and money of agents, from their track record. Raises UsageError for an agent that there is not."""
+
+    async def budgets(self, agent: str | None = None) -> Sequence[Budget]: ...
+
+    async def vitals(self) -> Mapping[str, Vitals]: ...
+
+    async def spending(self, agent: str | None = None) -> Sequence[Spending]: ...
+
+    async def forecast(self, agent: str, at: float | None = None, budget: float | None = None) -> Forecast:
+        """`at` is runs a day, `budget` dollars for this month."""
 
 
 class Bundles(Protocol):

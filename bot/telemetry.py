@@ -52,6 +52,12 @@ bridge_requests = Counter(
     ["bridge", "outcome"],
     registry=registry,
 )
+error_budget = Gauge(
+    "agentpager_slo_error_budget_remaining",
+    "Share of the error budget that is left; below 0 when more is gone.",
+    ["agent", "objective"],
+    registry=registry,
+)
 loop_errors = Counter("agentpager_loop_errors_total", "Failures at the top of a loop.", ["loop"], registry=registry)
 tick_lateness = Gauge("agentpager_tick_lateness_seconds", "How overdue the most overdue tick is.", registry=registry)
 clock_jumps = Counter(

@@ -22,7 +22,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SMEAR = timedelta(minutes=5)  # the window of the rates
 CATCH_UP = 5  # whole minutes that can still be counted; the samples of earlier ones may be gone
 
-# Field of `Figures` → what the watcher asks for it: so much in a minute, by agent.
+# Field of `Figures` → what the watcher asks for it: so much in a minute, by agent. The two of `slo` fill one field.
 ASKED = {
     "runs": "sum by (agent) (agent:runs:rate5m) * 60",
     "bad": "sum by (agent) (agent:runs_bad:rate5m) * 60",
@@ -31,13 +31,17 @@ ASKED = {
     "tokens": "sum by (agent) (agent:tokens:rate5m) * 60",
     "llm_calls": "sum by (agent) (agent:llm_calls:rate5m) * 60",
     "last_success": "max by (agent) (agent_last_success_timestamp_seconds)",
+    "slo_total": "sum by (agent, slo) (agent:slo_total:rate5m) * 60",
+    "slo_bad": "sum by (agent, slo) (agent:slo_bad:rate5m) * 60",
 }
 _SUMMED = ("runs", "bad", "handoffs", "cost_usd", "tokens", "llm_calls")
 _DIGITS = 6
+_PAIR = 2
 
 
 class Figures(Model):
-    """What one agent did in one minute; None: nothing says it. `last_success` is in seconds since the epoch."""
+    """What one agent did in one minute; None: nothing says it. `last_success` is in seconds since the epoch. `slo`
+    holds of each objective beside the success of runs all events and the bad ones."""
 
     runs: float | None = None
     bad: float | None = None
@@ -46,6 +50,7 @@ class Figures(Model):
     tokens: float | None = None
     llm_calls: float | None = None
     last_success: float | None = None
+    slo: dict[str, tuple[float, float]] = {}
 
 
 class Minute(Model):
@@ -79,6 +84,7 @@ class Hour(Model):
     run_seen: AwareDatetime | None = None
     success_seen: AwareDatetime | None = None
     last_success: AwareDatetime | None = None
+    slo: dict[str, tuple[float, float]] = {}
 
     def plus(self, at: datetime, figures: Figures) -> Hour:
         """With one more minute; itself when that minute is counted already."""
@@ -99,6 +105,7 @@ class Hour(Model):
                 "run_seen": at if runs else self.run_seen,
                 "success_seen": at if (runs or 0.0) - bad > 0 else self.success_seen,
                 "last_success": _instant(figures.last_success, at) or self.last_success,
+                "slo": _added(self.slo, figures.slo),
             }
         )
 
@@ -124,11 +131,22 @@ def ends(counted: datetime | None, now: datetime) -> list[datetime]:
 def minute(at: datetime, answers: Mapping[str, Iterable[tuple[Mapping[str, str], float]]]) -> Minute:
     """From the answers to `ASKED`, by their names."""
     agents: dict[str, dict[str, float]] = {}
+    events: dict[str, dict[str, dict[str, float]]] = {}
     for name, samples in answers.items():
         for labels, value in samples:
-            if (agent := labels.get("agent", "")) and math.isfinite(value):
+            agent, slo = labels.get("agent", ""), labels.get("slo", "")
+            if not agent or not math.isfinite(value):
+                continue
+            if not name.startswith("slo_"):
                 agents.setdefault(agent, {})[name] = value
-    return Minute(at=at, agents={agent: Figures(**found) for agent, found in agents.items()})
+            elif slo:
+                events.setdefault(agent, {}).setdefault(slo, {})[name] = value
+    pairs = {
+        agent: {slo: (of["slo_total"], of["slo_bad"]) for slo, of in named.items() if len(of) == _PAIR}
+        for agent, named in events.items()
+    }
+    names = agents | dict.fromkeys(pairs)
+    return Minute(at=at, agents={name: Figures(**agents.get(name, {}), slo=pairs.get(name, {})) for name in names})
 
 
 @dataclass(frozen=True)
@@ -154,6 +172,18 @@ class Track:
     @property
     def cost_per_run(self) -> float | None:
         return self.cost_usd / self.runs if self.runs and self.cost_usd is not None else None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the store adds up by itself, over many agents and weeks: of the hours with figures of runs."""
+
+    since: datetime
+    runs: float
+    bad: float
+    run_seen: datetime | None = None
+    success_seen: datetime | None = None
+    last_success: datetime | None = None
 
 
 def track(hours: Sequence[Hour]) -> Track:
@@ -192,12 +222,12 @@ def by_day(hours: Iterable[Hour], zone: ZoneInfo) -> dict[date, Track]:
     return {day: track(of) for day, of in days.items()}
 
 
-def last_run(hours: Sequence[Hour]) -> datetime | None:
+def last_run(hours: Sequence[Hour | Sums]) -> datetime | None:
     """When the last run ended that is known of: within five minutes, within one once there was none for that long."""
     return max((hour.run_seen - SMEAR for hour in hours if hour.run_seen is not None), default=None)
 
 
-def last_success(hours: Sequence[Hour]) -> datetime | None:
+def last_success(hours: Sequence[Hour | Sums]) -> datetime | None:
     """As the agent says, else as its runs say."""
     said = max((hour.last_success for hour in hours if hour.last_success is not None), default=None)
     counted = max((hour.success_seen - SMEAR for hour in hours if hour.success_seen is not None), default=None)
@@ -206,6 +236,18 @@ def last_success(hours: Sequence[Hour]) -> datetime | None:
 
 def _amount(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) or value < 0 else value
+
+
+def _added(
+    before: Mapping[str, tuple[float, float]], more: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    found = dict(before)
+    for name, (total, bad) in more.items():
+        if (events := _amount(total)) is None or (wrong := _amount(bad)) is None:
+            continue
+        known = found.get(name, (0.0, 0.0))
+        found[name] = (round(known[0] + events, _DIGITS), round(known[1] + min(wrong, events), _DIGITS))
+    return found
 
 
 def _instant(seconds: float | None, at: datetime) -> datetime | None:

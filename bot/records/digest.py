@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from bot.agents.budget import Budget
+from bot.agents.cost import Spending
 from bot.agents.model import Agent
 from bot.audit.chain import Head
 from bot.forecast.coverage import Gap
@@ -22,7 +24,7 @@ from bot.oncall.almanac import Almanac, Shift
 from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Schedule
 from bot.oncall.turns import Every, turns
-from bot.records import markdown
+from bot.records import accounts, markdown
 from bot.records.mending import busiest, busy_words, fix_first
 from bot.records.report import Case, report
 from bot.records.tables import counted
@@ -76,6 +78,8 @@ class Present:
     gaps: Sequence[Gap] = ()
     head: Head | None = None
     agents: Mapping[str, Agent] = field(default_factory=dict)
+    budgets: Sequence[Budget] = ()
+    spending: Sequence[Spending] = ()
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ def _of_all(
     sections = (
         *_fix_first(cases, shelf, state.agents, book),
         Section(heading="Open now", lines=tuple(open_lines(state.unresolved, names, state.now)) or ("nothing",)),
+        *_accounts(state),
         *more,
         *hidden(state, names),
         *_too_many(cases, names),
@@ -230,6 +235,15 @@ def _fix_first(cases: Sequence[Case], shelf: Shelf, agents: Mapping[str, Agent],
 def _too_many(cases: Sequence[Case], names: Names) -> Iterator[Section]:
     if busy := busiest(cases):
         yield Section(heading="Too many pages", lines=tuple(some([busy_words(one, names) for one in busy], 5)))
+
+
+def _accounts(state: Present) -> Iterator[Section]:
+    """Error budgets, the scarcest first, and money, the dearest first."""
+    if lines := accounts.scarce(state.budgets):
+        yield Section(heading="Error budgets", lines=tuple(some(lines)))
+    spent = sorted((one for one in state.spending if one.week is not None), key=lambda one: -(one.week or 0.0))
+    if spent:
+        yield Section(heading="Cost", lines=tuple(some([accounts.week_row(one) for one in spent])))
 
 
 def open_lines(incidents: Iterable[Incident], names: Names, now: datetime) -> Iterator[str]:

@@ -13,7 +13,7 @@ from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
 from bot.oncall.model import Book
 from bot.ports import AgentStatus, Explained, Rung
-from bot.slack import silence_words
+from bot.slack import account_words, silence_words
 from bot.slack.grammar import GROUPS, VERBS, Request, nearest
 from bot.slack.kit import BUTTON_LIMIT, Block, actions, button, section
 from bot.slack.text import due, link, moment, mrk, plain, span
@@ -45,6 +45,7 @@ _EXAMPLES = {
     "pass": ["pass", "pass INC-7"],
     "status": ["status", "status refund-agent", "status team:payments", "status --here"],
     "readiness": ["readiness", "readiness refund-agent"],
+    "cost": ["cost", "cost refund-agent"],
     "page": ['page refund-agent "refunds are doubled"', "page team:payments", "page @ben are you there"],
     "oncall": ["oncall", "oncall payments", "oncall payments at 18:00"],
     "override": [
@@ -76,7 +77,8 @@ def say(text: str) -> Answer:
     return {"text": mrk(text.replace("`", "'"), 2900, lines=True)}
 
 
-def status(rows: Sequence[AgentStatus], wanted: str, book: Book) -> Answer:
+def status(rows: Sequence[AgentStatus], wanted: str, book: Book, now: datetime | None = None) -> Answer:
+    """`now` is for how each is doing; without it that is left away."""
     shown = [row for row in rows if not wanted or _matches(row, wanted)]
     if not rows:
         return say("No agents are known yet: none is registered and none is scraped.")
@@ -86,12 +88,23 @@ def status(rows: Sequence[AgentStatus], wanted: str, book: Book) -> Answer:
     shown.sort(key=lambda row: (_BAD_FIRST.index(row.health), row.agent))
     bad = sum(row.health != "ok" for row in shown)
     title = f"{len(shown)} agent{'s' * (len(shown) != 1)}, " + (f"{bad} not well" if bad else "all well")
-    lines = [_status_row(row, book) for row in shown[:_ROWS]]
-    return _listed(title, lines, len(shown))
+    lines = [line for row in shown[:_ROWS] for line in _status_lines(row, book, now, alone=len(shown) == 1)]
+    more = [f"+{len(shown) - _ROWS} more"] if len(shown) > _ROWS else []
+    return _blocks(title, [section(f"*{title}*", *lines, *more)])
 
 
 def _matches(row: AgentStatus, wanted: str) -> bool:
     return wanted in {row.agent, row.owner, row.owner.partition(":")[2], row.title}
+
+
+def _status_lines(row: AgentStatus, book: Book, now: datetime | None, *, alone: bool) -> list[str]:
+    """Beside others one more line; alone all there is to say."""
+    if row.vitals is None or now is None:
+        return [_status_row(row, book)]
+    if alone:
+        return [_status_row(row, book), *account_words.below(row.vitals, now)]
+    short = account_words.beside(row.vitals, now)
+    return [_status_row(row, book), *([f"      {short}"] if short else [])]
 
 
 def _status_row(row: AgentStatus, book: Book) -> str:

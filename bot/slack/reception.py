@@ -19,6 +19,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.errors import RemoteError
 from bot.oncall.model import Book
 from bot.ports import (
+    Accounts,
     Acting,
     Actor,
     Clock,
@@ -58,6 +59,7 @@ class Desks:
     rest: Rest | None = None
     records: Records | None = None
     gate: Gate | None = None
+    accounts: Accounts | None = None
     drills: Drilling | None = None
 
 

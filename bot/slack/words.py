@@ -16,6 +16,7 @@ from bot.incidents.model import Incident
 from bot.oncall.moments import moment
 from bot.ports import Actor
 from bot.slack import answers, by_hand, silence_words
+from bot.slack.account_words import cost
 from bot.slack.authorize import NotAllowedError, caller_of, moment_of
 from bot.slack.changes import broken, carry_out
 from bot.slack.gate_words import readiness
@@ -227,7 +228,9 @@ class Words:
         book, now = self._at.book, self._at.clock.now()
         match request.verb:
             case "status":
-                return answers.status(await self._at.desks.commands.status(), request.argument, book)
+                return answers.status(await self._at.desks.commands.status(), request.argument, book, now)
+            case "cost":
+                return await self._cost(request.argument)
             case "incidents" if request.argument in {"", "open"}:
                 return answers.incidents(await self._at.desks.commands.incidents(), "open", book, now)
             case "incidents" if request.argument == "mine":
@@ -246,6 +249,12 @@ class Words:
                 return answers.help_on(request.argument)
             case _:
                 return answers.unknown(request, in_full=in_full)
+
+    async def _cost(self, wanted: str) -> answers.Answer:
+        accounts = self._at.desks.accounts
+        if accounts is None:
+            raise UsageError("costs are not counted here")
+        return cost(await accounts.spending(wanted or None), alone=bool(wanted))
 
     async def _readiness(self, wanted: str) -> answers.Answer:
         gate = self._at.desks.gate

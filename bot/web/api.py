@@ -24,10 +24,12 @@ from bot.errors import AgentpagerError, ConfigError, RemoteError
 from bot.incidents.exercise import result_of
 from bot.incidents.model import Incident
 from bot.incidents.people import short
-from bot.ports import Actor, Commands, Outcome
+from bot.ports import Actor, AgentStatus, Commands, Outcome
+from bot.records.accounts import vitals_json
 from bot.records.timeline import promised
 from bot.settings import Http
 from bot.web import (
+    accounts,
     ack_links,
     actions,
     agents,
@@ -50,6 +52,7 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Backend(
+    accounts.Backend,
     ack_links.Backend,
     charts.Backend,
     actions.Backend,
@@ -105,6 +108,7 @@ def build(backend: Backend, settings: Http, slack_events: ASGIApp | None = None)
     ]
     routes += silences.routes(backend, settings)
     routes += records.routes(backend, settings)
+    routes += accounts.routes(backend, settings)
     routes += readiness.routes(backend, settings)
     routes += charts.routes(backend, settings)
     routes += actions.routes(backend, settings)
@@ -304,7 +308,13 @@ class _Pager:
 
     async def status(self, _request: Request) -> Response:
         rows = await self._backend.commands.status()
-        return JSONResponse([vars(row) for row in rows])
+        return JSONResponse([_status(row) for row in rows])
+
+
+def _status(row: AgentStatus) -> dict[str, Any]:
+    """With how it is doing, where that is known."""
+    told = {name: value for name, value in vars(row).items() if name != "vitals"}
+    return told | ({"vitals": vitals_json(row.vitals)} if row.vitals is not None else {})
 
 
 def _said(body: dict[str, Any], keys: tuple[str, ...]) -> str:

@@ -67,7 +67,7 @@ READS: dict[str, tuple[object, ...]] = {
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
     "feeds": (), "counts": (), "due_runs": (NOW,), "runs_of": ("INC-1",), "rota_changes": (NOW,),
     "run": ("RUN-1",), "deliveries": (NOW,), "remember_deliveries": (["x"], NOW),
-    "agent_hours": (NOW, after(hours=1), "refund-agent"), "counted_until": (NOW,),
+    "agent_hours": (NOW, after(hours=1), "refund-agent"), "counted_until": (NOW,), "agent_sums": (NOW,),
     "evidence": ("refund-agent", "drill"), "latest_evidence": ("refund-agent", "drill"),
 }  # fmt: skip
 HISTORY: dict[str, tuple[object, ...]] = {
