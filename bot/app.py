@@ -355,6 +355,7 @@ class Service:
 
     async def run(self, listener: socket.socket) -> None:
         server = self._server()
+        self._tell_systemd(server)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
@@ -384,6 +385,7 @@ class Service:
         }
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         settling.cancel()
+        systemd.tell(systemd.STOPPING)
         await self._stop(server, tasks)
         for task in done:
             if task.get_name() == "lease":
@@ -399,6 +401,17 @@ class Service:
         config = uvicorn.Config(app, log_config=None, access_log=False)
         return _Server(config)
 
+    def _tell_systemd(self, server: uvicorn.Server) -> None:
+        """Ready once questions are answered, alive as long as the loop turns: a hung process is replaced."""
+        if not systemd.listens():
+            return
+
+        async def tell() -> None:
+            if server.started:
+                systemd.tell(f"{systemd.READY}\n{systemd.ALIVE}")  # ready said again means nothing new
+
+        self._ticker.every(min(_MEASURE, (systemd.watchdog() or _MEASURE) / 4), "systemd", tell)
+
     def _schedule(self) -> None:
         ticker, pager = self._ticker, self._pager
         ticker.every(_TICK, "escalation", self._tick)
@@ -412,6 +425,7 @@ class Service:
         ticker.every(_DIGESTS, "digests", self._bookkeeper.post_digests)
         ticker.every(_DIGESTS, "shifts", self._duty.tick)
         ticker.every(_TRACK_RECORD, "track record", self._ledger.tick)
+        ticker.every(_BUDGETS, "budgets", self._accountant.measure)
         ticker.every(_PAGES_LOOK, "drills", self._drills.tick)
         ticker.every(_UPKEEP, "rotas", self._rotas.catch_up)
         ticker.every(_WATCHER_LOOK, "bridges", self._bridges.tick)
@@ -425,7 +439,6 @@ class Service:
     async def _tick(self) -> None:
         """Nothing is due by a clock that has just been set, or before fresh numbers after a sleep."""
         await self._clock_watch.look()
-        ticker.every(_BUDGETS, "budgets", self._accountant.measure)
         if not self._clock_watch.settling:
             await self._pager.tick()
 
