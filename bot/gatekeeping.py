@@ -43,6 +43,7 @@ _FIRST_RECORDS_FOR = timedelta(minutes=1)  # when there is little to sum up, and
 _ANSWER_SECONDS = 5.0
 _ROUND = timedelta(seconds=20)  # what has not been asked by then is not asked
 _MOST_DRILLS = 5000
+_AT_ONCE = 50  # agents in one transaction
 _CHILD_SECONDS = 120.0
 
 
@@ -205,19 +206,15 @@ class Gatekeeper:
     async def _record(self, found: Sequence[Verdict], known: dict[str, dict[Domain, Status]]) -> None:
         """An audit row for each domain whose status has changed, and the whole as evidence for the next start."""
         now = self._clock.now()
-        for one in found:
-            if one.claimed_stage is Stage.RETIRED:
-                continue
-            statuses = {row.domain: row.status for row in one.domains}
-            before = known.get(one.agent)
-            if before == statuses:
-                continue
-            detail = {domain.value: statuses[domain].value for domain in Domain}
-            shown = Evidence(kind=KIND, agent=one.agent, at=now, passed=one.ready, summary=headline(one), detail=detail)
+        there = [one for one in found if one.claimed_stage is not Stage.RETIRED]
+        changed = [one for one in there if known.get(one.agent) != _statuses_of(one)]
+        for start in range(0, len(changed), _AT_ONCE):
+            part = changed[start : start + _AT_ONCE]
             async with self._store.transaction() as tx:
-                await tx.add_evidence(shown)
-                await tx.append_audit(_entries(one, before, now))
-            known[one.agent] = statuses
+                for one in part:
+                    await tx.add_evidence(_evidence(one, now))
+                    await tx.append_audit(_entries(one, known.get(one.agent), now))
+            known |= {one.agent: _statuses_of(one) for one in part}
 
     async def _recorded(self) -> dict[str, dict[Domain, Status]]:
         if self._known is None:
@@ -232,7 +229,7 @@ class Gatekeeper:
     async def _tell(self, found: Sequence[Verdict]) -> None:
         """The watcher writes them on until it is given others. One that starts anew has them with its configuration."""
         there = [one for one in found if one.claimed_stage is not Stage.RETIRED]
-        told = {one.agent: (one.claimed_stage, {row.domain: row.status for row in one.domains}) for one in there}
+        told = {one.agent: (one.claimed_stage, _statuses_of(one)) for one in there}
         if told == self._told:
             return
         series = await asyncio.to_thread(_series, there)
@@ -243,6 +240,15 @@ class Gatekeeper:
             log.info("readiness.not_told", error=str(error))
             return
         self._told = told
+
+
+def _statuses_of(one: Verdict) -> dict[Domain, Status]:
+    return {row.domain: row.status for row in one.domains}
+
+
+def _evidence(one: Verdict, now: datetime) -> Evidence:
+    detail = {domain.value: status.value for domain, status in _statuses_of(one).items()}
+    return Evidence(kind=KIND, agent=one.agent, at=now, passed=one.ready, summary=headline(one), detail=detail)
 
 
 def _series(found: Sequence[Verdict]) -> list[tuple[Labels, float]]:
