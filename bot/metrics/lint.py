@@ -247,16 +247,19 @@ def _braces(labels: tuple[tuple[str, str], ...]) -> str:
 
 
 def _ids(read: _Page) -> Iterator[Finding]:
-    told: set[tuple[str, str]] = set()
+    """One finding for each label, however many metrics have it."""
+    found: dict[str, dict[str, SeriesLine]] = {}
     for name, entries in read.by_name.items():
-        metric = _SUFFIX.sub("", name)
         for label in {label for entry in entries for label in entry.sample.labels}:
-            if (metric, label) in told or not _is_id(read, entries, label):
-                continue
-            told.add((metric, label))
-            first = next(entry for entry in entries if entry.sample.labels.get(label))
-            text = f"{metric} has a label {label}={quote(first.sample.labels[label])}: a new series for each, for ever"
-            yield read.finding("id-label", text, _without(read, label), first)
+            if not name.endswith("_info") and _is_id(read, entries, label):
+                first = next(entry for entry in entries if entry.sample.labels.get(label, "None") != "None")
+                found.setdefault(label, {}).setdefault(_SUFFIX.sub("", name), first)
+    for label, metrics in found.items():
+        metric, first = min(metrics.items(), key=lambda item: item[1].line)
+        others = f" and {len(metrics) - 1} more" if len(metrics) > 1 else ""
+        value = quote(first.sample.labels[label])
+        text = f"label {label}={value} of {metric}{others}: each new one makes new series, for ever"
+        yield read.finding("id-label", text, _without(read, label), first)
 
 
 def _without(read: _Page, label: str) -> str:
@@ -270,7 +273,7 @@ def _is_id(read: _Page, entries: list[SeriesLine], label: str) -> bool:
     """By its name, or because most of its values look like ids. Versions, buckets and models are none."""
     if label in _NO_IDS:
         return False
-    values = {value for entry in entries if (value := entry.sample.labels.get(label))}
+    values = {value for entry in entries if (value := entry.sample.labels.get(label))} - {"None"}
     if not values:
         return False
     return _ID_NAME.search(label) is not None or 2 * sum(_ID_VALUE.fullmatch(v) is not None for v in values) > len(
