@@ -38,7 +38,7 @@ class Budget:
     @property
     def left(self) -> float | None:
         """The share of the budget that is left: below 0 when more is gone than there was, None without an event."""
-        return 1.0 - self.bad / ((1.0 - self.target) * self.events) if self.events > 0 else None
+        return round(1.0 - self.bad / ((1.0 - self.target) * self.events), 9) if self.events > 0 else None
 
 
 def window_of(window: timedelta, now: datetime) -> datetime:

@@ -89,12 +89,16 @@ def _day(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 def _pace(hours: Sequence[Hour], now: datetime) -> tuple[float, datetime]:
-    """Over this hour and the one before: one alone may have just begun."""
+    """Over the minutes with figures of this hour and the one before: one alone may have just begun."""
     this = now.replace(minute=0, second=0, microsecond=0)
     lately = between(hours, this - HOUR, this + HOUR)
     since = min((hour.start for hour in lately), default=this)
-    span = max((now - since) / HOUR, 1 / 60)
-    return math.fsum(hour.cost_usd for hour in lately) / span, since
+    return by_the_hour(lately), since
+
+
+def by_the_hour(hours: Sequence[Hour]) -> float:
+    minutes = sum(hour.cost_minutes for hour in hours)
+    return math.fsum(hour.cost_usd for hour in hours) * 60 / minutes if minutes else 0.0
 
 
 def _usual(hours: Sequence[Hour], now: datetime, zone: ZoneInfo) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from bot.agents import record
 from bot.agents.budget import Budget
+from bot.agents.cost import by_the_hour
 from bot.agents.record import HOUR, Hour, Sums, Track, between, track
 
 DAY = timedelta(days=1)
@@ -32,10 +33,10 @@ class Vitals:
 def vitals(hours: Sequence[Hour], sums: Sums | None, budgets: Sequence[Budget], now: datetime) -> Vitals:
     """`hours` are the agent's of the last 25; `sums` go further back, for what happened last."""
     this = now.replace(minute=0, second=0, microsecond=0)
-    lately = track(between(hours, this - HOUR, now))
+    recent = between(hours, this - HOUR, now)
+    lately = track(recent)
     known: list[Hour | Sums] = [*hours, *([sums] if sums is not None else [])]
     seen = max((one.run_seen for one in known if one.run_seen is not None), default=None)
-    elapsed = (now - (lately.since or this)) / HOUR
     return Vitals(
         hour_from=lately.since or this - HOUR,
         hour=lately,
@@ -43,6 +44,6 @@ def vitals(hours: Sequence[Hour], sums: Sums | None, budgets: Sequence[Budget], 
         running=seen is not None and now - seen <= _NOW,
         last_run=record.last_run(known),
         last_success=record.last_success(known),
-        pace=lately.cost_usd / max(elapsed, 1 / 60) if lately.cost_usd is not None else None,
+        pace=by_the_hour(recent) if lately.cost_usd is not None else None,
         budgets=tuple(budgets),
     )

@@ -315,15 +315,17 @@ def _day(day: date | None) -> str:
 
 
 def _caveats(one: Forecast) -> Iterator[str]:
-    since = f" since {one.since:%Y-%m-%d}" if one.since is not None else ""
-    days = f"{one.days} day{'s' * (one.days != 1)}"
-    if one.days < FEW_DAYS:
-        yield f"Little to go by: {count(one.runs)} runs on {days}{since}; the range is no more than what was seen"
+    since = f" since {one.since:%Y-%m-%d %H:%M} UTC" if one.since is not None else ""
+    seen = f"{count(one.runs)} runs on {one.days} day{'s' * (one.days != 1)}{since}"
+    if one.days == 1:
+        yield f"Little to go by: {seen}; one day shows no range"
+    elif one.days < FEW_DAYS:
+        yield f"Little to go by: {seen}; the range is no more than what was seen"
     else:
-        yield f"From {count(one.runs)} runs on {days}{since}; the range is that of the days"
+        yield f"From {seen}; the range is that of the days"
     if one.far:
         yield (
-            f"{count(one.at)} runs a day are {one.at / one.busiest:.0f} times the busiest day seen: nobody has seen "
+            f"{count(one.at)} runs a day are {count(one.at / one.busiest)} times the busiest day seen: nobody has seen "
             "whether rate limits, caches and prices hold there"
         )
 

@@ -109,6 +109,19 @@ def test_answers_are_put_together_by_agent():
     assert found.agents == {"refund-agent": Figures(runs=4.0), "crm-agent": Figures(runs=1.0)}
 
 
+def test_objectives_are_counted_by_their_names():
+    found = minute(
+        at(1),
+        {
+            "slo_total": [({"agent": "a", "slo": "latency"}, 4.0), ({"agent": "a", "slo": "grounded"}, 9.0)],
+            "slo_bad": [({"agent": "a", "slo": "latency"}, 1.0), ({"agent": "a"}, 5.0)],
+        },
+    )
+    assert found.agents == {"a": Figures(slo={"latency": (4.0, 1.0)})}
+    twice = counted((1, found.agents["a"]), (2, Figures(slo={"latency": (2.0, 3.0), "grounded": (1.0, 0.0)})))
+    assert twice.slo == {"latency": (6.0, 3.0), "grounded": (1.0, 0.0)}
+
+
 def test_the_last_run_is_as_late_as_the_five_minutes_of_samples_allow():
     """It shows in five minutes; in the last of them only the run of almost five minutes ago is left."""
     found = counted((7, Figures(runs=0.2)), (8, Figures(runs=0.0)))
