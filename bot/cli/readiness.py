@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.agents.model import Agent
+    from bot.agents.readiness import Domain, Status
     from bot.config import Config
     from bot.readiness.model import Answer, Dossier, Facts, Live, Verdict
 
@@ -56,7 +57,7 @@ def command(
     found = [one for one in dossiers(files_of(config), now) if one.agent in wanted]
     asked = asyncio.run(_ask(config, found, wanted, server))
     live = asked.live(now)
-    judged = verdicts(found, wanted, live, now, Stage(stage) if stage else None)
+    judged = verdicts(found, wanted, live, now, Stage(stage) if stage else None, asked.before)
     _show(judged, asked, output)
     context.exit(0 if all(one.ready for one in judged) else FINDINGS)
 
@@ -81,6 +82,7 @@ class _Asked:
     problem: str = ""
     answers: dict[str, Answer] = field(default_factory=dict)
     facts: dict[str, Facts] = field(default_factory=dict)
+    before: dict[str, dict[Domain, Status]] = field(default_factory=dict)  # what the server has known so far
 
     def live(self, now: Any) -> Live | None:
         from bot.readiness.model import Live
@@ -108,14 +110,14 @@ async def _ask(config: Config, found: Sequence[Dossier], agents: Mapping[str, Ag
     turn = asyncio.Semaphore(_AT_ONCE)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS), headers=headers) as session:
-            asked.facts = await _facts(session, asked)
+            await _take_rows(session, asked)
             asking = questions(found, agents.values())
             answers = await asyncio.gather(*(_answer(session, asked.url, one, turn) for one in asking))
             asked.answers = dict(zip(asking, answers, strict=True))
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
         asked.problem = asked.problem or _why(error, asked.url)
     if asked.problem and server is not None:
-        stop(f"{server} cannot be asked: {asked.problem}", UNREACHABLE)
+        stop(f"the server cannot be asked: {asked.problem}", UNREACHABLE)
     return asked
 
 
@@ -124,16 +126,17 @@ def _listening(listen: str) -> str:
     return f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}"  # noqa: S104
 
 
-async def _facts(session: Any, asked: _Asked) -> dict[str, Facts]:
-    from bot.readiness.model import Facts
+async def _take_rows(session: Any, asked: _Asked) -> None:
+    from bot.readiness.model import Verdict
 
     async with session.get(f"{asked.url}/api/pager/readiness") as answer:
         text = await answer.text()
         if answer.status != 200:
             asked.problem = f"{asked.url} refuses with status {answer.status}: {_reason(text)}"
             raise ValueError(asked.problem)
-        rows = json.loads(text)
-    return {row["agent"]: Facts.model_validate(row["facts"]) for row in rows if row["facts"] is not None}
+    rows = [Verdict.model_validate(row) for row in json.loads(text)]
+    asked.facts = {one.agent: one.facts for one in rows if one.facts is not None}
+    asked.before = {one.agent: {row.domain: row.status for row in one.domains} for one in rows}
 
 
 async def _answer(session: Any, url: str, question: str, turn: asyncio.Semaphore) -> Answer:

@@ -230,7 +230,8 @@ def _kill_switch(agent: Agent, today: date) -> Proof:
     age = today - switch.tested_on
     if age < timedelta():
         return lacking(f"tried on {switch.tested_on}, which is yet to come", hint)
-    told = f"{_short(switch.how)}: tried on {switch.tested_on}, {_count(age.days, 'day')} ago"
+    ago = f"{_count(age.days, 'day')} ago" if age else "today"
+    told = f"{_short(switch.how)}: tried on {switch.tested_on}, {ago}"
     return shown(told) if age <= LASTS else begun(f"{told}, over {LASTS.days}", hint)
 
 

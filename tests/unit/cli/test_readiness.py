@@ -11,9 +11,10 @@ from urllib.parse import parse_qs
 
 import pytest
 from click.testing import CliRunner
-from readiness_world import ANSWERS, FACTS, FILES, agent_file
+from readiness_world import ANSWERS, FACTS, FILES, agent_file, judged
 
 from bot.cli.main import cli
+from bot.clock import SystemClock
 from bot.readiness.model import Facts
 
 
@@ -40,7 +41,7 @@ def ask(folder: Path, *arguments: str) -> tuple[int, str, str]:
 @pytest.fixture
 def server():
     """Answers as a pager does; `state` can be changed while it runs."""
-    state = {"status": 200, "rows": [{"agent": "refund-agent", "facts": FACTS.model_dump(mode="json")}], "token": ""}
+    state = {"status": 200, "rows": [judged().model_dump(mode="json")], "token": "", "answers": ANSWERS}
 
     class Handler(BaseHTTPRequestHandler):
         def _send(self, status: int, body: object) -> None:
@@ -57,7 +58,7 @@ def server():
 
         def do_POST(self) -> None:
             query = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["query"][0]
-            rows = [{"metric": labels, "value": [0, str(value)]} for labels, value in ANSWERS.get(query, [])]
+            rows = [{"metric": labels, "value": [0, str(value)]} for labels, value in state["answers"].get(query, [])]
             self._send(200, {"status": "success", "data": {"resultType": "vector", "result": rows}})
 
         def log_message(self, *_: object) -> None:
@@ -147,6 +148,15 @@ def test_a_server_that_refuses_is_told_and_the_files_decide(tmp_path, server):
     assert code == 0
     assert "refuses with status 401: send Authorization" in output
     assert ask(folder, "--server", f"http://127.0.0.1:{server['port']}")[0] == 3
+
+
+def test_what_the_server_has_known_still_stands_while_it_has_just_begun_to_look(tmp_path, server):
+    just_begun = FACTS.model_copy(update={"watched_since": SystemClock().now()})
+    told = judged().model_copy(update={"facts": just_begun})
+    server["rows"], server["answers"] = [told.model_dump(mode="json")], {}
+    _, output, _ = ask(write(tmp_path, port=server["port"]), "-o", "json")
+    (row,) = json.loads(output)
+    assert {one["domain"]: one["status"] for one in row["domains"]}["alert_errors"] == "done"
 
 
 def test_something_else_on_that_port_is_no_server_of_ours(tmp_path, server):
