@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "agents"
 STEP = 20  # seconds between scrapes; rules look once a minute
 QUIET_STEPS = 18
-HEALTHY_STEPS = 120
+HEALTHY_STEPS = 90
 FAILING_STEPS = 105
 KEYS = {
     "slo": {"target": 0.9},
@@ -111,7 +111,7 @@ LIGHTS = {
     ("litellm", "guardrail"): {"GuardrailFailing"},
     ("litellm", "budget"): {"GatewayBudgetRunway"},
     ("langgraph_queue", "workers"): {"AgentBacklogGrowing"},
-    ("langgraph_queue", "runs"): {"AgentSuccessBurnFast"},
+    ("langgraph_queue", "runs"): {"AgentSuccessBurnMedium"},
     ("langgraph_queue", "recursion"): {"AgentLoopBreakerTripped"},
 }
 
