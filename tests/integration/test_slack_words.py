@@ -25,10 +25,18 @@ from slack_world import (
     until,
 )
 
-from bot.errors import SeveralError
+from bot.agents.cost import Spending
+from bot.errors import SeveralError, UsageError
 from bot.oncall.changes import RotaChange
 from bot.ports import AgentStatus
 from bot.slack.app import SlackApp
+
+
+class FakeAccounts:
+    async def spending(self, agent=None):
+        if agent not in {None, "refund-agent"}:
+            raise UsageError(f'there is no agent "{agent}"')
+        return [Spending("refund-agent", NOW, today=3.0, budget=10.0)]
 
 
 class World:
@@ -57,6 +65,7 @@ async def world():
             "paging": FakePaging(),
             "rotas": FakeRotas(),
             "acting": FakeSettling(),
+            "accounts": FakeAccounts(),
         }
         app = SlackApp(settings(slack), desks(**parts), FixedClock())
         await app.start()
@@ -178,6 +187,12 @@ async def test_requests_of_runbooks_are_agreed_to_refused_and_listed(world):
     ]
     assert "No request of the runbook of INC-7" in await world.ask("actions INC-7")
     assert "name the incident" in await world.ask("approve")
+
+
+async def test_what_an_agent_costs_is_told_and_an_unknown_one_is_named(world):
+    assert "What refund-agent costs" in await world.ask("cost refund-agent")
+    assert "refund-agent: $3.00 of $10.00 today" in await world.ask("costs")
+    assert "there is no agent" in await world.ask("cost refund-agnt")
 
 
 # The home tab

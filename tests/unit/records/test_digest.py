@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from core_world import BOOK, NOW, PEOPLE, WORLD, after, alert, opened
 
+from bot.agents.budget import Budget
+from bot.agents.cost import Spending
 from bot.audit.chain import Head
 from bot.forecast.coverage import Gap
 from bot.incidents import people
@@ -274,3 +277,14 @@ def test_a_person_who_left_the_book_is_named_by_id():
     change = Handover(NOW, after(days=-1), ("gone",), ("ana",))
     book = Book(people={"ana": PEOPLE["ana"]}, fallback="person:ana")
     assert handover("primary", change, present(), [], book).title == "Hand-over of primary: gone to Ana"
+
+
+def test_budgets_and_money_are_told_of_the_week_and_not_of_a_shift():
+    week = timedelta(days=7)
+    budget = Budget("refund-agent", "success", "success of runs", 0.9, week, after(days=-7), after(days=-7), 100.0, 5.0)
+    spent = Spending("refund-agent", NOW, since=after(days=-14), today=1.0, week=20.0, week_before=10.0)
+    state = replace(present(), budgets=(budget,), spending=(spent, Spending("quiet-agent", NOW)))
+    told = sections(weekly(after(days=-7), NOW, state, [], BOOK))
+    assert told["Error budgets"] == ("refund-agent: 50 % left; 95 % good, target 90 %",)
+    assert told["Cost"] == ("refund-agent, seven days: $20.00, 100 % more than the seven before",)
+    assert "Error budgets" not in sections(weekly(after(days=-7), NOW, present(), [], BOOK))
