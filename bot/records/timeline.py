@@ -53,6 +53,8 @@ _WORDS = {
     "action.delayed": "action to be sent again",
     "action.done": "action carried out",
     "action.failed": "action failed",
+    "drill.passed": "drill passed",
+    "drill.failed": "drill not passed",
     "sla.breached": "promise not kept",
 }
 _KINDS = {
