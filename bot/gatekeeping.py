@@ -43,6 +43,15 @@ _FIRST_RECORDS_FOR = timedelta(minutes=1)  # when there is little to sum up, and
 _ANSWER_SECONDS = 5.0
 _ROUND = timedelta(seconds=20)  # what has not been asked by then is not asked
 _MOST_DRILLS = 5000
+_LOOKS = 3
+_WAVERING = (
+    Domain.ALERT_ERRORS,
+    Domain.ALERT_LATENCY,
+    Domain.ALERT_COST,
+    Domain.ALERT_QUALITY,
+    Domain.ACCEPTANCE,
+    Domain.AUDIT,
+)
 _AT_ONCE = 50  # agents in one transaction
 _CHILD_SECONDS = 120.0
 
@@ -70,6 +79,7 @@ class Gatekeeper:
         self._tracks: dict[str, TrackRecord] = {}
         self._tracked_at: datetime | None = None
         self._known: dict[str, dict[Domain, Status]] | None = None  # as last recorded
+        self._seen: dict[tuple[str, Domain], tuple[Status, int]] = {}  # a new status, and by how many looks in a row
         self._told: dict[str, tuple[Stage, dict[Domain, Status]]] = {}  # as the watcher has it
 
     async def tick(self) -> None:
@@ -207,14 +217,31 @@ class Gatekeeper:
         """An audit row for each domain whose status has changed, and the whole as evidence for the next start."""
         now = self._clock.now()
         there = [one for one in found if one.claimed_stage is not Stage.RETIRED]
-        changed = [one for one in there if known.get(one.agent) != _statuses_of(one)]
+        settled = {one.agent: self._settled(one, known.get(one.agent)) for one in there}
+        changed = [one for one in there if known.get(one.agent) != settled[one.agent]]
         for start in range(0, len(changed), _AT_ONCE):
             part = changed[start : start + _AT_ONCE]
             async with self._store.transaction() as tx:
                 for one in part:
-                    await tx.add_evidence(_evidence(one, now))
-                    await tx.append_audit(_entries(one, known.get(one.agent), now))
-            known |= {one.agent: _statuses_of(one) for one in part}
+                    await tx.add_evidence(_evidence(one, settled[one.agent], now))
+                    await tx.append_audit(_entries(one, settled[one.agent], known.get(one.agent), now))
+            known |= {one.agent: settled[one.agent] for one in part}
+
+    def _settled(self, one: Verdict, before: Mapping[Domain, Status] | None) -> dict[Domain, Status]:
+        """What depends on a series that comes and goes has changed once several looks in a row have seen it."""
+        found = _statuses_of(one)
+        for domain in _WAVERING:
+            place = (one.agent, domain)
+            if before is None or before.get(domain) == found[domain]:
+                self._seen.pop(place, None)
+                continue
+            status, looks = self._seen.get(place, (found[domain], 0))
+            self._seen[place] = (found[domain], looks + 1 if status is found[domain] else 1)
+            if domain in before and self._seen[place][1] < _LOOKS:
+                found[domain] = before[domain]
+            else:
+                del self._seen[place]
+        return found
 
     async def _recorded(self) -> dict[str, dict[Domain, Status]]:
         if self._known is None:
@@ -246,8 +273,8 @@ def _statuses_of(one: Verdict) -> dict[Domain, Status]:
     return {row.domain: row.status for row in one.domains}
 
 
-def _evidence(one: Verdict, now: datetime) -> Evidence:
-    detail = {domain.value: status.value for domain, status in _statuses_of(one).items()}
+def _evidence(one: Verdict, statuses: Mapping[Domain, Status], now: datetime) -> Evidence:
+    detail = {domain.value: status.value for domain, status in statuses.items()}
     return Evidence(kind=KIND, agent=one.agent, at=now, passed=one.ready, summary=headline(one), detail=detail)
 
 
@@ -261,7 +288,9 @@ def _series(found: Sequence[Verdict]) -> list[tuple[Labels, float]]:
     ]
 
 
-def _entries(one: Verdict, before: Mapping[Domain, Status] | None, now: datetime) -> list[Entry]:
+def _entries(
+    one: Verdict, statuses: Mapping[Domain, Status], before: Mapping[Domain, Status] | None, now: datetime
+) -> list[Entry]:
     subject = f"agent:{one.agent}"[:160]
     if before is None:
         entry = Entry(at=now, actor="agentpager", action="readiness.first", subject=subject, why=headline(one))
@@ -273,10 +302,10 @@ def _entries(one: Verdict, before: Mapping[Domain, Status] | None, now: datetime
             action="readiness.changed",
             subject=subject,
             why=row.evidence,
-            detail={"domain": row.domain.value, "from": before.get(row.domain, ""), "to": row.status.value},
+            detail={"domain": row.domain.value, "from": before.get(row.domain, ""), "to": statuses[row.domain].value},
         )
         for row in one.domains
-        if before.get(row.domain) != row.status
+        if before.get(row.domain) != statuses[row.domain]
     ]
 
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 from bot.agents.model import Stage, Waiver
 from bot.labels import Labels
 
+COVERS = "covers"
+
 
 class Domain(StrEnum):
     PEOPLE = "people"
@@ -39,6 +41,15 @@ class Status(StrEnum):
     IN_PROGRESS = "in_progress"
     DONE = "done"
     WAIVED = "waived"
+
+
+class Signal(StrEnum):
+    """What somebody has to notice of an agent. An alert may say by its annotation `covers` which of them it would."""
+
+    ERRORS = "errors"
+    LATENCY = "latency"
+    COST = "cost"
+    QUALITY = "quality"
 
 
 # The first stage that asks for it; every later one does too. docs/readiness.md has the same table, with the reasons.

@@ -14,7 +14,7 @@ from bot.labels import parse_matchers
 
 CODE = "odd-label"
 LABELS = ("agent", "env", "owner", "severity")
-ANNOTATIONS = ("summary", "now", "description", "impact", "runbook", "runbook_url")
+ANNOTATIONS = ("summary", "now", "description", "impact", "runbook", "runbook_url", "covers")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from bot.agents.model import Agent
-from bot.agents.readiness import Domain, Status
-from bot.readiness.model import Dossier, Drill, Facts, Live, Proof, Signal, TrackRecord, Watch
+from bot.agents.readiness import Domain, Signal, Status
+from bot.readiness.model import Dossier, Drill, Facts, Live, Proof, TrackRecord, Watch
 from bot.readiness.paper import LASTS, begun, dollars, few, lacking, shown, unasked, writing
 
 MOST = 500  # questions in one round

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import AwareDatetime
 
 from bot.agents.model import Stage, Waiver
-from bot.agents.readiness import Domain, Status
+from bot.agents.readiness import Domain, Signal, Status
 from bot.labels import Labels
 from bot.schema import Model
-
-
-class Signal(StrEnum):
-    """What somebody has to notice of an agent."""
-
-    ERRORS = "errors"
-    LATENCY = "latency"
-    COST = "cost"
-    QUALITY = "quality"
 
 
 class Proof(Model):

@@ -8,13 +8,13 @@ import re  # noqa: TID251 - fixed pattern
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.agents.readiness import COVERS, Signal
 from bot.errors import QueryError
 from bot.labels import Labels
 from bot.promql.parse import Expr, Selector, parse
-from bot.readiness.model import Signal, Watch
+from bot.readiness.model import Watch
 from bot.rules.model import Group, Rule
 
-ANNOTATION = "covers"
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _WORDS: dict[Signal, frozenset[str]] = {
     Signal.ERRORS: frozenset(
@@ -95,7 +95,7 @@ class _Reader:
         self._registry: dict[str, bool] = {}
 
     def signals(self, rule: Rule, expr: Expr) -> dict[Signal, tuple[str, ...]]:
-        told = frozenset(_SPLIT.split(rule.annotations.get(ANNOTATION, "").lower()))
+        told = frozenset(_SPLIT.split(rule.annotations.get(COVERS, "").lower()))
         by_name: dict[Signal, dict[str, None]] = {}
         for selector in expr.selectors:
             name = selector.name

@@ -141,24 +141,41 @@ async def test_what_was_counted_and_tried_is_read_from_the_database(town):
     assert found.facts.watched_since == NOW - timedelta(days=1)
 
 
+async def look(town: Town, times: int = 1) -> None:
+    for _ in range(times):
+        town.later(minutes=2)
+        await town.gate.tick()
+
+
 async def test_the_first_look_is_one_audit_row_and_each_change_one_more(town):
     await town.gate.tick()
     assert len(await town.audit("readiness.first")) == 1
-    assert await town.changes() == []
-
-    town.later(minutes=2)
-    await town.gate.tick()
+    await look(town, 4)
     assert await town.changes() == []  # nothing new
 
-    town.watcher.answers[RUNS_BAD] = []
-    town.later(minutes=2)
-    await town.gate.tick()
-    assert await town.changes() == [("alert_errors", "done", "not_started")]
+    town.files(agent_file(", tested_on: 2026-11-01"))
+    await look(town)
+    assert await town.changes() == [("kill_switch", "done", "not_started")]
 
-    town.watcher.answers[RUNS_BAD] = ANSWERS[RUNS_BAD]
-    town.later(minutes=2)
+    town.files()
+    await look(town)
+    assert (await town.changes())[1:] == [("kill_switch", "not_started", "done")]
+
+
+async def test_a_series_that_comes_and_goes_has_changed_once_three_looks_in_a_row_saw_it(town):
     await town.gate.tick()
-    assert (await town.changes())[1:] == [("alert_errors", "not_started", "done")]
+    for _ in range(3):
+        town.watcher.answers[RUNS_BAD] = []
+        await look(town, 2)
+        town.watcher.answers[RUNS_BAD] = ANSWERS[RUNS_BAD]
+        await look(town)
+    assert await town.changes() == []
+
+    town.watcher.answers[RUNS_BAD] = []
+    await look(town, 2)
+    assert await town.changes() == []
+    await look(town)
+    assert await town.changes() == [("alert_errors", "done", "not_started")]
 
 
 async def test_a_restart_knows_what_was_recorded_before(town):
@@ -184,8 +201,7 @@ async def test_a_watcher_that_is_gone_or_has_just_begun_changes_no_status(town):
     assert await town.status(Domain.ALERT_ERRORS) is Status.DONE
     assert "alert_errors" not in {domain for domain, _, _ in await town.changes()}
 
-    town.later(minutes=11)
-    await town.gate.tick()
+    await look(town, 8)
     assert ("alert_errors", "done", "not_started") in await town.changes()
 
 
