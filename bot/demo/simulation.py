@@ -35,7 +35,6 @@ REPEATS = 6  # equal calls after which the agent's own breaker ends a run
 REPEATING_SHARE = 0.25
 RATE_LIMITED_SHARE = 0.35
 SCHEMA_SHARE = 0.5  # of calls that ask for what has changed
-DENIED_SHARE = 0.5
 FAILING_SHARE = {Failure.RUNS_FAIL: 0.97, Failure.RUNS_OFTEN_FAIL: 0.5, Failure.RUNS_LEAK: 0.16}
 LONGEST_STEP_SECONDS = 60.0  # after a suspended laptop the simulation goes on from now instead of catching up
 MOST_WAITING = 500
@@ -194,7 +193,7 @@ class Simulation:
     @property
     def _workers(self) -> int:
         if Failure.WORKERS_LOST in self.failures:
-            return 1
+            return 0
         return self.spec.workers * (TRAFFIC_FACTOR if Failure.MORE_TRAFFIC in self.failures else 1)
 
     def _begin(self, run: Run, at: float) -> None:
@@ -327,7 +326,7 @@ class Simulation:
             return "rate_limited"
         if Failure.SCHEMA_CHANGED in failures and drawn < SCHEMA_SHARE:
             return "schema"
-        if Failure.PERMISSION_DENIED in failures and drawn < DENIED_SHARE:
+        if Failure.PERMISSION_DENIED in failures:
             return "denied"
         if Failure.TOOL_UNSTEADY in failures:
             self._retry(tool)
