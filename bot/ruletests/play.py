@@ -14,7 +14,7 @@ import numpy as np
 
 from bot.errors import QueryError, TemplateError
 from bot.labels import Labels
-from bot.promql.cells import HOLE
+from bot.promql.cells import HOLE, is_hole
 from bot.promql.engine import Engine
 from bot.promql.parse import parse
 from bot.promql.store import SeriesStore
@@ -115,7 +115,8 @@ class _Feed:
         self._series = series
         self._start_ms = start_ms
         self._interval_ms = interval_ms
-        self._ids = np.array([store.intern(_present(one.labels)) for one in series], np.int64)
+        # Known to the store from its first sample on: one that has none is soon forgotten there.
+        self._ids = np.full(len(series), -1, np.int64)
         self._ticks = max((len(one.values) for one in series), default=0)
         self._next = 0
         self._chunk = np.zeros((0, len(series)))
@@ -126,8 +127,14 @@ class _Feed:
             if row == 0:
                 self._chunk = self._laid_out(self._next)
             t = (self._start_ms + self._next * self._interval_ms) / 1000
-            self._store.append("input", t, self._ids, self._chunk[row])
+            self._let_in(t, self._chunk[row])
             self._next += 1
+
+    def _let_in(self, t: float, row: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+        for column in np.flatnonzero((self._ids < 0) & ~is_hole(row)).tolist():
+            self._ids[column] = self._store.intern(_present(self._series[column].labels))
+        begun = self._ids >= 0
+        self._store.append("input", t, self._ids[begun], row[begun])
 
     def _laid_out(self, first: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         chunk = np.full((min(_CHUNK, self._ticks - first), len(self._series)), HOLE)

@@ -304,3 +304,12 @@ tests:
     assert verdicts(test) == ["error"]
     (result,) = played(test, experimental=True)
     assert [sample.value for sample in result.cases[0].got] == [2]
+
+
+def test_a_series_that_begins_hours_into_the_test_is_there():
+    test = f"""
+tests:
+- input_series: [{{series: early, values: 1x2000}}, {{series: late, values: _x1900 5x60}}]
+  promql_expr_test: {expr(("late", "1899m"), ("late", "1900m"), ("late", "1930m"))}
+"""
+    assert got(test) == [[], [({"__name__": "late"}, 5)], [({"__name__": "late"}, 5)]]
