@@ -355,7 +355,7 @@ async def silence(
     async with store.transaction() as tx:
         if key is not None and not await tx.first_time(key, now):
             raise ConflictError("that click has been recorded already")
-        made = silences.make(draft, 1 + await tx.last_silence(), author, await tx.live_incidents(), now)
+        made = silences.make(draft, 1 + await tx.last_silence(), author, await tx.live_incidents(), now, world.agents)
         return made, await _silenced(tx, made, "silence.added", author, world, now)
 
 
@@ -374,7 +374,7 @@ async def expire_silence(
 async def end_silences(store: Store, world: World, now: datetime) -> list[Decision]:
     """Silences "until it resolves" whose alerts have all ended."""
     async with store.transaction() as tx:
-        over = silences.done(await tx.silences(now), await tx.live_incidents(), now)
+        over = silences.done(await tx.silences(now), await tx.live_incidents(), now, world.agents)
         decisions: list[Decision] = []
         for one in over:
             decisions += await _silenced(tx, one, "silence.expired", "agentpager", world, now)

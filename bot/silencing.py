@@ -39,7 +39,7 @@ class SilenceDesk:
     async def preview(self, actor: Actor, draft: Draft) -> tuple[Silence, Hidden]:
         """What `add` would make and hide; nothing is kept."""
         live = await self._store.unresolved()
-        made = silences.make(draft, 0, actor.id, live, self._clock.now())
+        made = silences.make(draft, 0, actor.id, live, self._clock.now(), self._world().agents)
         return made, await self._hidden(made)
 
     async def expire(self, actor: Actor, silence_id: str) -> Silence:
@@ -57,4 +57,5 @@ class SilenceDesk:
 
     async def _hidden(self, silence: Silence) -> Hidden:
         live = await self._store.unresolved()
-        return Hidden(tuple(silences.hidden(silence, live)), tuple(silences.too_severe(silence, live)))
+        agents = self._world().agents
+        return Hidden(tuple(silences.hidden(silence, live, agents)), tuple(silences.too_severe(silence, live, agents)))

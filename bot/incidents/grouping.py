@@ -17,7 +17,7 @@ from bot.incidents.decision import Decision, World
 from bot.incidents.escalation import due, still_firing
 from bot.incidents.inhibition import inhibition_of
 from bot.incidents.model import BY_HAND, INTERNAL, Alert, AlertState, Incident, Severity, State, title_of
-from bot.incidents.policy import IncidentRules
+from bot.incidents.registered import any_of, seen
 from bot.incidents.settling import grouping_of, settle
 from bot.incidents.suppression import suppressions
 from bot.labels import fingerprint
@@ -89,7 +89,7 @@ def missing_keys(alerts: Sequence[Alert], incidents: Iterable[Incident], world: 
     wanted: set[str] = set()
     for alert in fresh.values():
         owner = owner_of(alert.labels, world.agents, world.book)
-        wanted.add(incident_key(alert, owner, world.rules))
+        wanted.add(incident_key(alert, owner, world))
         if not owner.known and alert.group != INTERNAL:
             wanted.add(_own_key(UNOWNED, owner))
     return wanted - {incident.key for incident in live if incident.state is not State.RESOLVED} if wanted else wanted
@@ -164,7 +164,7 @@ class _Ledger:
 
     def _join(self, alert: Alert, world: World, next_number: Callable[[], int]) -> None:
         owner = owner_of(alert.labels, world.agents, world.book)
-        key = incident_key(alert, owner, world.rules)
+        key = incident_key(alert, owner, world)
         mine = self._unresolved.get(key)
         if mine is None:
             mine = self._unresolved[key] = self._opened(key, alert, owner, world, next_number)
@@ -235,7 +235,7 @@ class _Ledger:
         """What has begun or ended may be hidden, or be what hides others; all else is as it was. What time changes is
         met by `resuppress`."""
         moved = [(home, self._alerts[home][name]) for name, home in self._moved.items()]
-        if inhibition_of(world.rules.inhibit_rules).concerns(alert for _, alert in moved):
+        if inhibition_of(world.rules.inhibit_rules).concerns((alert for _, alert in moved), world.agents):
             self.hide(world)
         elif moved:
             self._hide([(home, alert) for home, alert in moved if not _ended(alert)], world)
@@ -282,26 +282,27 @@ def _same(one: Alert, other: Alert) -> bool:
     return one == other
 
 
-def incident_key(alert: Alert, owner: Owner, rules: IncidentRules) -> str:
+def incident_key(alert: Alert, owner: Owner, world: World) -> str:
     """One incident per owner and equal labels, those of `group_by`: agent and cause unless the rules say otherwise.
 
     Where the agent counts and the alert has none, its name stands for it. A label that the alert has not is left out.
     """
     if alert.group == INTERNAL:
         return _own_key(alert.name, owner)
-    names = grouping_of(alert.labels, rules).group_by
+    names = grouping_of(alert.labels, world).group_by
     if EVERY_LABEL in names:
         parts = sorted((name, value) for name, value in alert.labels.items() if value)
     else:
-        parts = [(name, value) for name in names if (value := alert.labels.get(name, ""))]
+        labels = seen(alert.labels, world.agents) if any_of(names) else alert.labels
+        parts = [(name, value) for name in names if (value := labels.get(name, ""))]
         if "agent" in names and not alert.labels.get("agent"):
             parts.insert(0, ("alert", alert.name))
     return " ".join(f"{name}={_quoted(value)}" for name, value in (*parts, ("owner", owner.id)))
 
 
-def _by_agent(alert: Alert, rules: IncidentRules) -> bool:
+def _by_agent(alert: Alert, world: World) -> bool:
     """Whether the incident is about one agent; otherwise alerts of others may join it."""
-    names = grouping_of(alert.labels, rules).group_by
+    names = grouping_of(alert.labels, world).group_by
     return alert.group == INTERNAL or "agent" in names or EVERY_LABEL in names
 
 
@@ -314,7 +315,7 @@ def _quoted(value: str) -> str:
 
 
 def _open(incident_id: str, key: str, alert: Alert, owner: Owner, world: World, now: datetime) -> Incident:
-    named = alert.labels.get("agent") if _by_agent(alert, world.rules) else None
+    named = alert.labels.get("agent") if _by_agent(alert, world) else None
     agent = world.agents.get(named or "")
     team = world.book.teams.get(owner.id.removeprefix("team:"))
     policy_id, policy = policy_of(owner, alert.labels, world.agents, world.book)

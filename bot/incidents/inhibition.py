@@ -12,9 +12,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from bot.agents.model import Agent
 from bot.incidents.matching import Index
 from bot.incidents.model import Alert, Suppression, SuppressionKind, worst_first
 from bot.incidents.policy import InhibitRule
+from bot.incidents.registered import NOBODY, Agents, any_of, seen
+from bot.labels import Labels
 
 _REMEMBERED = 50_000  # alerts whose sides are kept; then the memory starts anew
 _Group = tuple[int, tuple[str, ...]]  # number of the rule, and the values of its equal labels
@@ -38,17 +41,18 @@ class Inhibition:
         self._rules = rules
         self._sources = Index([rule.source_matchers for rule in rules])
         self._targets = Index([rule.target_matchers for rule in rules])
-        self._known: dict[str, tuple[dict[str, str], _Sides]] = {}
+        self._of_registry = any_of(name for rule in rules for name in rule.equal)
+        self._known: dict[str, tuple[dict[str, str], Agent | None, _Sides]] = {}
 
-    def concerns(self, alerts: Iterable[Alert]) -> bool:
+    def concerns(self, alerts: Iterable[Alert], agents: Agents = NOBODY) -> bool:
         """Whether one of them stands on a side of a rule."""
-        return bool(self._rules) and any(self._sides(alert) is not _NEITHER for alert in alerts)
+        return bool(self._rules) and any(self._sides(alert, agents) is not _NEITHER for alert in alerts)
 
-    def inhibited(self, alerts: Iterable[Alert]) -> dict[str, tuple[Suppression, ...]]:
+    def inhibited(self, alerts: Iterable[Alert], agents: Agents = NOBODY) -> dict[str, tuple[Suppression, ...]]:
         """Fingerprint to what inhibits it, of alerts that have not ended."""
         if not self._rules:
             return {}
-        sides = {alert.fingerprint: (alert, self._sides(alert)) for alert in alerts}
+        sides = {alert.fingerprint: (alert, self._sides(alert, agents)) for alert in alerts}
         sources = _Sources()
         for alert, side in sides.values():
             sources.add(alert, side)
@@ -61,19 +65,21 @@ class Inhibition:
             del found[fingerprint]
         return {fingerprint: self._reasons(groups) for fingerprint, groups in found.items()}
 
-    def _sides(self, alert: Alert) -> _Sides:
+    def _sides(self, alert: Alert, agents: Agents) -> _Sides:
+        agent = agents.get(alert.labels.get("agent", ""))
         known = self._known.get(alert.fingerprint)
-        if known is not None and (known[0] is alert.labels or known[0] == alert.labels):
-            return known[1]
-        source, target = self._sources.matching(alert.labels), self._targets.matching(alert.labels)
-        sides = _Sides(self._groups(source, alert), self._groups(target, alert)) if source or target else _NEITHER
+        if known is not None and known[1] is agent and (known[0] is alert.labels or known[0] == alert.labels):
+            return known[2]
+        source, target = self._sources.matching(alert.labels, agents), self._targets.matching(alert.labels, agents)
+        labels = seen(alert.labels, agents) if self._of_registry else alert.labels
+        sides = _Sides(self._groups(source, labels), self._groups(target, labels)) if source or target else _NEITHER
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[alert.fingerprint] = (alert.labels, sides)
+        self._known[alert.fingerprint] = (alert.labels, agent, sides)
         return sides
 
-    def _groups(self, numbers: Iterable[int], alert: Alert) -> tuple[_Group, ...]:
-        return tuple((one, tuple(alert.labels.get(name, "") for name in self._rules[one].equal)) for one in numbers)
+    def _groups(self, numbers: Iterable[int], labels: Labels) -> tuple[_Group, ...]:
+        return tuple((one, tuple(labels.get(name, "") for name in self._rules[one].equal)) for one in numbers)
 
     def _reasons(self, groups: dict[_Group, Alert]) -> tuple[Suppression, ...]:
         return tuple(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from bot.incidents.registered import NOBODY, Agents, any_of, seen
 from bot.labels import Labels, Matcher, parse_matchers
 
 _REMEMBERED = 20_000  # values of one label; then the memory starts anew
@@ -30,10 +31,13 @@ class Index:
             for matcher in compiled(texts):
                 self._matchers.setdefault(matcher.name, []).append((number, matcher))
                 self._masks[matcher.name] = {}
+        self._of_registry = any_of(self._masks)
 
-    def matching(self, labels: Labels) -> list[int]:
+    def matching(self, labels: Labels, agents: Agents = NOBODY) -> list[int]:
         """The numbers of the sets whose matchers all hold."""
         found = self._every
+        if self._of_registry:
+            labels = seen(labels, agents)
         for name, masks in self._masks.items():
             if not found:
                 return []

@@ -24,6 +24,7 @@ from bot.incidents.model import (
     title_of,
 )
 from bot.incidents.policy import Grouping, IncidentRules
+from bot.incidents.registered import seen
 from bot.incidents.suppression import known_end, refreshed, whole
 from bot.labels import Labels, matches_all
 
@@ -33,9 +34,10 @@ _REMEMBERED = 50  # instants of a flapping incident
 _DEFAULT = Grouping()
 
 
-def grouping_of(labels: Labels, rules: IncidentRules) -> Grouping:
+def grouping_of(labels: Labels, world: World) -> Grouping:
     """The first entry whose matchers all hold."""
-    holding = (entry for entry in rules.grouping if matches_all(compiled(entry.matchers), labels))
+    known = seen(labels, world.agents) if world.rules.grouping else labels
+    holding = (entry for entry in world.rules.grouping if matches_all(compiled(entry.matchers), known))
     return next(holding, _DEFAULT)
 
 
@@ -130,7 +132,7 @@ def _opened(incident: Incident, world: World, now: datetime) -> Decision:
     if incident.suppressed:
         held = opened.model_copy(update={"next_at": known_end(incident.suppressed, now)})
         return Decision(held, Event.FIRED, f"{why}; hidden: {reasons(incident.suppressed)}")
-    wait = grouping_of(worst.labels, world.rules).group_wait
+    wait = grouping_of(worst.labels, world).group_wait
     if wait and incident.severity is not Severity.CRITICAL:
         held = opened.model_copy(update={"next_at": now + wait})
         return Decision(held, Event.FIRED, f"{why}; waits {spoken(wait)} for others to join")
@@ -267,7 +269,7 @@ def _told(before: Incident, decision: Decision, world: World, now: datetime) -> 
     if not joined:
         return decision
     waiting = before.untold if before.told_at is not None and before.told_at > now else ()
-    interval = grouping_of(after.alerts[0].labels, world.rules).group_interval
+    interval = grouping_of(after.alerts[0].labels, world).group_interval
     at = before.told_at if waiting and before.told_at else max(now, (before.told_at or before.opened_at) + interval)
     changed = after.model_copy(update={"told_at": at, "untold": tuple(dict.fromkeys((*waiting, *joined)))})
     return replace(decision, incident=changed, say=(*decision.say, Say.NEWS))

@@ -26,6 +26,7 @@ from bot.incidents.model import (
     Suppression,
     SuppressionKind,
 )
+from bot.incidents.registered import NOBODY, Agents, seen
 from bot.labels import Matcher, matches_all, parse_matchers
 from bot.schema import Model
 
@@ -91,12 +92,12 @@ class Silences:
     def __bool__(self) -> bool:
         return bool(self._reasons)
 
-    def hiding(self, alert: Alert) -> list[Suppression]:
+    def hiding(self, alert: Alert, agents: Agents = NOBODY) -> list[Suppression]:
         """Every silence that hides this alert, as a reason for people."""
         if not self._reasons:
             return []
         rank, own = SEVERITY_RANK[alert.severity], alert.group == INTERNAL
-        numbers = self._matchers.matching(alert.labels)
+        numbers = self._matchers.matching(alert.labels, agents)
         found = (self._reasons[number] for number in numbers if not own or self._names[number])
         return [reason for highest, reason in found if rank <= highest]
 
@@ -105,15 +106,15 @@ def compiled(matchers: Sequence[str]) -> tuple[Matcher, ...]:
     return tuple(matcher for text in matchers for matcher in parse_matchers(text))
 
 
-def matches(matchers: Sequence[Matcher], alert: Alert) -> bool:
-    return alert.group != BY_HAND and matches_all(matchers, alert.labels)
+def matches(matchers: Sequence[Matcher], alert: Alert, agents: Agents = NOBODY) -> bool:
+    return alert.group != BY_HAND and matches_all(matchers, seen(alert.labels, agents))
 
 
-def hides(silence: Silence, matchers: Sequence[Matcher], alert: Alert) -> bool:
+def hides(silence: Silence, matchers: Sequence[Matcher], alert: Alert, agents: Agents = NOBODY) -> bool:
     """Whether it would hide the alert while it is active."""
     if alert.group == INTERNAL and not _names_alerts(matchers):
         return False
-    return SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[silence.max_severity] and matches(matchers, alert)
+    return SEVERITY_RANK[alert.severity] <= SEVERITY_RANK[silence.max_severity] and matches(matchers, alert, agents)
 
 
 def _names_alerts(matchers: Sequence[Matcher]) -> bool:
@@ -130,7 +131,9 @@ def suppression(silence: Silence) -> Suppression:
     return Suppression(kind=SuppressionKind.SILENCE, by=silence.id, why=why, until=silence.ends_at)
 
 
-def make(draft: Draft, number: int, author: str, incidents: Iterable[Incident], now: datetime) -> Silence:
+def make(
+    draft: Draft, number: int, author: str, incidents: Iterable[Incident], now: datetime, agents: Agents = NOBODY
+) -> Silence:
     """Raises UsageError when the draft cannot become a silence, with the way out."""
     matchers = _checked_matchers(draft.matchers)
     starts_at, reason = max(draft.starts_at or now, now), " ".join(draft.reason.split())
@@ -141,7 +144,7 @@ def make(draft: Draft, number: int, author: str, incidents: Iterable[Incident], 
         raise UsageError(f"a silence lasts {days} days at most; for longer write a mute window in incidents/*.yaml")
     if not reason:
         raise UsageError("say why: a silence needs a reason that others can read tonight")
-    matching = [alert for one in incidents for alert in one.going_on if matches(matchers, alert)]
+    matching = [alert for one in incidents for alert in one.going_on if matches(matchers, alert, agents)]
     if draft.until_resolved and not matching:
         raise UsageError("nothing that matches fires, so there is nothing whose end could be waited for")
     return Silence(
@@ -174,17 +177,19 @@ def _worst(alerts: Iterable[Alert]) -> Severity:
     return max(severities, key=lambda severity: SEVERITY_RANK[severity])
 
 
-def hidden(silence: Silence, incidents: Iterable[Incident]) -> list[tuple[Incident, Alert]]:
+def hidden(silence: Silence, incidents: Iterable[Incident], agents: Agents = NOBODY) -> list[tuple[Incident, Alert]]:
     """What it hides, or will once it begins, of what goes on now."""
     matchers = compiled(silence.matchers)
-    return [(one, alert) for one in incidents for alert in one.going_on if hides(silence, matchers, alert)]
+    return [(one, alert) for one in incidents for alert in one.going_on if hides(silence, matchers, alert, agents)]
 
 
-def too_severe(silence: Silence, incidents: Iterable[Incident]) -> list[tuple[Incident, Alert]]:
+def too_severe(
+    silence: Silence, incidents: Iterable[Incident], agents: Agents = NOBODY
+) -> list[tuple[Incident, Alert]]:
     """What matches and still wakes somebody, being more severe than the silence was made for."""
     matchers = compiled(silence.matchers)
-    found = [(one, alert) for one in incidents for alert in one.going_on if matches(matchers, alert)]
-    return [(one, alert) for one, alert in found if not hides(silence, matchers, alert)]
+    found = [(one, alert) for one in incidents for alert in one.going_on if matches(matchers, alert, agents)]
+    return [(one, alert) for one, alert in found if not hides(silence, matchers, alert, agents)]
 
 
 def expire(silence: Silence, actor: str, now: datetime) -> Silence:
@@ -195,12 +200,14 @@ def expire(silence: Silence, actor: str, now: datetime) -> Silence:
     return silence.model_copy(update={"starts_at": begun, "ends_at": now, "ended_by": actor})
 
 
-def done(silences: Iterable[Silence], incidents: Sequence[Incident], now: datetime) -> list[Silence]:
+def done(
+    silences: Iterable[Silence], incidents: Sequence[Incident], now: datetime, agents: Agents = NOBODY
+) -> list[Silence]:
     """The silences "until it resolves" of which nothing is left to hide."""
     waiting = [silence for silence in silences if silence.until_resolved and silence.active(now)]
-    return [expire(silence, "agentpager", now) for silence in waiting if not _anything(silence, incidents)]
+    return [expire(silence, "agentpager", now) for silence in waiting if not _anything(silence, incidents, agents)]
 
 
-def _anything(silence: Silence, incidents: Sequence[Incident]) -> bool:
+def _anything(silence: Silence, incidents: Sequence[Incident], agents: Agents) -> bool:
     matchers = compiled(silence.matchers)
-    return any(matches(matchers, alert) for one in incidents for alert in one.going_on)
+    return any(matches(matchers, alert, agents) for one in incidents for alert in one.going_on)

@@ -27,7 +27,7 @@ def suppressions(alerts: Iterable[Alert], world: World, now: datetime) -> dict[s
     timed = _timed(world, now)
     if timed is None and not world.rules.inhibit_rules:
         return {}
-    inhibited = inhibition_of(world.rules.inhibit_rules).inhibited(alive)
+    inhibited = inhibition_of(world.rules.inhibit_rules).inhibited(alive, world.agents)
     found = {}
     for alert in alive:
         reasons = (*(timed(alert) if timed else ()), *inhibited.get(alert.fingerprint, ()))
@@ -104,10 +104,10 @@ def _timed(world: World, now: datetime) -> Callable[[Alert], tuple[Suppression, 
     index = index_of(tuple(matchers for matchers, _, _ in hiders))
 
     def of(alert: Alert) -> tuple[Suppression, ...]:
-        found = silences.hiding(alert)
+        found = silences.hiding(alert, world.agents)
         if hiders:
             rank = SEVERITY_RANK[alert.severity]
-            applying = (hiders[number] for number in index.matching(alert.labels))
+            applying = (hiders[number] for number in index.matching(alert.labels, world.agents))
             found += [reason for _, highest, reason in applying if rank <= highest]
         return tuple(found)
 
