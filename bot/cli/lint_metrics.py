@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.common import UNREACHABLE, output_option, stop
+from bot.cli.common import UNREACHABLE, config_option, output_option, read_config, stop
 from bot.errors import Finding, RemoteError, UsageError
 
 if TYPE_CHECKING:
@@ -22,10 +22,20 @@ _TOKEN = "A file with a bearer token, for a page that wants one."  # noqa: S105 
 @click.command("lint-metrics")
 @click.argument("source", metavar="SOURCE")
 @click.option("--bearer-token-file", "token", type=click.Path(path_type=Path, dir_okay=False), help=_TOKEN)
+@click.option("--agent", metavar="NAME", help="Whose page it is: buckets have to reach the limits of its file, too.")
+@config_option
 @click.option("--timeout", type=click.IntRange(min=1), default=10, show_default=True, help="Seconds for an address.")
 @output_option
 @click.pass_context
-def command(context: click.Context, source: str, token: Path | None, timeout: int, output: str) -> None:
+def command(
+    context: click.Context,
+    source: str,
+    token: Path | None,
+    agent: str | None,
+    config_path: Path,
+    timeout: int,
+    output: str,
+) -> None:
     """Check an agent's metrics against what alerts need: docs/instrumentation.md has the contract and the codes.
 
     SOURCE is the address of /metrics, or a file that holds what it gave; - is standard input.
@@ -34,7 +44,7 @@ def command(context: click.Context, source: str, token: Path | None, timeout: in
     from bot.cli.findings import as_json
     from bot.metrics.lint import ADVICE
 
-    found = _found(source, token, timeout)
+    found = _found(source, token, timeout, _limits(agent, config_path) if agent else {})
     wrong = [one for one in found if one.code not in ADVICE]
     if output == "json":
         click.echo(json.dumps([as_json(one) for one in found], indent=2, ensure_ascii=False))
@@ -56,7 +66,23 @@ def _print(one: Finding) -> None:
         click.echo(f"      → {one.hint}")
 
 
-def _found(source: str, token: Path | None, timeout: float) -> list[Finding]:
+def _limits(name: str, config_path: Path) -> dict[str, float]:
+    """Histogram → what the agent's file lets it reach."""
+    from bot.complaints import did_you_mean
+
+    agents = read_config(config_path).agents
+    if name not in agents:
+        raise click.UsageError(f'there is no agent "{name}"; {did_you_mean(name, agents)}')
+    agent = agents[name]
+    limits = {
+        "agent_run_duration_seconds": agent.latency_target.total_seconds() if agent.latency_target else None,
+        "agent_run_llm_calls": agent.limits.llm_calls,
+        "agent_run_tool_calls": agent.limits.tool_calls,
+    }
+    return {histogram: float(limit) for histogram, limit in limits.items() if limit is not None}
+
+
+def _found(source: str, token: Path | None, timeout: float, reach: dict[str, float]) -> list[Finding]:
     from bot.metrics.exposition import ExpositionError
     from bot.metrics.lint import lint_body, too_large, unreadable
     from bot.settings import ScrapeLimits
@@ -77,7 +103,7 @@ def _found(source: str, token: Path | None, timeout: float) -> list[Finding]:
     if len(body) > ScrapeLimits().body_size:
         return [too_large(f"the body is {len(body)} bytes long", where)]
     try:
-        return lint_body(body, content_type, where)
+        return lint_body(body, content_type, where, reach)
     except ExpositionError as error:
         return [unreadable(body, error, where)]
 

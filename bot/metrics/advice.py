@@ -5,7 +5,7 @@ Pure. Also: which profile a target should have, by the labels its series still c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 from bot.metrics.contract import family_of
 from bot.metrics.profiles import PROFILES, profiles_seen
@@ -54,11 +54,8 @@ def missing_profiles(seen: Mapping[str, Set[str]], has: Sequence[str]) -> dict[s
     for name in profiles_seen(seen):
         profile = PROFILES[name]
         done = [f"{source} becomes {new}" for source, new in profile.label_map.items() if source in labels]
-        done += [f"{label} is dropped" for label in _there(profile.drop_labels, labels)]
+        dropped = [label for label in profile.drop_labels if label in labels]
+        done += [f"{', '.join(dropped)} dropped"] if dropped else []
         if name not in has and done:
             found[name] = done
     return found
-
-
-def _there(labels: Iterable[str], present: Set[str]) -> list[str]:
-    return [label for label in labels if label in present]

@@ -73,7 +73,7 @@ _WRONG_UNITS = {
     "_timestamp": ("_timestamp_seconds", 1),
     "_timestamp_ms": ("_timestamp_seconds", 1000),
 }
-_LIMITS = ScrapeLimits()
+_NONE: Mapping[str, float] = {}
 _MOST_VALUES = 100  # of one label of a metric that is not of the contract
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138
 _USD_PER_TOKEN = 0.001  # a thousand dollars per million tokens: nobody asks that much
@@ -85,6 +85,7 @@ _SECONDS_PER_RUN = 7 * 86400.0
 class _Page:
     where: str
     page: Page
+    reach: Mapping[str, float]
 
     @cached_property
     def by_name(self) -> dict[str, list[SeriesLine]]:
@@ -118,11 +119,12 @@ class _Page:
         return Finding(self.where, line, 1 if line else 0, code, message, severity, hint, CODES[code].number)
 
 
-def lint_body(body: bytes, content_type: str, where: str, limits: ScrapeLimits = _LIMITS) -> list[Finding]:
-    """Raises ExpositionError when it is no exposition. A file has no type: its end tells."""
+def lint_body(body: bytes, content_type: str, where: str, reach: Mapping[str, float] = _NONE) -> list[Finding]:
+    """Raises ExpositionError when it is no exposition. A file has no type: its end tells. `reach`: histogram → a limit
+    of this agent's that its buckets have to reach."""
     openmetrics = "openmetrics" in content_type or (not content_type and body.rstrip().endswith(b"# EOF"))
     dialect = Dialect.OPENMETRICS if openmetrics else Dialect.TEXT
-    return lint(read_page(split_lines(body, dialect, limits), dialect), where)
+    return lint(read_page(split_lines(body, dialect, ScrapeLimits()), dialect), where, reach)
 
 
 def unreadable(body: bytes, error: ExpositionError, where: str) -> Finding:
@@ -144,8 +146,8 @@ def too_large(message: str, where: str) -> Finding:
     return Finding(where, 0, 0, "too-many", message, "error", hint, CODES["too-many"].number)
 
 
-def lint(page: Page, where: str) -> list[Finding]:
-    read = _Page(where, page)
+def lint(page: Page, where: str, reach: Mapping[str, float] = _NONE) -> list[Finding]:
+    read = _Page(where, page, reach)
     found = [
         *_families(read),
         *_values(read),
@@ -423,9 +425,10 @@ def _buckets(read: _Page) -> Iterator[Finding]:
             continue
         ends = [_number(entry.sample.labels) for entry in entries]
         last = max((end for end in ends if math.isfinite(end)), default=0.0)
-        if last < family.reach:
+        reach = max(family.reach, read.reach.get(family.name, 0.0))
+        if last < reach:
             text = f"the last bucket of {family.name} is {last:g}: a limit above it never fires"
-            hint = f"let the buckets reach {family.reach:g}, better twice the longest that is right"
+            hint = f"let the buckets reach {reach:g}, better twice the longest that is right"
             yield read.finding("short-buckets", text, hint, entries[0])
 
 

@@ -93,7 +93,7 @@ def test_a_target_that_wants_a_profile_is_told_which_and_why():
     page = {"litellm_spend_metric_total": {"api_key_alias": "a", "client_ip": "10.0.0.1"}}
     (row,) = target_rows(up(), scraped(page))
     assert row["status"] == "warning"
-    assert row["hint"] == "profile: litellm on this target: api_key_alias becomes agent; client_ip is dropped"
+    assert row["hint"] == "profile: litellm on this target: api_key_alias becomes agent; client_ip dropped"
     (row,) = target_rows(up(), scraped(page, profile="otel"))
     assert row["hint"].startswith("profile: [otel, litellm] on this target")
 

@@ -32,8 +32,8 @@ def test_what_to_add(metric, label, advice):
 
 
 def test_a_profile_is_missing_while_its_labels_are_still_there():
-    seen = {"litellm_spend_metric_total": {"api_key_alias", "client_ip", "model"}}
-    assert missing_profiles(seen, ()) == {"litellm": ["api_key_alias becomes agent", "client_ip is dropped"]}
+    seen = {"litellm_spend_metric_total": {"api_key_alias", "client_ip", "user", "model"}}
+    assert missing_profiles(seen, ()) == {"litellm": ["api_key_alias becomes agent", "user, client_ip dropped"]}
     assert missing_profiles(seen, ("litellm",)) == {}
     assert missing_profiles({"litellm_spend_metric_total": {"agent", "model"}}, ()) == {}
 

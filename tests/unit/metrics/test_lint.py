@@ -153,6 +153,13 @@ def test_what_is_right_is_left_alone(text, code):
     assert code not in codes(text)
 
 
+def test_buckets_have_to_reach_the_agents_own_limits():
+    body = b'agent_run_llm_calls_bucket{le="128"} 1\nagent_run_llm_calls_bucket{le="+Inf"} 1\n'
+    assert "short-buckets" not in {one.code for one in lint_body(body, "", "a", {"agent_run_llm_calls": 128})}
+    (found,) = [one for one in lint_body(body, "", "a", {"agent_run_llm_calls": 200}) if one.code == "short-buckets"]
+    assert "reach 200" in found.hint
+
+
 @pytest.mark.parametrize("outcomes", [each for each in product((True, False), repeat=3) if not all(each)])
 def test_each_task_needs_each_outcome(outcomes):
     there = [
