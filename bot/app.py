@@ -89,7 +89,7 @@ _FILE_POLL = timedelta(seconds=10)
 _MEASURE = timedelta(seconds=5)
 _HOUSEKEEPING = timedelta(hours=6)
 _UPKEEP = timedelta(seconds=30)
-_READINESS = timedelta(minutes=2)
+_READINESS = timedelta(seconds=20)
 _PROMISES = timedelta(seconds=5)
 _DIGESTS = timedelta(seconds=30)
 _TRACK_RECORD = timedelta(minutes=1)
@@ -238,6 +238,7 @@ class Service:
             pauses,
             self._bookkeeper,
             gate=self._gate,
+            bundles=self._bundler,
             drills=self._drills,
             accounts=self._accountant,
         )

@@ -13,6 +13,7 @@ from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
 from bot.oncall.model import Book
 from bot.ports import AgentStatus, Explained, Rung
+from bot.records.bundle_words import short
 from bot.slack import account_words, silence_words
 from bot.slack.grammar import GROUPS, VERBS, Request, nearest
 from bot.slack.kit import BUTTON_LIMIT, Block, actions, button, section
@@ -44,6 +45,7 @@ _EXAMPLES = {
     "release": ["release INC-7"],
     "pass": ["pass", "pass INC-7"],
     "status": ["status", "status refund-agent", "status team:payments", "status --here"],
+    "show": ["show refund-agent"],
     "readiness": ["readiness", "readiness refund-agent"],
     "cost": ["cost", "cost refund-agent"],
     "page": ['page refund-agent "refunds are doubled"', "page team:payments", "page @ben are you there"],
@@ -221,6 +223,13 @@ def runbook_button(incident: Incident) -> Answer:
     told = f"The runbook of {incident.id}: {plain(incident.title, 120)}"
     shown = button("Runbook", "inc.runbook", f"{incident.id}|{incident.revision}")
     return _blocks(mrk(told, 300), [section(mrk(told, 300)), actions(f"{incident.id}.{incident.revision}", [shown])])
+
+
+def agent(told: Mapping[str, Any]) -> Answer:
+    """The short form of a hand-over bundle."""
+    first, *lines = short(told)
+    title = mrk(first, 300)
+    return _blocks(title, [section(f"*{title}*", *(mrk(line, 600) for line in lines))])
 
 
 def choose(text: str, words: Sequence[str]) -> Answer:

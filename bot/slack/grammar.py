@@ -13,6 +13,7 @@ from html import unescape
 
 VERBS = {
     "status": "all agents, or one: state, owner, who is on call",
+    "show": "what matters of an agent at night: who is on call, how to stop it, its last drill: `show refund-agent`",
     "readiness": "what is missing before an agent takes on more: `readiness refund-agent`, or `readiness` for all",
     "cost": "what an agent costs today, against its budget and by the run: `cost refund-agent`, or `cost` for all",
     "ack": "take an incident: `ack INC-7`, `ack last`, `ack refund-agent`, or `ack` when only one is open",
@@ -51,7 +52,7 @@ GROUPS = {
     "You were woken": ("ack", "pass", "runbook", "step", "resolve"),
     "You have it": ("note", "snooze", "hand", "escalate", "release", "mark"),
     "Others have it": ("take",),
-    "Look": ("status", "cost", "readiness", "incidents", "oncall", "explain", "silences", "overrides", "web"),
+    "Look": ("status", "show", "cost", "readiness", "incidents", "oncall", "explain", "silences", "overrides", "web"),
     "Quieten": ("silence", "unsilence"),
     "Call somebody": ("page", "test", "drill"),
     "Actions": ("actions", "approve", "refuse"),

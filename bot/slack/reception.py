@@ -22,6 +22,7 @@ from bot.ports import (
     Accounts,
     Acting,
     Actor,
+    Bundles,
     Clock,
     Commands,
     Drilling,
@@ -59,6 +60,7 @@ class Desks:
     rest: Rest | None = None
     records: Records | None = None
     gate: Gate | None = None
+    bundles: Bundles | None = None
     accounts: Accounts | None = None
     drills: Drilling | None = None
 

@@ -245,6 +245,8 @@ class Words:
                 return answers.oncall(self._at.desks.commands.oncall(at), wanted, book, now, at)
             case "readiness":
                 return await self._readiness(request.argument)
+            case "show":
+                return await self._show(request.argument)
             case "help":
                 return answers.help_on(request.argument)
             case _:
@@ -255,6 +257,12 @@ class Words:
         if accounts is None:
             raise UsageError("costs are not counted here")
         return cost(await accounts.spending(wanted or None), alone=bool(wanted))
+
+    async def _show(self, wanted: str) -> answers.Answer:
+        bundles = self._at.desks.bundles
+        if not wanted or bundles is None:
+            raise UsageError("name an agent: show refund-agent; `status` lists them")
+        return answers.agent(await bundles.bundle(wanted))
 
     async def _readiness(self, wanted: str) -> answers.Answer:
         gate = self._at.desks.gate
