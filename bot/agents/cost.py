@@ -18,6 +18,7 @@ WEEK = timedelta(days=7)
 LOOK_BACK = timedelta(days=31)
 FEW_DAYS = 5  # fewer show no usual spread
 _MOST_DAYS = 366  # a budget that lasts longer is not gone at all
+_FEW_MINUTES = 10
 _FAR = 5.0  # times the busiest day seen; what happens there nobody has seen
 
 
@@ -71,7 +72,7 @@ def spending(agent: Agent, hours: Sequence[Hour], now: datetime, zone: ZoneInfo)
         budget=agent.budget_usd_day,
         pace=pace,
         pace_since=pace_since,
-        forecast=today + pace * left,
+        forecast=today + pace * left if pace is not None else None,
         usual=_usual(priced, now, zone),
         gone_at=_gone_at(day, today, agent.budget_usd_day, pace, now, tomorrow),
         per_run=week.cost_per_run,
@@ -88,7 +89,7 @@ def _day(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return begin.astimezone(now.tzinfo), end.astimezone(now.tzinfo)
 
 
-def _pace(hours: Sequence[Hour], now: datetime) -> tuple[float, datetime]:
+def _pace(hours: Sequence[Hour], now: datetime) -> tuple[float | None, datetime]:
     """Over the minutes with figures of this hour and the one before: one alone may have just begun."""
     this = now.replace(minute=0, second=0, microsecond=0)
     lately = between(hours, this - HOUR, this + HOUR)
@@ -96,9 +97,10 @@ def _pace(hours: Sequence[Hour], now: datetime) -> tuple[float, datetime]:
     return by_the_hour(lately), since
 
 
-def by_the_hour(hours: Sequence[Hour]) -> float:
+def by_the_hour(hours: Sequence[Hour]) -> float | None:
+    """None while too few minutes are counted to say."""
     minutes = sum(hour.cost_minutes for hour in hours)
-    return math.fsum(hour.cost_usd for hour in hours) * 60 / minutes if minutes else 0.0
+    return math.fsum(hour.cost_usd for hour in hours) * 60 / minutes if minutes >= _FEW_MINUTES else None
 
 
 def _usual(hours: Sequence[Hour], now: datetime, zone: ZoneInfo) -> tuple[float, float] | None:
@@ -113,7 +115,7 @@ def _usual(hours: Sequence[Hour], now: datetime, zone: ZoneInfo) -> tuple[float,
 
 
 def _gone_at(
-    day: Sequence[Hour], today: float, budget: float | None, pace: float, now: datetime, tomorrow: datetime
+    day: Sequence[Hour], today: float, budget: float | None, pace: float | None, now: datetime, tomorrow: datetime
 ) -> datetime | None:
     if budget is None:
         return None
@@ -122,7 +124,7 @@ def _gone_at(
         for hour in sorted(day, key=lambda one: one.start):
             if (spent := spent + hour.cost_usd) >= budget:
                 return min(hour.start + HOUR, now)
-    if pace <= 0:
+    if pace is None or pace <= 0:
         return None
     at = now + (budget - today) / pace * HOUR if (budget - today) / pace < _MOST_DAYS * 24 else tomorrow
     return at if at < tomorrow else None

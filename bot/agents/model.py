@@ -44,12 +44,12 @@ ObjectiveName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 class Latency(Model):
-    """The share of runs that end within `threshold`. With `severity: critical` a fast burn wakes somebody."""
+    """The share of runs that end within `threshold`; `severity` is that of its burn-rate alerts at the worst."""
 
     # As far as the histograms of durations reach: 0.1 s, doubled twelve times.
     threshold: Annotated[Positive, Field(ge=timedelta(seconds=0.1), le=timedelta(seconds=409.6))]
     target: Share
-    severity: Literal["critical", "warning"] = "warning"
+    severity: Literal["critical", "warning", "info"] = "warning"
 
 
 class Objective(Model):
@@ -60,7 +60,7 @@ class Objective(Model):
     total: str
     target: Share
     title: str = ""
-    severity: Literal["critical", "warning"] = "warning"
+    severity: Literal["critical", "warning", "info"] = "warning"
     runbook: str | None = None
 
     @model_validator(mode="after")

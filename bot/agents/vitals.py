@@ -44,6 +44,6 @@ def vitals(hours: Sequence[Hour], sums: Sums | None, budgets: Sequence[Budget], 
         running=seen is not None and now - seen <= _NOW,
         last_run=record.last_run(known),
         last_success=record.last_success(known),
-        pace=by_the_hour(recent) if lately.cost_usd is not None else None,
+        pace=by_the_hour(recent),
         budgets=tuple(budgets),
     )

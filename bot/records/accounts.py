@@ -28,10 +28,12 @@ def money(dollars: float) -> str:
 
 
 def share(value: float) -> str:
-    """`97.6 %`; what is not all is never shown as all."""
+    """`97.6 %`; what is not all is never shown as all, and something never as nothing."""
     percent = value * 100
     if 99.95 <= percent < 100:
         return f"{min(percent, 99.99):.2f} %"
+    if 0 < percent < 0.05:
+        return "less than 0.1 %"
     return f"{percent:.1f} %".replace(".0 %", " %")
 
 
@@ -62,7 +64,9 @@ def span(length: timedelta) -> str:
 
 def in_short(vitals: Vitals, now: datetime) -> str:
     """One line beside the name of an agent; empty when nothing is known."""
-    parts = [_last(vitals, now), _runs(vitals.day, "in 24 h"), _pace(vitals.pace), _worst(vitals.budgets)]
+    last = _last(vitals, now)
+    ran = f"ran {last}" if last else ""
+    parts = [ran, _runs(vitals.day, "in 24 h", " runs"), _pace(vitals.pace), _worst(vitals.budgets)]
     return ", ".join(part for part in parts if part)
 
 
@@ -84,11 +88,13 @@ def _last(vitals: Vitals, now: datetime) -> str:
     return ago(vitals.last_run, now) if vitals.last_run is not None else ""
 
 
-def _runs(track: Track, when: str) -> str:
+def _runs(track: Track, when: str, noun: str = "") -> str:
     """`when` is "in 24 h" or "since 13:00 UTC"."""
     if track.runs is None:
         return ""
-    return f"no run {when}" if track.success is None else f"{count(track.runs)} {when}, {share(track.success)} good"
+    if track.success is None:
+        return f"no run {when}"
+    return f"{count(track.runs)}{noun} {when}, {share(track.success)} good"
 
 
 def _pace(pace: float | None) -> str:
@@ -183,6 +189,8 @@ def _today(one: Spending) -> Iterator[str]:
     if one.pace is not None and one.pace_since is not None and one.forecast is not None:
         ends = f"at that the day ends at {money(one.forecast)}"
         yield f"Pace since {one.pace_since:%H:%M} UTC: {money(one.pace)}/h; {ends}"
+    else:
+        yield "Pace: too few minutes of the last two hours are counted to say"
     if one.usual is not None:
         low, high = (money(today + rest) for rest in one.usual)
         yield f"Going on as on the last seven days it ends at {low} to {high}"
@@ -193,7 +201,8 @@ def _gone(one: Spending) -> Iterator[str]:
     if one.budget is None:
         return
     if one.gone_at is None:
-        yield "At this pace the day's budget lasts"
+        if one.pace is not None:
+            yield "At this pace the day's budget lasts"
     elif one.over:
         yield f"The day's budget was used up by {one.gone_at:%H:%M} UTC"
     else:

@@ -199,7 +199,7 @@ def _alert(objective: Objective, window: Window, names: dict[str, str]) -> Rule:
         f"and ({_share(bad, total, window.short)} > {limit})\n"
         f"and (sum_over_time({total}[{window.long}]) * 60 >= {window.events})"
     )
-    worst = "warning" if window.alert == GONE else objective.severity
+    worst = "warning" if window.alert == GONE and objective.severity == "critical" else objective.severity
     return Rule.model_validate(
         {
             "alert": window.alert,

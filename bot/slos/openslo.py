@@ -222,8 +222,8 @@ def _refusals(document: SloDocument) -> Iterator[Problem]:
         hint = "remove it: burn-rate alerts come with every objective"
         yield Problem(("spec", "alertPolicies"), "alert policies are not read", hint, serious=False)
     severity = document.metadata.annotations.get(SEVERITY, "warning")
-    if severity not in {"critical", "warning"}:
-        yield Problem(("metadata", "annotations", SEVERITY), f'"{severity}" is not critical or warning')
+    if severity not in {"critical", "warning", "info"}:
+        yield Problem(("metadata", "annotations", SEVERITY), f'"{severity}" is not critical, warning or info')
     for number, goal in enumerate(spec.goals):
         path: Path = ("spec", "objectives", number)
         for key, value in (("timeSliceTarget", goal.slice_target), ("timeSliceWindow", goal.slice_window)):

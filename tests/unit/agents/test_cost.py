@@ -59,6 +59,11 @@ def test_minutes_that_nobody_counted_slow_no_pace():
     assert spending(agent(), [hour(NOW - HOUR, 1.0, minutes=15)], NOW, UTC_ZONE).pace == pytest.approx(4.0)
 
 
+def test_nine_minutes_say_nothing_about_the_day():
+    found = spending(agent(budget_usd_day=30), [hour(NOW - HOUR, 1.0, minutes=9)], NOW, UTC_ZONE)
+    assert (found.today, found.pace, found.forecast, found.gone_at) == (1.0, None, None, None)
+
+
 def test_a_budget_is_gone_when_the_rest_of_it_is_spent_at_this_pace():
     found = spending(agent(budget_usd_day=16.5), hours(MIDNIGHT, NOW), NOW, UTC_ZONE)
     assert found.gone_at == NOW + 2.5 * HOUR

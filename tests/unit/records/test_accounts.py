@@ -47,7 +47,15 @@ def test_money_has_cents_where_there_are_dollars(dollars, words):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(1, "100 %"), (0.976, "97.6 %"), (0.9999, "99.99 %"), (0.9999999, "99.99 %"), (0, "0 %"), (-0.18, "-18 %")],
+    [
+        (1, "100 %"),
+        (0.976, "97.6 %"),
+        (0.9999, "99.99 %"),
+        (0.9999999, "99.99 %"),
+        (0.0004, "less than 0.1 %"),
+        (0, "0 %"),
+        (-0.18, "-18 %"),
+    ],
 )
 def test_what_is_not_all_is_never_shown_as_all(value, words):
     assert share(value) == words
@@ -115,8 +123,10 @@ def vitals(**fields) -> Vitals:
 
 
 def test_beside_a_name_stands_one_line():
-    assert in_short(vitals(), NOW) == "31 min ago, 980 in 24 h, 97.5 % good, $1.20/h, budget 50 % left"
-    assert in_short(vitals(running=True, pace=None, budgets=()), NOW) == "within 5 min, 980 in 24 h, 97.5 % good"
+    assert in_short(vitals(), NOW) == "ran 31 min ago, 980 runs in 24 h, 97.5 % good, $1.20/h, budget 50 % left"
+    assert (
+        in_short(vitals(running=True, pace=None, budgets=()), NOW) == "ran within 5 min, 980 runs in 24 h, 97.5 % good"
+    )
 
 
 def test_an_agent_of_which_nothing_is_known_has_no_line():
@@ -169,6 +179,7 @@ def test_the_cost_of_an_agent_is_told_in_the_order_of_the_questions():
         ({"budget": None, "gone_at": None}, "Today so far: $61.20, no budget in its file"),
         ({"gone_at": None}, "At this pace the day's budget lasts"),
         ({"today": 90.0, "gone_at": NOW - timedelta(hours=1)}, "The day's budget was used up by 13:00 UTC"),
+        ({"pace": None, "gone_at": None}, "Pace: too few minutes of the last two hours are counted to say"),
         ({"per_run": None}, "Cost per run: not known, no run was counted in seven days"),
         ({"per_run": 0.04}, "Cost per run in seven days: $0.0400, target $0.0500: kept"),
         ({"week_before": None}, "Seven days: $498, counted since 2026-11-07 14:00 UTC"),

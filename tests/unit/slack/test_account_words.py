@@ -63,7 +63,7 @@ def test_status_has_a_line_below_each_agent_and_all_of_it_for_one():
     rows = [AgentStatus("a", "", "ok", "team:x", (), (), vitals), AgentStatus("b", "", "ok", "team:x", (), ())]
     assert text_of(answers.status(rows, "", Book(fallback="person:ana"), NOW)).splitlines()[1:] == [
         "🟢 *a* ok · team:x",
-        "      7 min ago, 40 in 24 h, 97.5 % good",
+        "      ran 7 min ago, 40 runs in 24 h, 97.5 % good",
         "🟢 *b* ok · team:x",
     ]
     assert text_of(answers.status(rows, "a", Book(fallback="person:ana"), NOW)).splitlines()[2:] == [

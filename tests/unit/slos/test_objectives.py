@@ -129,12 +129,13 @@ def test_limits_follow_the_target_and_can_always_be_reached(target, limits):
     assert [rule.expr.count(f"{limit})") for rule, limit in zip(alerts, limits, strict=True)] == [2, 2, 2]
 
 
-def test_only_what_is_said_to_be_critical_wakes_somebody():
+def test_no_alert_is_worse_than_its_objective_and_a_spent_budget_never_critical():
     def worst(severity: str) -> list[str]:
         return [rule.labels["severity"] for rule in group(own(severity=severity)).rules if rule.is_alert]
 
     assert worst("warning") == ["warning", "warning", "warning"]
     assert worst("critical") == ["critical", "critical", "warning"]
+    assert worst("info") == ["info", "info", "info"]
 
 
 def test_the_same_objective_gives_the_same_rules_without_a_mistake():
