@@ -69,7 +69,14 @@ class Access(Model):
         return self
 
 
-MappedLabel = Annotated[str, Field(pattern=r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$", examples=["agent"])]
+def _mapped(name: str) -> str:
+    bare = name.replace("_", "a")
+    if not (bare.isascii() and bare.isalnum()) or name[:1].isdigit() or name.startswith("__"):
+        raise ValueError("a label has letters, digits and _, no digit first, and not two _ first")
+    return name
+
+
+MappedLabel = Annotated[str, AfterValidator(_mapped)]
 
 
 class Target(Access):

@@ -101,7 +101,7 @@ def _found(source: str, token: Path | None, timeout: float, reach: dict[str, flo
     else:
         body = _read(source)
     if len(body) > ScrapeLimits().body_size:
-        return [too_large(f"the body is {len(body)} bytes long", where)]
+        return [too_large(f"the body is longer than {ScrapeLimits().body_size} bytes", where)]
     try:
         return lint_body(body, content_type, where, reach)
     except ExpositionError as error:

@@ -116,7 +116,14 @@ class _Page:
     ) -> Finding:
         line = entry.line if entry else 0
         severity: Severity = "warning" if warn else "error"
-        return Finding(self.where, line, 1 if line else 0, code, message, severity, hint, CODES[code].number)
+        column = 1 if line else 0
+        number = CODES[code].number
+        return Finding(self.where, line, column, code, _visible(message), severity, _visible(hint), number)
+
+
+def _visible(text: str) -> str:
+    """What a page says may be meant for the terminal it is shown on."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def lint_body(body: bytes, content_type: str, where: str, reach: Mapping[str, float] = _NONE) -> list[Finding]:
@@ -284,6 +291,10 @@ def _is_id(read: _Page, entries: list[SeriesLine], label: str) -> bool:
 
 
 def _many(read: _Page) -> Iterator[Finding]:
+    samples = sum(not name.endswith("_created") for name in (entry.sample.name for entry in read.page.samples))
+    if samples > ScrapeLimits().samples:
+        text = f"{samples} samples: a scrape takes {ScrapeLimits().samples} and fails"
+        yield read.finding("too-many", text, "see which label has so many values; or raise limits of the target")
     for name, entries in read.families.items():
         for label, most in CONTRACT[name].labels.items():
             values = {value for entry in entries if (value := entry.sample.labels.get(label))} - {"other"}

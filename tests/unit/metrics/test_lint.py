@@ -153,6 +153,17 @@ def test_what_is_right_is_left_alone(text, code):
     assert code not in codes(text)
 
 
+def test_what_a_page_says_cannot_steer_the_terminal():
+    body = b'agent_runs_total{outcome="\x1b[31m",task="\x07"} 1\nagent_eval_score{suite="\x1b]0;"} 7\n'
+    assert all((one.message + one.hint).isprintable() for one in lint_body(body, "", "a"))
+
+
+def test_more_samples_than_a_scrape_takes_are_an_error():
+    body = b"".join(b'a_total{x="%d"} 1\n' % number for number in range(50_001))
+    (found,) = [one for one in lint_body(body, "", "a") if "50001 samples" in one.message]
+    assert (found.number, found.severity) == ("LM009", "error")
+
+
 def test_buckets_have_to_reach_the_agents_own_limits():
     body = b'agent_run_llm_calls_bucket{le="128"} 1\nagent_run_llm_calls_bucket{le="+Inf"} 1\n'
     assert "short-buckets" not in {one.code for one in lint_body(body, "", "a", {"agent_run_llm_calls": 128})}
