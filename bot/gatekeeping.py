@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 KIND = "readiness"  # of evidence
 _DRILL = "drill"
+_EVERY = timedelta(minutes=2)
 _FRESH = timedelta(seconds=10)  # whoever asks again so soon gets the same
 _RECORDS_FOR = timedelta(minutes=15)  # sums over weeks are not made anew more often
 _FIRST_RECORDS_FOR = timedelta(minutes=1)  # when there is little to sum up, and somebody waits for the first runs
@@ -76,6 +77,7 @@ class Gatekeeper:
         self._dossiers: list[Dossier] = []
         self._read: object = None  # which files they are of
         self._live: Live | None = None
+        self._ticked_at: datetime | None = None
         self._tracks: dict[str, TrackRecord] = {}
         self._tracked_at: datetime | None = None
         self._known: dict[str, dict[Domain, Status]] | None = None  # as last recorded
@@ -84,8 +86,11 @@ class Gatekeeper:
 
     async def tick(self) -> None:
         """Asks, records what has changed, and hands the series on; not before the watcher is ready."""
-        if not self._pager.watcher.ready:
+        now = self._clock.now()
+        lately = self._ticked_at is not None and timedelta() <= now - self._ticked_at < _EVERY
+        if lately or not self._pager.watcher.ready:
             return
+        self._ticked_at = now
         async with self._turn:
             await self._look()
             known = await self._recorded()
