@@ -36,7 +36,7 @@ CASES = (
     case("sales-agent", F.FLAKY_TASKS, "AgentPass8Low", "chloe", "fixed"),
     case("orders-agent", F.REPEATED_CALLS, "AgentLoopBreakerTripped", "ana", "", RUNS),
     case("contracts-agent", F.RUN_STUCK, "AgentRunStuck", "ben", "find"),
-    case("returns-agent", F.INSTRUMENTATION_LOST, "AgentInstrumentationLost", "chloe"),
+    case("returns-agent", F.INSTRUMENTATION_LOST, "AgentInstrumentationLost", "chloe", "ask"),
     case(GATEWAY, F.GUARDRAIL_ERRORS, "GuardrailFailing", "sam", "stop"),
     case("refund-agent", F.PERMISSION_DENIED, "AgentPermissionDenied", "sam", "permission"),
     case("triage-agent", F.REFUSES_EVERYTHING, "AgentNoSuccess", "chloe"),
@@ -58,12 +58,12 @@ CASES = (
         GATEWAY, F.PROVIDER_OUT, "ProviderOutage", "pat", "switch", MODELS, hold=5 * MINUTE,
         with_=("kyc-agent", "support-agent", "sales-agent"),
     ),
-    case(GATEWAY, F.PROCESS_KILLED, "GatewayDown", "pat", "", f"AgentSpendBlind {MODELS}", with_=NAMES),
+    case(GATEWAY, F.PROCESS_KILLED, "GatewayDown", "pat", "why", f"AgentSpendBlind {MODELS}", with_=NAMES),
 )  # fmt: skip
 SLOW_CASES = (
     case("contracts-agent", F.RUNS_FAIL, "AgentLowTrafficFailing", "ben", "read", RUNS, clears=2 * HOUR),
-    case("claims-agent", F.HANDOFF_COLLAPSED, "AgentHandoffCollapsed", "ben", "", clears=2 * HOUR),
-    case("sales-agent", F.MORE_TRAFFIC, "AgentDailyBudgetNearlySpent", "chloe", "", MONEY, clears=14 * HOUR),
+    case("claims-agent", F.HANDOFF_COLLAPSED, "AgentHandoffCollapsed", "ben", "changed", clears=2 * HOUR),
+    case("sales-agent", F.MORE_TRAFFIC, "AgentBudgetExhaustedSoon", "chloe", "", MONEY, hold=4 * HOUR, clears=6 * HOUR),
     case("orders-agent", F.LONG_PROMPTS, "AgentCostPerRunHigh", "ana", "", clears=4 * HOUR),
     case("onboarding-agent", F.RUNS_OFTEN_FAIL, "AgentSuccessBurnMedium", "ana", "which", RUNS, clears=4 * HOUR),
     case("returns-agent", F.RUNS_LEAK, "AgentSuccessBudgetGone", "chloe", "classes", clears=6 * HOUR),
@@ -83,6 +83,7 @@ async def test_each_failure_pages_the_right_person_with_the_right_runbook_and_en
     run = Run(world, CASES, documented())
     await run.quiet(20 * MINUTE)
     await run.play(5 * HOUR)
+    await run.quiet(20 * MINUTE)
     left = await world.unresolved()
     await world.close()
     assert world.failing_rules == set()
@@ -94,15 +95,22 @@ async def test_each_failure_pages_the_right_person_with_the_right_runbook_and_en
 
 
 async def test_what_takes_hours_to_see_is_seen_as_well(tmp_path):
-    world = FleetWorld(tmp_path, START.replace(hour=7), SLOW, tuple(dict.fromkeys(one.place for one in SLOW_CASES)))
+    start = START.replace(hour=15)
+    world = FleetWorld(tmp_path, start, SLOW, tuple(dict.fromkeys(one.place for one in SLOW_CASES)))
     await world.start()
     run = Run(world, SLOW_CASES, documented())
     run.begin(SLOW_CASES[0])  # it never worked: one success in six hours would make it another case
     await run.quiet(HOUR)
-    await run.play(20 * HOUR)
+    await run.play(7.8 * HOUR)
+    await run.quiet((start + timedelta(hours=9, minutes=20)).timestamp() - world.now)
     await world.close()
     assert run.good, run.report()
-    assert {"AgentBudgetExhaustedSoon", "AgentCostBurnSlow"} <= {change.alert.name for change in world.changes}
+    began = {change.alert.name: change.at for change in reversed(world.changes) if change.began}
+    for money in ("AgentCostBurnSlow", "AgentDailyBudgetNearlySpent"):
+        assert began[money] - (start.timestamp() + HOUR) <= documented()[money], (
+            "beside the forecast, in the same incident"
+        )
+    assert "AgentDailyBudgetNearlySpent" not in {alert.name for alert in world.on.values()}, "a new day has begun"
 
 
 async def test_who_is_not_in_the_registry_or_not_watched_is_noticed(tmp_path):
