@@ -177,3 +177,23 @@ async def test_the_agents_own_runbook_can_be_drilled_with_its_live_checks(tmp_pa
         rows = (await world.cli("drill", "--list", "refund-agent"))[1]
         assert "DRILL-1" in rows
         assert "passed in" in rows
+
+
+async def test_the_bundle_of_an_agent_is_there_with_a_server_and_without(tmp_path):
+    async with World(tmp_path) as world:
+        code, told = await world.cli("agent", "report", "refund-agent")
+        assert (code, "From the files alone:** no running server answers" in told) == (0, True)
+        await world.start()
+        world.agents["refund-agent"].values["agent_tool_errors"] = 38
+        await drill_page(world)
+        code, told = await world.cli("agent", "report", "refund-agent", "-o", "json")
+        bundle = json.loads(told)
+        assert (code, bundle["not_asked"]) == (0, None)
+        assert [one["id"] for one in bundle["incidents"]["open"]] == ["INC-1"]
+        assert [one["name"] for one in bundle["people"]["on_call_now"]] == ["Ana Ruiz"]
+        assert ("ToolErrors", "tool-errors") in [(one["alert"], one["runbook"]) for one in bundle["alerts"]]
+        assert bundle["readiness"]["agent"] == "refund-agent"
+        code, told = await world.cli("agent", "show", "refund-agnt")
+        assert (code, 'did you mean "refund-agent"' in told) == (2, True)
+        answer = (await world.slack.command(BEN, "show refund-agent"))["payload"]["text"]
+        assert answer.startswith(("Refund-Agent (refund-agent), stage walk", "Still looking"))
