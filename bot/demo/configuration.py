@@ -112,6 +112,7 @@ def _sources() -> Iterator[tuple[str, Traversable]]:
         for item in folder(kind).iterdir():
             if item.name.endswith(".yaml"):
                 yield f"{kind}/{item.name}", item
+    yield "incidents/agents.yaml", folder("starter") / "incidents" / "agents.yaml"
     yield from _files(resources.files("bot.demo") / "config", "")
 
 
