@@ -23,7 +23,7 @@ def button(page: dict[str, Any], action: str) -> str:
 
 
 def drills(world: World) -> list[dict[str, Any]]:
-    return [json.loads(doc) for (doc,) in world.rows("select doc from evidence order by number")]
+    return [json.loads(doc) for (doc,) in world.rows("select doc from evidence where kind = 'drill' order by number")]
 
 
 async def drill_page(world: World, number: int = 0) -> dict[str, Any]:
