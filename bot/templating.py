@@ -7,6 +7,7 @@ read them by key only, so there is no Python object to climb out from.
 from __future__ import annotations
 
 import json
+import math
 import re  # noqa: TID251 - fixed pattern, never a user's
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -467,6 +468,8 @@ def _number(function: Callable[[float], str]) -> Callable[[Any], Any]:
 
 def short_duration(seconds: float) -> str:
     """The two largest units: `6m`, `1h 5m`, `2d 3h`, `40s`."""
+    if not math.isfinite(seconds):
+        return "NaN" if math.isnan(seconds) else f"{'+' if seconds > 0 else '-'}Inf"
     whole = int(abs(seconds))
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
