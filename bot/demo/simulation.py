@@ -344,8 +344,9 @@ class Simulation:
 
     def _outcome(self, run: Run) -> str:
         drawn = self._random.random()
+        asks = Failure.HANDOFF_COLLAPSED not in self.failures
         if run.failed:
-            return "failure" if drawn < 0.85 else "handoff"
+            return "handoff" if asks and drawn >= 0.85 else "failure"
         failing = max((FAILING_SHARE[one] for one in self.failures if one in FAILING_SHARE), default=0.0)
         if failing and self._random.random() < failing:
             return "failure"
@@ -353,7 +354,7 @@ class Simulation:
             return "failure" if drawn < self.spec.failure_rate * 0.7 else "timeout"
         if Failure.REFUSES_EVERYTHING in self.failures:
             return "refused"
-        if drawn < self.spec.failure_rate + self.spec.handoff_rate and Failure.HANDOFF_COLLAPSED not in self.failures:
+        if asks and drawn < self.spec.failure_rate + self.spec.handoff_rate:
             return "handoff"
         return "refused" if drawn > 0.995 else "success"
 
