@@ -7,7 +7,14 @@ from pathlib import Path
 
 from bot.sources import KINDS, Kind, Source, Sources
 
-FOLDERS = {"alerts": "rules", "runbooks": "runbooks", "agents": "agents", "oncall": "oncall", "incidents": "incidents", "slos": "slos"}
+FOLDERS = {
+    "alerts": "rules",
+    "runbooks": "runbooks",
+    "agents": "agents",
+    "oncall": "oncall",
+    "incidents": "incidents",
+    "slos": "slos",
+}
 EXAMPLE = Path(__file__).parents[1] / "examples" / "config"
 
 
