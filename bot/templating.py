@@ -12,6 +12,7 @@ import re  # noqa: TID251 - fixed pattern, never a user's
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
 from urllib.parse import quote, unquote
@@ -82,7 +83,20 @@ _RESERVED = {"true", "false", "none", "True", "False", "None", "not", "in", "is"
 _RESERVED |= {"range", "self", "loop", "super", "caller"}
 # Filters that take nothing but the value, and those of ours that also do well without more.
 _ALONE = {"ago", "duration", "humanize", "humanize1024", "humanizeDuration", "humanizePercentage", "humanizeTimestamp"}
-_ALONE |= {"capitalize", "items", "join", "lower", "round", "string", "title", "trim", "truncate", "upper", "urlencode"}
+_ALONE |= {
+    "utc",
+    "capitalize",
+    "items",
+    "join",
+    "lower",
+    "round",
+    "string",
+    "title",
+    "trim",
+    "truncate",
+    "upper",
+    "urlencode",
+}
 
 
 class _Record(dict[str, Any]):
@@ -482,6 +496,14 @@ def short_duration(seconds: float) -> str:
 
 
 @jinja2.pass_context
+def _utc(seconds: float) -> str:
+    """`2026-11-24 02:14 UTC`, as people write it into a search. Raises ValueError for what is no time."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError) as error:
+        raise ValueError(str(error)) from None
+
+
 def _ago(context: Context | Mapping[str, Any], value: Any) -> Any:
     now = context.get("now")
     if isinstance(value, jinja2.Undefined) or not isinstance(now, int | float):
@@ -546,6 +568,7 @@ def _make_environment(guard: Callable[[str], str]) -> _Environment:
         "humanizeDuration": _number(humanize_duration),
         "humanizePercentage": _number(humanize_percentage),
         "humanizeTimestamp": _number(humanize_timestamp),
+        "utc": _number(_utc),
         "duration": _number(short_duration),
         "ago": _ago,
         "urlencode": _urlencode,

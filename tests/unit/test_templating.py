@@ -28,6 +28,7 @@ def render(source):
         ("{{ alert.value | humanizePercentage }}", "38%"),
         ("{{ 1234567 | humanize }} {{ 2048 | humanize1024 }} {{ 3725 | humanizeDuration }}", "1.235M 2ki 1h 2m 5s"),
         ("{{ 0 | humanizeTimestamp }}", "1970-01-01 00:00:00 +0000 UTC"),
+        ("{{ 1700000000.9 | utc }}", "2023-11-14 22:13 UTC"),
         ("{{ 365 | duration }}, {{ alert.starts_at | ago }}", "6m 5s, 6m 5s ago"),
         ("{{ 'nan' | duration }} {{ '-inf' | duration }} {{ 'inf' | duration }}", "NaN -Inf +Inf"),
         ("{{ 'a b/c?d' | urlencode }}", "a%20b%2Fc%3Fd"),
