@@ -495,7 +495,6 @@ def short_duration(seconds: float) -> str:
     return ("-" if seconds <= -1 else "") + " ".join(parts[:2]) if parts else "0s"
 
 
-@jinja2.pass_context
 def _utc(seconds: float) -> str:
     """`2026-11-24 02:14 UTC`, as people write it into a search. Raises ValueError for what is no time."""
     try:
@@ -504,6 +503,7 @@ def _utc(seconds: float) -> str:
         raise ValueError(str(error)) from None
 
 
+@jinja2.pass_context
 def _ago(context: Context | Mapping[str, Any], value: Any) -> Any:
     now = context.get("now")
     if isinstance(value, jinja2.Undefined) or not isinstance(now, int | float):
