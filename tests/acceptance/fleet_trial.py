@@ -23,7 +23,7 @@ class Case:
 
     `others` may fire too, for this agent or for those of `with_`, which depend on it; what looks back for hours may
     also outlast the case. `hold` is for how long it stays broken after the page, for what must not come along.
-    `clears` is how long after mending the alert may go on.
+    `clears` is how long after mending the alert may go on; with `aside` the next case does not wait for that.
     """
 
     place: str
@@ -35,6 +35,7 @@ class Case:
     with_: tuple[str, ...] = ()
     hold: float = 0
     clears: float = 40 * MINUTE
+    aside: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +74,11 @@ class Trial:
         self.over = False
         self._seen = len(world.changes)
         world.fail(one.place, one.failure)
+
+    @property
+    def lanes(self) -> set[str]:
+        """Where nothing else may break meanwhile."""
+        return set() if self.case.aside and self.mended_at is not None else self.case.lanes
 
     def look(self) -> None:
         """After each round."""
@@ -145,6 +151,8 @@ class Trial:
     def _await_end(self) -> None:
         assert self.mended_at is not None
         going_on = {one.name for place in self.case.lanes for one in self._on(place)} - self.case.others
+        if self.case.aside:
+            going_on &= {self.case.alert}
         if not going_on:
             self.over = True
         elif self.world.now - self.mended_at > self.case.clears:
@@ -187,7 +195,7 @@ class Run:
             await self.world.advance(self.world.pace.round, self._look)
 
     def _start(self) -> None:
-        taken = {lane for trial in self.under_way for lane in trial.case.lanes}
+        taken = {lane for trial in self.under_way for lane in trial.lanes}
         for one in list(self.waiting):
             if not taken & one.lanes:
                 self.begin(one)
@@ -198,6 +206,8 @@ class Run:
         self._start()
 
     def _watch(self) -> None:
+        busy = {lane for trial in self.under_way for lane in trial.case.lanes}
+        self.world.calm = frozenset(self.world.names) - busy - {GATEWAY}
         self._note_strays()
         for trial in self.under_way:
             trial.look()

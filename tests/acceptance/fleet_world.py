@@ -175,6 +175,7 @@ class FleetWorld:
         self.names = [*names, GATEWAY]
         self.seed = seed
         self.births = 0
+        self.calm: frozenset[str] = frozenset()  # nothing is expected of them: every other scrape is enough
         self.changes: list[Change] = []
         self.sent: list[Sent] = []
         self.on: dict[str, Alert] = {}  # by fingerprint: all that fires
@@ -215,7 +216,7 @@ class FleetWorld:
         }
         self._names = {group.id: frozenset(rule.name for rule in group.rules if rule.is_alert) for group in groups}
         self._due = {group.id: 0.0 for group in groups}
-        self._targets: list[ScrapedTarget] = []
+        self._targets: list[tuple[str, ScrapedTarget]] = []
 
     def _clock(self) -> float:
         return self.now
@@ -225,8 +226,12 @@ class FleetWorld:
         specs, wrong = static_specs(self.config.settings.metrics.scrape)
         assert wrong == []
         client: Any = self.processes
-        mine = [spec for spec in specs if spec.url.split("/")[2] in self.names]
-        self._targets = [ScrapedTarget(spec, self.store, client, self._clock, self._clock) for spec in mine]
+        named = [(spec.url.split("/")[2], spec) for spec in specs]
+        self._targets = [
+            (name, ScrapedTarget(spec, self.store, client, self._clock, self._clock))
+            for name, spec in named
+            if name in self.names
+        ]
 
     async def close(self) -> None:
         prometheus_client.enable_created_metrics()
@@ -238,7 +243,7 @@ class FleetWorld:
         """A new process takes the place of the one before."""
         self.births += 1
         if name == GATEWAY:
-            made: Any = Gateway((FAST, LARGE), ("agents",), self.births, self.now, 3000.0)
+            made: Any = Gateway((FAST, LARGE), ("agents",), self.births, self.now, 8000.0)
             self._line.gateway = made
         else:
             spec = next(spec for spec in SPECS if spec.id == name)
@@ -272,8 +277,9 @@ class FleetWorld:
             for process in self.processes.running.values():
                 process.step(self.now)
             if self.now % pace.scrape == 0:
-                for target in self._targets:
-                    await target.scrape()
+                for name, target in self._targets:
+                    if name not in self.calm or self.now % (2 * pace.scrape) == 0:
+                        await target.scrape()
             if self.now % pace.record == 0:
                 await self._round()
                 if watch is not None:

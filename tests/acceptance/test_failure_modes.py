@@ -22,7 +22,8 @@ START = datetime(2026, 11, 18, 14, 0, tzinfo=UTC)
 RUNS = "AgentSuccessBurnFast AgentSuccessBurnMedium AgentSuccessBudgetGone"
 MONEY = "AgentCostBurnSlow AgentBudgetExhaustedSoon AgentCostPerRunHigh AgentDailyBudgetNearlySpent"
 LOOPS = "AgentLoopBreakerTripped AgentCallsPerRunHigh AgentCostPerRunHigh"
-MODELS = f"AgentModelCallsFailing ProviderOutage AgentNoSuccess {RUNS}"
+UNPRICED = "GatewaySpendBlind"
+MODELS = f"AgentModelCallsFailing ProviderOutage AgentNoSuccess {RUNS} {MONEY}"
 
 CASES = (
     case("refund-agent", F.CREDENTIAL_EXPIRED, "AgentAuthFailing", "tim", "renew", RUNS, hold=5 * MINUTE),
@@ -37,25 +38,25 @@ CASES = (
     case("orders-agent", F.REPEATED_CALLS, "AgentLoopBreakerTripped", "ana", "", RUNS),
     case("contracts-agent", F.RUN_STUCK, "AgentRunStuck", "ben", "find"),
     case("returns-agent", F.INSTRUMENTATION_LOST, "AgentInstrumentationLost", "chloe", "ask"),
-    case(GATEWAY, F.GUARDRAIL_ERRORS, "GuardrailFailing", "sam", "stop"),
+    case(GATEWAY, F.UNPRICED_MODEL, "GatewaySpendBlind", "pat", "price", clears=80 * MINUTE, aside=True),
+    case(GATEWAY, F.GUARDRAIL_ERRORS, "GuardrailFailing", "sam", "stop", UNPRICED),
     case("refund-agent", F.PERMISSION_DENIED, "AgentPermissionDenied", "sam", "permission"),
     case("triage-agent", F.REFUSES_EVERYTHING, "AgentNoSuccess", "chloe"),
     case("kyc-agent", F.RATE_LIMITED, "AgentRateLimited", "tim", "owner"),
     case("research-agent", F.EVALS_STOPPED, "AgentEvalStale", "ben", "job"),
     case("support-agent", F.CHECKPOINTS_LOST, "AgentCheckpointFailing", "chloe", "store"),
-    case("billing-agent", F.AUDIT_GAP, "AgentAuditGap", "ana", "sink"),
+    case("billing-agent", F.AUDIT_GAP, "AgentAuditGap", "ana", "sink", aside=True),
     case("support-agent", F.COST_BURN, "AgentCostBurnFast", "chloe", "rollback", MONEY),
     case("billing-agent", F.DATA_BROKEN, "AgentDataContractBroken", "dora", "policy"),
     case("onboarding-agent", F.RUNS_FAIL, "AgentSuccessBurnFast", "ana", "", RUNS),
     case("claims-agent", F.CONTEXT_OVERRUN, "AgentContextOverrun", "ben", "hold"),
+    case("claims-agent", F.MORE_CALLS, "AgentCallsPerRunHigh", "ben", "rollback", MONEY, aside=True),
     case("sales-agent", F.SLOW_RUNS, "AgentLatencyHigh", "chloe", "which"),
-    case(GATEWAY, F.TEAM_BUDGET_SPENT, "GatewayBudgetRunway", "pat", "key"),
-    case("billing-agent", F.MORE_CALLS, "AgentCallsPerRunHigh", "ana", "rollback", MONEY),
+    case(GATEWAY, F.TEAM_BUDGET_SPENT, "GatewayBudgetRunway", "pat", "key", UNPRICED),
     case("onboarding-agent", F.TOOL_UNSTEADY, "AgentToolDegraded", "tim", "fallback"),
     case("orders-agent", F.CREDENTIAL_EXPIRING, "AgentCredentialExpiring", "tim", "renew"),
-    case(GATEWAY, F.UNPRICED_MODEL, "GatewaySpendBlind", "pat", "price", clears=80 * MINUTE),
     case(
-        GATEWAY, F.PROVIDER_OUT, "ProviderOutage", "pat", "switch", MODELS, hold=5 * MINUTE,
+        GATEWAY, F.PROVIDER_OUT, "ProviderOutage", "pat", "switch", f"{UNPRICED} {MODELS}", hold=5 * MINUTE,
         with_=("kyc-agent", "support-agent", "sales-agent"),
     ),
     case(GATEWAY, F.PROCESS_KILLED, "GatewayDown", "pat", "why", f"AgentSpendBlind {MODELS}", with_=NAMES),
