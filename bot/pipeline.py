@@ -79,13 +79,19 @@ async def tell_own(
 
 async def push(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
     """Others have sent these alerts, all of one group: what goes on keeps its beginning, what is not known and has
-    ended is nothing."""
+    ended is nothing. What a rule of ours holds that has the same labels is that rule's, and ends with it."""
     async with store.transaction() as tx:
         live = await tx.live_incidents()
+        group = alerts[0].group
+        others = {one.fingerprint for incident in live for one in incident.going_on if one.group != group}
         open_ = [incident for incident in live if incident.state is not State.RESOLVED]
         began = {alert.fingerprint: alert.starts_at for incident in open_ for alert in incident.going_on}
-        mine = [one.model_copy(update={"starts_at": began.get(one.fingerprint, one.starts_at)}) for one in alerts]
-        return await _pushed(tx, mine, live, world, now)
+        mine = [
+            one.model_copy(update={"starts_at": began.get(one.fingerprint, one.starts_at)})
+            for one in alerts
+            if one.fingerprint not in others
+        ]
+        return await _pushed(tx, mine, live, world, now) if mine else []
 
 
 async def expire_pushed(store: Store, world: World, now: datetime) -> list[Decision]:

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Stage(StrEnum):
-    """How far an agent has come. At `crawl` nobody is woken for it: what is critical is a warning there."""
+    """How far an agent has come. At `crawl` what is critical is a warning, and wakes as these do."""
 
     PILOT = "pilot"
     CRAWL = "crawl"

@@ -75,7 +75,9 @@ def groups(incidents: Sequence[Incident], asked: Wanted, now: datetime) -> list[
     found = []
     for incident in incidents:
         if inside := alerts([incident], asked, now):
-            labels = {"agent": incident.agent} if incident.agent else {"alertname": inside[0]["labels"]["alertname"]}
+            labels = (
+                {"agent": incident.agent} if incident.agent else {"alertname": inside[0]["labels"].get("alertname", "")}
+            )
             found.append({"alerts": inside, "labels": labels, "receiver": {"name": incident.policy_id}})
     return sorted(found, key=lambda group: sorted(group["labels"].items()))
 

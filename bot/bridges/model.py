@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,5 +38,10 @@ def text_of(body: Body, key: str) -> str:
 
 
 def number_of(body: Body, key: str) -> float | None:
+    """None for what is none, and for what is larger than a number can be."""
     value = body.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

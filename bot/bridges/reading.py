@@ -40,23 +40,31 @@ def _alert(
     labels = {"severity": "critical", **told.labels, "agent": agent, **more, **bridge.labels}
     if bridge.kind == "litellm" and not labels["agent"]:
         labels.setdefault("route", "platform")  # it is about the gateway then
-    labels = {key: _short(value, _LABEL) for key, value in labels.items() if value}
+    labels = {_text(key): _short(value, _LABEL) for key, value in labels.items() if value}
     labels |= {"alertname": _NOT_A_NAME.sub("_", told.alertname)[:_LABEL], "bridge": name}
+    identity = {"bridge": name, "alertname": labels["alertname"], "key": _text(told.key)}
+    identity |= {f"?{key}": _text(value) for key, value in more.items()}  # another address, another agent perhaps
     said = {**told.annotations, **bridge.annotations}
     over = told.resolved
     return Alert(
-        fingerprint=fingerprint({"bridge": name, "alertname": labels["alertname"], "key": told.key}),
+        fingerprint=fingerprint(identity),
         group=pushed_group(name),
         state=AlertState.RESOLVED if over else AlertState.FIRING,
         labels=labels,
-        annotations={key: _short(value, _ANNOTATION) for key, value in said.items() if value},
+        annotations={_text(key): _short(value, _ANNOTATION) for key, value in said.items() if value},
         value=told.value,
         starts_at=now,
         ends_at=now if over else None,
-        generator_url=told.generator_url,
+        generator_url=_text(told.generator_url),
         expires_at=now + bridge.resolve_after if bridge.resolve_after and not over else None,
     )
 
 
+def _text(text: str) -> str:
+    """JSON may have half a character, which nothing can write down."""
+    return text.encode(errors="replace").decode()
+
+
 def _short(text: str, limit: int) -> str:
+    text = _text(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -63,7 +63,7 @@ def observe(
 
 
 def at_stage(alert: Alert, agents: Mapping[str, Agent]) -> Alert:
-    """As it counts for its agent: at the stage crawl nobody is woken yet, so what is critical is a warning."""
+    """As it counts for its agent: at the stage crawl what is critical is a warning, which wakes too."""
     agent = agents.get(alert.labels.get("agent", ""))
     if agent is None or agent.stage is not Stage.CRAWL or alert.severity is not Severity.CRITICAL:
         return alert
@@ -81,6 +81,7 @@ def missing_keys(alerts: Sequence[Alert], incidents: Iterable[Incident], world: 
     if all(_ended(alert) for alert in alerts):
         return set()
     live = list(incidents)
+    alerts = [at_stage(one, world.agents) for one in alerts]  # its severity may be in the key
     fresh = {one.fingerprint: one for one in alerts if not _ended(one) and one.severity is not Severity.NONE}
     for incident in live:
         for alert in incident.alerts:

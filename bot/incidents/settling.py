@@ -191,7 +191,9 @@ def _hidden(before: Incident, after: Incident, now: datetime) -> Decision | None
         return Decision(held, Event.SUPPRESSED, f"hidden: {reasons(after.suppressed)}", cancel=True)
     news = _news(before, after)
     if not news and before.suppressed == after.suppressed and before.next_at == end:
-        return None if now - before.observed_at < REFRESH else Decision(held, None, "values brought up to date")
+        if now - before.observed_at < REFRESH:
+            return _renewed(before, after, now)
+        return Decision(held, None, "values brought up to date")
     return Decision(held, Event.FIRED if news else None, news or f"hidden: {reasons(after.suppressed)}")
 
 
@@ -239,9 +241,19 @@ def _is_worse(before: Incident, after: Incident) -> bool:
 
 def _shown(before: Incident, after: Incident, news: str, now: datetime) -> Decision | None:
     if not news and now - before.observed_at < REFRESH:
-        return None
+        return _renewed(before, after, now)
     changed = after.model_copy(update={"revision": before.revision + 1})
     return Decision(changed, Event.FIRED if news else None, news or "values brought up to date")
+
+
+def _renewed(before: Incident, after: Incident, now: datetime) -> Decision | None:
+    """What others have sent again is worth no edit, but it must not end by its old end before the next one."""
+    old = {alert.fingerprint: alert.expires_at for alert in before.going_on}
+    for alert in after.going_on:
+        ends = old.get(alert.fingerprint)
+        if ends is not None and ends != alert.expires_at and ends - now < 2 * REFRESH:
+            return Decision(after.model_copy(update={"observed_at": before.observed_at}), None, "sent again")
+    return None
 
 
 def _news(before: Incident, after: Incident) -> str:

@@ -115,7 +115,7 @@ async def test_answers_have_the_shape_that_alertmanager_gives(tmp_path):
         # The same labels have the same fingerprint, so links and tools that know one by it go on working.
         prints = [(await ask(port, "GET", "alerts"))[1][0]["fingerprint"] for port in (world.port, theirs)]
         assert prints[0] == prints[1]
-        for wrong in ([{"labels": {}}], "x", [{"labels": {"a-b": "c"}}]):
+        for wrong in ([{"labels": {}}], "x"):
             ours, there = [await ask(port, "POST", "alerts", wrong) for port in (world.port, theirs)]
             assert (ours[0], there[0]) == (400, 400)
         assert (await ask(world.port, "GET", "alerts?filter=a%3D~("))[0] == 400

@@ -543,6 +543,25 @@ async def test_two_closed_incidents_of_one_agent_that_both_go_on_become_one(stil
     assert {held.name for held in unresolved[0].going_on} == {"ErrorsHigh", "Other"}
 
 
+async def test_what_others_say_of_an_alert_of_our_own_rule_neither_ends_nor_takes_it(still):
+    await still.report(alert())
+    same = alert(group="alertmanager", expires_at=still.clock.now())
+    for one in (same, ended(same, still.clock.now())):
+        assert await pipeline.push(still.store, [one], still.world, still.clock.now()) == []
+    assert await pipeline.expire_pushed(still.store, still.world, still.clock.now()) == []
+    (incident,) = await still.store.unresolved()
+    assert [held.group for held in incident.going_on] == [GROUP]
+
+
+async def test_what_others_push_is_the_rules_once_ours_fires_too(still):
+    same = alert(group="alertmanager", expires_at=still.clock.now())
+    await pipeline.push(still.store, [same], still.world, still.clock.now())
+    await still.report(alert())
+    assert await pipeline.expire_pushed(still.store, still.world, still.clock.now()) == []
+    await still.report(ended(alert(), still.clock.now()))
+    assert await still.store.unresolved() == []
+
+
 async def test_a_message_that_was_deleted_is_not_edited_again_and_keeps_nobody_waiting(town):
     await town.report(alert())
     await town.until_state("INC-1.1.runbook", PageState.SENT)

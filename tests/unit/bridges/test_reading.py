@@ -122,6 +122,19 @@ def test_the_same_subject_is_the_same_alert_and_another_one_is_not():
     assert one(CROSSED | {"key_alias": "kyc-agent"}).fingerprint != again.fingerprint
 
 
+def test_another_address_speaks_of_another_alert():
+    text = {"text": "Alert type: `llm_too_slow`\nLevel: `High`\nMessage: slow"}
+    mine, other = (one(text, at={"agent": agent}) for agent in ("refund-agent", "kyc-agent"))
+    assert mine.fingerprint != other.fingerprint
+    assert one(text, at={"agent": "refund-agent"}).fingerprint == mine.fingerprint
+
+
+@pytest.mark.parametrize("spend", [10**400, float("inf"), float("nan")])
+def test_an_amount_that_is_no_number_is_left_out(spend):
+    alert = one(CROSSED | {"spend": spend})
+    assert (alert.value, alert.annotations["now"]) == (1.0, "budget of $100.00")
+
+
 # Langfuse
 
 
@@ -268,6 +281,14 @@ def test_nobody_passes_for_another_bridge_and_texts_stay_short():
     assert alert.labels["bridge"] == "gateway"
     assert len(alert.annotations["description"]) == 2000
     assert max(map(len, alert.labels.values())) == 200
+
+
+def test_half_a_character_is_no_reason_to_lose_an_alert():
+    body = slow("ALERT")
+    body["payload"] |= {"monitorId": "m\ud83d", "message": {"title": "t", "body": "cut in the middle of \ud83d"}}
+    alert = one(body, "langfuse")
+    assert alert.annotations["description"] == "cut in the middle of ?"
+    assert alert.model_dump_json()
 
 
 def test_an_alert_that_nobody_ends_is_over_after_a_while_if_that_is_wanted():

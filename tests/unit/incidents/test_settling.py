@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from core_world import NOW, WORLD, after, alert, ended, no_data, observe, opened, woken
 
+from bot.agents.model import Stage
 from bot.incidents import grouping, people
 from bot.incidents.decision import Decision, Say, World
 from bot.incidents.model import Event, Incident, Severity, State, SuppressionKind
@@ -360,6 +361,46 @@ def test_which_incident_may_open_again_is_asked_by_key():
         "agent=new-agent owner=person:dan",
         "alert=AlertUnowned owner=person:dan",
     }
+
+
+def pushed(expires, **changes):
+    return alert(group="alertmanager", expires_at=after(seconds=expires), **changes)
+
+
+def test_what_is_sent_again_within_a_minute_does_not_end_by_its_old_end():
+    # vmalert with an interval of 10 s says that it ends in 40 s, each time.
+    first = opened(pushed(40))
+    (decision,) = observe([pushed(50)], [first], after(seconds=10), group="alertmanager")
+    assert [one.expires_at for one in decision.incident.alerts] == [after(seconds=50)]
+    assert (decision.event, decision.say, decision.incident.revision) == (None, (), first.revision)
+    assert decision.incident.observed_at == first.observed_at
+    # Prometheus says so of four minutes: no need to write that down each time.
+    assert observe([pushed(250)], [opened(pushed(240))], after(seconds=10), group="alertmanager") == []
+
+
+def test_so_it_is_with_what_is_hidden():
+    silence = Silence(
+        id="SIL-1",
+        matchers=('agent="refund-agent"',),
+        starts_at=NOW,
+        ends_at=after(hours=1),
+        created_by="person:ana",
+        created_at=NOW,
+        reason="known",
+        max_severity=Severity.CRITICAL,
+    )
+    world = replace(WORLD, silences=(silence,))
+    first = opened(pushed(40), world=world)
+    (decision,) = observe([pushed(50)], [first], after(seconds=10), group="alertmanager", world=world)
+    assert [one.expires_at for one in decision.incident.alerts] == [after(seconds=50)]
+
+
+def test_the_key_is_that_of_the_alert_at_the_stage_of_its_agent():
+    agents = {"refund-agent": WORLD.agents["refund-agent"].model_copy(update={"stage": Stage.CRAWL})}
+    rules = IncidentRules.model_validate({"grouping": [{"group_by": ["agent", "severity"]}]})
+    world = replace(WORLD, agents=agents, rules=rules)
+    (decision,) = observe([CRITICAL], world=world)
+    assert grouping.missing_keys([CRITICAL], [], world) == {decision.incident.key}
 
 
 def test_it_comes_back_hidden_when_it_is_hidden_then():
