@@ -344,6 +344,12 @@ def _entries(
             continue
         for name in node.entries:
             path: Place = (section, name)
+            if not name.strip() or not name.isprintable():
+                text = f"an entry of {section} has no name, or one that cannot be shown"
+                hint = "give it a name; labels and commands use it"
+                findings.append(document.finding(path, "bad-value", text, hint, key=True))
+                yield Entry(name, None, document, path)
+                continue
             if document.node((*path, "id")) is not None:
                 text = f'unknown key "id" in {section}.{name}'
                 hint = f'remove it: the id is the name "{name}" itself'

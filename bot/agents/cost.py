@@ -17,6 +17,7 @@ from bot.agents.record import HOUR, Hour, Track, between, by_day, track
 WEEK = timedelta(days=7)
 LOOK_BACK = timedelta(days=31)
 FEW_DAYS = 5  # fewer show no usual spread
+_WHOLE_DAY = 20 * 60  # minutes
 _MOST_DAYS = 366  # a budget that lasts longer is not gone at all
 _FEW_MINUTES = 10
 _FAR = 5.0  # times the busiest day seen; what happens there nobody has seen
@@ -207,11 +208,12 @@ def forecast(
 
 
 def _whole_days(hours: Sequence[Hour], now: datetime, zone: ZoneInfo) -> Mapping[date, Track]:
-    """Without today, unless there is nothing but today."""
+    """Without today, and without days of which little is counted, unless there is nothing else."""
     days = by_day(hours, zone)
     today = now.astimezone(zone).date()
     before = {day: one for day, one in days.items() if day != today and one.cost_usd is not None and one.runs}
-    return before or days
+    whole = {day: one for day, one in before.items() if one.minutes >= _WHOLE_DAY}
+    return whole or before or days
 
 
 def _sum(days: Mapping[date, Track]) -> Track:
@@ -221,6 +223,7 @@ def _sum(days: Mapping[date, Track]) -> Track:
         since=min(one.since for one in days.values() if one.since is not None),
         runs=math.fsum(one.runs or 0.0 for one in days.values()),
         cost_usd=math.fsum(one.cost_usd or 0.0 for one in days.values()),
+        priced=math.fsum(one.priced for one in days.values()),
     )
 
 

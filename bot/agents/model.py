@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from bot.schema import Channel, Model, Positive, Url
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Dollars = Annotated[float, Field(gt=0)]
+Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 

@@ -152,7 +152,7 @@ def minute(at: datetime, answers: Mapping[str, Iterable[tuple[Mapping[str, str],
 @dataclass(frozen=True)
 class Track:
     """Sums over some hours of one agent. `since` is the begin of the first hour of which there is anything; figures
-    that nothing says are None."""
+    that nothing says are None. `priced` are the runs of the hours in which there were figures of money."""
 
     since: datetime | None = None
     minutes: int = 0
@@ -163,6 +163,7 @@ class Track:
     cost_usd: float | None = None
     tokens: float = 0.0
     llm_calls: float = 0.0
+    priced: float = 0.0
 
     @property
     def success(self) -> float | None:
@@ -171,7 +172,7 @@ class Track:
 
     @property
     def cost_per_run(self) -> float | None:
-        return self.cost_usd / self.runs if self.runs and self.cost_usd is not None else None
+        return self.cost_usd / self.priced if self.priced and self.cost_usd is not None else None
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ def track(hours: Sequence[Hour]) -> Track:
         cost_usd=math.fsum(hour.cost_usd for hour in hours) if any(hour.cost_minutes for hour in hours) else None,
         tokens=math.fsum(hour.tokens for hour in hours),
         llm_calls=math.fsum(hour.llm_calls for hour in hours),
+        priced=math.fsum(hour.runs for hour in hours if hour.cost_minutes),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.agents.model import Agent
 from bot.agents.readiness import Domain, Signal, Status
 from bot.readiness.model import Dossier, Drill, Facts, Live, Proof, TrackRecord, Watch
-from bot.readiness.paper import LASTS, begun, dollars, few, lacking, shown, unasked, writing
+from bot.readiness.paper import LASTS, as_percent, begun, dollars, few, lacking, shown, unasked, writing
 
 MOST = 500  # questions in one round
 SETTLING = timedelta(minutes=10)  # after a start; until then a series that is not there proves nothing
@@ -175,7 +175,7 @@ def _track_record(agent: Agent, live: Live | None, facts: Facts | None) -> Proof
 
 def _done(record: TrackRecord) -> str:
     parts = [f"{round(record.runs or 0):,} runs since {record.since:%Y-%m-%d}"]
-    parts += [f"{record.success:.2%} good"] if record.success is not None else []
+    parts += [f"{as_percent(record.success)} good"] if record.success is not None else []
     parts += [f"pass^8 {value:.2f} ({suite})" for suite, value in sorted(record.pass8.items())[:3]]
     parts += [_count(record.incidents, "incident")] if record.incidents is not None else []
     return ", ".join(parts)

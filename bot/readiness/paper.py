@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -313,6 +314,11 @@ def _identity(agent: Agent) -> Proof:
 def _is_everything(scope: str) -> bool:
     plain = scope.strip().lower()
     return plain in _EVERYTHING or plain in {"*:*", "*.*", "*/*"}
+
+
+def as_percent(share: float) -> str:
+    """Never rounded up: where a run has failed it says no 100 %."""
+    return f"{math.floor(share * 10_000 + 1e-6) / 100:.2f}%"
 
 
 def dollars(amount: float) -> str:

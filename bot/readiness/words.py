@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bot.agents.readiness import Status
 from bot.readiness.model import Facts, Judged, TrackRecord, Verdict
-from bot.readiness.paper import dollars
+from bot.readiness.paper import as_percent, dollars
 from bot.records import markdown
 from bot.records.tables import counted
 from bot.records.timeline import span
@@ -136,7 +136,7 @@ def record_rows(record: TrackRecord) -> Iterator[list[str]]:
     """What nothing says is a dash."""
     yield ["counted since", f"{record.since:%Y-%m-%d}" if record.since else "-"]
     yield ["runs", f"{round(record.runs):,}" if record.runs is not None else "-"]
-    yield ["success", f"{record.success:.2%}" if record.success is not None else "-"]
+    yield ["success", as_percent(record.success) if record.success is not None else "-"]
     for suite, value in sorted(record.pass8.items()):
         yield [f"pass^8, {suite}", f"{value:.2f}"]
     if not record.pass8:

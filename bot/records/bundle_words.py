@@ -68,7 +68,7 @@ def _what(told: Row) -> Iterator[str]:
             ("stage", told["stage"]),
             ("tier", _or(told["tier"])),
             ("model", f"{model['name']} of {model['provider']}" if model else _NOTHING),
-            ("success", f"{slo['target']:.1%} over {slo['window']}" if slo else _NOTHING),
+            ("success", f"{_share(slo['target'])} over {slo['window']}" if slo else _NOTHING),
             ("a run takes at most", _or(targets["latency_target"])),
             ("longest pause between runs", _or(targets["max_gap"])),
             ("success of eight runs of a task", _share(targets["pass8_target"])),
@@ -299,7 +299,8 @@ def _or(value: object) -> str:
 
 
 def _share(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.0%}"
+    """With all digits: of 0.9995 nothing may be rounded to 100 %."""
+    return _NOTHING if value is None else f"{100 * value:.10g}%"
 
 
 def _dollars(value: float | None) -> str:

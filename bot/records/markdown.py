@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from bot.incidents.model import State
 from bot.paging.model import PageKind, PageState
-from bot.records.timeline import Moment, Story, Told, promise_words, span
+from bot.records.timeline import Moment, Story, Told, plain, promise_words, span
 
 _ESCAPED = frozenset("\\`*_{}[]()#!~^$")  # emphasis, code, links, images, headings, formulas
 _REPLACED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "|": "&#124;"}
-_BLOCK = re.compile(r"([-+=]|\d+(?=[.)]))")  # begins a list or underlines a heading, at the start of a line
+_BLOCK = re.compile(r"([-+=]|\d+(?=[.)](?:\s|$)))")  # begins a list or underlines a heading, at the start of a line
 _HOST = re.compile(r"(?i)(www)\.")
 _EMPTY_SECTIONS = {
     "What went well": "-",
@@ -25,7 +25,7 @@ _EMPTY_SECTIONS = {
 
 def text(value: str) -> str:
     """Shows as it is, on one line."""
-    flat = " ".join(value.split())
+    flat = plain(value)
     safe = "".join(_REPLACED.get(one) or (f"\\{one}" if one in _ESCAPED else one) for one in flat)
     safe = _HOST.sub(r"\1&#46;", safe.replace("://", "&#58;//"))  # an address on its own becomes a link
     return safe if _BLOCK.match(safe) is None else f"&#{ord(safe[0])};{safe[1:]}"

@@ -164,6 +164,18 @@ def test_an_id_inside_of_an_entry_is_refused():
     ]
 
 
+@pytest.mark.parametrize("name", ['""', '" "', '"a\\e[31m"', '"a\\u202eb"'])
+def test_an_entry_without_a_name_that_can_be_shown_is_refused(name):
+    files = {**MINIMAL, "agents/odd.yaml": f"agents: {{{name}: {{owner: 'person:ana'}}}}\n"}
+    assert any("an entry of agents has no name" in line for line in told(files))
+
+
+@pytest.mark.parametrize("amount", ["1e999", "nan"])
+def test_money_without_end_is_refused(amount):
+    files = {**MINIMAL, "agents/odd.yaml": f"agents: {{odd: {{owner: 'person:ana', budget_usd_day: {amount}}}}}\n"}
+    assert any("bad-value" in line and "budget_usd_day" in line for line in told(files))
+
+
 def test_a_configuration_with_mistakes_does_not_load():
     with pytest.raises(ConfigError) as caught:
         config.load(sources_of({"agentpager.yaml": "slak: {}\n"}))

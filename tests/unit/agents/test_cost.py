@@ -141,6 +141,12 @@ def test_today_counts_only_as_long_as_there_is_no_whole_day():
     assert asked(today).per_run == pytest.approx(1.0)
 
 
+def test_the_rest_of_a_day_is_no_whole_day():
+    begun = hours(MIDNIGHT - timedelta(days=1, hours=2), MIDNIGHT - timedelta(days=1), 1.0)
+    assert asked(begun + hours(MIDNIGHT - timedelta(days=1), MIDNIGHT, 1.0)).days == 1
+    assert asked(begun).days == 1
+
+
 def test_a_tenth_of_many_days_does_not_widen_the_range():
     steady = [0.05] * 18
     assert asked(days(0.01, *steady, 9.0)).per_run_range == pytest.approx((0.05, 0.05))

@@ -153,6 +153,12 @@ def test_hours_sum_up_to_a_track():
     assert found.cost_per_run == pytest.approx(0.05)
 
 
+def test_runs_without_figures_of_money_do_not_make_a_run_cheaper():
+    """Costs are measured since an hour, runs since two."""
+    found = track([hour(runs=90.0, run_minutes=60), hour(at(60), runs=10.0, cost_usd=2.0, cost_minutes=60)])
+    assert (found.runs, found.cost_per_run) == (100.0, pytest.approx(0.2))
+
+
 def test_what_nothing_says_is_unknown_and_not_nothing():
     priceless = track([hour(runs=3.0, run_minutes=60)])
     assert (priceless.runs, priceless.cost_usd, priceless.cost_per_run) == (3.0, None, None)

@@ -72,6 +72,11 @@ def test_a_report_without_a_server_says_so():
     assert "## Track record\n\nNo running server was asked.\n" in text
 
 
+def test_where_a_run_has_failed_it_says_no_hundred_percent():
+    assert dict(record_rows(RECORD.model_copy(update={"success": 0.99999})))["success"] == "99.99%"
+    assert dict(record_rows(RECORD.model_copy(update={"success": 1.0})))["success"] == "100.00%"
+
+
 def test_what_nothing_says_is_a_dash():
     empty = RECORD.model_copy(update=dict.fromkeys(("runs", "success", "cost_usd", "ack_seconds", "incidents"), None))
     rows = dict(record_rows(empty.model_copy(update={"pass8": {}, "since": None})))

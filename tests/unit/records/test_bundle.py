@@ -23,7 +23,7 @@ FULL = AGENTS["refund-agent"].model_copy(
         "title": "Refunds <script>",
         "description": "Refunds an order.",
         "deputy": "person:cat",
-        "slo": Slo(target=0.95),
+        "slo": Slo(target=0.9995),
         "tools": {
             "crm": Tool(owner="team:payments", access="write", credential="crm-key", mocked=True, notes="slow|ish")
         },
@@ -161,6 +161,7 @@ def test_markdown_shows_what_came_from_files_as_it_was_written():
     assert "2026-10-01 \\(OVERDUE\\)" in text
     assert "2026-11-01 \\(EXPIRED\\)" in text
     assert "Step 1 → Step 2 → Step 3" in text
+    assert "| success | 99.95% over 4w |" in text
 
 
 def test_an_agent_of_which_nothing_is_written_says_so():

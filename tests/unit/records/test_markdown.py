@@ -39,6 +39,10 @@ def test_the_skeleton_has_every_section_of_a_postmortem():
     ]
 
 
+def test_nothing_steers_the_terminal_it_is_printed_on():
+    assert text("a\x1b[31m\u202eb") == "a \\[31m b"
+
+
 def test_it_tells_what_happened():
     taken = timed(people.ack(opened(), "person:ana", after(minutes=4)).incident, {}, after(minutes=4))
     (over,) = observe([ended(one, after(minutes=30)) for one in taken.alerts], [taken], after(minutes=30))
