@@ -34,7 +34,7 @@ class Ledger:
 
     async def tick(self) -> None:
         now = self._clock.now()
-        if self._counted is None:
+        if self._counted is None or self._counted > now:  # the clock was ahead, perhaps by years, and was set right
             self._counted = await self._store.counted_until(now)
         if ends := record.ends(self._counted, now):
             await self._count(ends)

@@ -353,8 +353,9 @@ class Database:
         return {row[0]: _sums(*row[1:]) for row in rows}
 
     async def counted_until(self, now: datetime) -> datetime | None:
-        """The end of the last minute that the track record holds, if it is not long ago."""
-        lately = agent_hours.c.hour > (now - 2 * HOUR).timestamp()
+        """The end of the last minute that the track record holds, if it is not long ago; what a clock counted that ran
+        ahead is none of it."""
+        lately = agent_hours.c.hour.between((now - 2 * HOUR).timestamp(), now.timestamp())
         async with self._read() as connection:
             upto = await connection.scalar(sa.select(sa.func.max(agent_hours.c.upto)).where(lately))
         return None if upto is None else datetime.fromtimestamp(upto, now.tzinfo)

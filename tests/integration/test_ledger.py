@@ -201,3 +201,15 @@ def test_as_many_runs_are_counted_as_there_were_however_often_is_scraped(every):
 @pytest.mark.parametrize("moment", [900.0, 914.0, 931.0, 959.0])
 def test_a_single_run_counts_as_one_wherever_between_two_scrapes_it_ends(moment):
     assert counted({moment: 1.0}, 15.0, 30).runs == pytest.approx(1.0, abs=0.2)
+
+
+async def test_a_clock_that_was_a_year_ahead_does_not_stop_it_for_a_year(store):
+    watcher = CountingWatcher("refund-agent")
+    ledger, clock = ledger_on(store, watcher)
+    clock.time += timedelta(days=365)
+    await ledger.tick()
+    for _ in range(2):  # also after a restart
+        clock.time = after(minutes=31 + len(watcher.asked), seconds=20)
+        await ledger.tick()
+        assert watcher.asked[-1][-1] == clock.time - timedelta(seconds=20)
+        ledger = Ledger(store, watcher, clock, lambda: load(sources_of(FILES)))
