@@ -8,12 +8,13 @@ from pathlib import Path
 
 from bot.checks import coverage_gap, idle_runbook
 from bot.checks.every import CHECKS
+from bot.slos import openslo
 
 ROOT = Path(__file__).parents[3]
 MAKERS = {"Finding", "finding", "Complaint", "Problem", "_stop", "_warning"}
 CODE = re.compile(r"[a-z]+(-[a-z]+)+|promql|template|severity|matcher|expect|link|unreadable")
-# These are not among the checks of every load: the one depends on the day, the other is for authors.
-APART = {coverage_gap.CODE, idle_runbook.CODE}
+# Not among the checks of every load: one depends on the day, one is for authors, one is of files in another format.
+APART = {coverage_gap.CODE, idle_runbook.CODE, openslo.CODE}
 SOURCES = [
     "yamldoc",
     "complaints",
