@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -19,6 +20,8 @@ from bot.settings import Bridge
 from bot.store.database import Database
 
 log = structlog.get_logger()
+
+_SENT_AGAIN = timedelta(minutes=2)  # by then whoever could not reach us has told us what goes on; Prometheus takes one
 
 
 class BridgeDesk:
@@ -40,6 +43,7 @@ class BridgeDesk:
         self._bridges = bridges
         self._changed = changed
         self._push = push
+        self._since = clock.now()
 
     def admits(self, name: str, token: str, signature: str, raw: bytes) -> bool:
         """Whether there is such a bridge and the sender may use it; which of the two is not told."""
@@ -66,8 +70,10 @@ class BridgeDesk:
         return len(alerts)
 
     async def tick(self) -> None:
-        """Ends what is not sent any more, here or to the API of Alertmanager."""
+        """Ends what is not sent any more, here or to the API of Alertmanager. What was sent to the process before is
+        given time to be sent to this one: nobody could while there was none."""
         now = self._clock.now()
+        since = self._since if now - self._since < _SENT_AGAIN else None
         live = (await self._store.live()).incidents.values()
-        if any(alert.expires_at and alert.expires_at <= now for incident in live for alert in incident.going_on):
-            self._changed(await pipeline.expire_pushed(self._store, self._world(), now))
+        if any(alert.expired(now, since) for incident in live for alert in incident.going_on):
+            self._changed(await pipeline.expire_pushed(self._store, self._world(), now, since))

@@ -94,15 +94,15 @@ async def push(store: Store, alerts: Sequence[Alert], world: World, now: datetim
         return await _pushed(tx, mine, live, world, now) if mine else []
 
 
-async def expire_pushed(store: Store, world: World, now: datetime) -> list[Decision]:
-    """What others have sent, and not again for so long that it counts as over."""
+async def expire_pushed(store: Store, world: World, now: datetime, since: datetime | None = None) -> list[Decision]:
+    """What others have sent, and not again for so long that it counts as over; with `since` only what began then."""
     async with store.transaction() as tx:
         live = await tx.live_incidents()
         going_on = [alert for incident in live for alert in incident.going_on]
         over = [
             alert.model_copy(update={"state": AlertState.RESOLVED, "ends_at": now})
             for alert in going_on
-            if alert.expires_at is not None and alert.expires_at <= now
+            if alert.expired(now, since)
         ]
         return await _pushed(tx, over, live, world, now) if over else []
 

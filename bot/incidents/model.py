@@ -86,6 +86,10 @@ class Alert(Model):
     def name(self) -> str:
         return self.labels.get("alertname", "")
 
+    def expired(self, now: datetime, since: datetime | None = None) -> bool:
+        """Whether others have not sent it again in time; with `since` only if it began after that."""
+        return self.expires_at is not None and self.expires_at <= now and (since is None or self.starts_at >= since)
+
     @property
     def severity(self) -> Severity:
         """An alert without a known severity wakes somebody: silence must be asked for."""

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from core_world import BOOK, GROUP, NOW, WORLD, alert, ended
+from core_world import BOOK, GROUP, NOW, WORLD, after, alert, ended
 
 from bot import delivery, pipeline
+from bot.bridging import BridgeDesk
 from bot.commands import Desk
 from bot.errors import ConflictError, RemoteError
 from bot.incidents.decision import World
@@ -551,6 +552,22 @@ async def test_what_others_say_of_an_alert_of_our_own_rule_neither_ends_nor_take
     assert await pipeline.expire_pushed(still.store, still.world, still.clock.now()) == []
     (incident,) = await still.store.unresolved()
     assert [held.group for held in incident.going_on] == [GROUP]
+
+
+async def test_after_a_stop_others_have_two_minutes_to_send_again_what_goes_on(still):
+    await pipeline.push(
+        still.store, [alert(group="alertmanager", expires_at=after(minutes=4))], still.world, still.clock.now()
+    )
+    still.clock.advance(minutes=9)  # the pager is down meanwhile
+    desk = BridgeDesk(still.store, still.clock, lambda: still.world, dict, lambda _: None, None)
+    fresh = alert("Fresh", group="alertmanager", starts_at=still.clock.now(), expires_at=still.clock.now())
+    await pipeline.push(still.store, [fresh], still.world, still.clock.now())
+    await desk.tick()
+    (incident,) = await still.store.unresolved()
+    assert [one.name for one in incident.going_on] == ["ErrorsHigh"]
+    still.clock.advance(minutes=2)
+    await desk.tick()
+    assert await still.store.unresolved() == []
 
 
 async def test_what_others_push_is_the_rules_once_ours_fires_too(still):
