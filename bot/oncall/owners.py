@@ -42,14 +42,16 @@ def owner_of(labels: Labels, agents: Mapping[str, Agent], book: Book) -> Owner:
     named = labels.get("owner")
     if named and (owner := _resolve(named, book)):
         return Owner(owner, f"label owner={named}")
+    unknown = f'owner "{named}" is unknown' if named else ""
     agent = agents.get(labels.get("agent", ""))
     mine = _resolve(agent.owner, book) if agent is not None else None
     routed, why = _routed(labels, agent, book)
     if routed:
         return Owner(routed, why, routed=True, accountable=mine or "")
     if agent is not None and mine:
-        return Owner(mine, f"{why}owner of agent {agent.id}")
-    missing = f'owner "{named}" is unknown' if named else why.removesuffix("; ") or _unowned(labels.get("agent"), agent)
+        lost = f"{unknown}; " if unknown else ""
+        return Owner(mine, f"{lost}{why}owner of agent {agent.id}")
+    missing = unknown or why.removesuffix("; ") or _unowned(labels.get("agent"), agent)
     return Owner(book.fallback, f"{missing}, so the fallback has it", known=False)
 
 
@@ -85,11 +87,12 @@ def _routed(labels: Labels, agent: Agent | None, book: Book) -> tuple[str | None
 
 
 def _tool_of(labels: Labels, agent: Agent | None) -> str:
-    """The tool that the alert names, else the first one that uses the credential it names."""
-    if "tool" in labels or agent is None:
+    """The tool that the alert names, else the first one that uses the credential it names and has an owner."""
+    if labels.get("tool") or agent is None:
         return labels.get("tool", "")
     credential = labels.get("credential")
-    return next((name for name, tool in agent.tools.items() if credential and tool.credential == credential), "")
+    using = [name for name, tool in agent.tools.items() if credential and tool.credential == credential]
+    return next((name for name in using if agent.tools[name].owner), using[0] if using else "")
 
 
 def _part_owner(kind: str, name: str, agent: Agent | None, book: Book) -> tuple[str | None, str]:

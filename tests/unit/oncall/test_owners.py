@@ -20,7 +20,10 @@ from bot.oncall.owners import Owner, Reached, every_way, last_resort, owner_of, 
         ({"owner": "person:cat", "agent": "refund-agent"}, Owner("person:cat", "label owner=person:cat")),
         ({"agent": "refund-agent"}, Owner("team:payments", "owner of agent refund-agent")),
         ({"owner": "", "agent": "refund-agent"}, Owner("team:payments", "owner of agent refund-agent")),
-        ({"owner": "team:gone", "agent": "refund-agent"}, Owner("team:payments", "owner of agent refund-agent")),
+        (
+            {"owner": "team:gone", "agent": "refund-agent"},
+            Owner("team:payments", 'owner "team:gone" is unknown; owner of agent refund-agent'),
+        ),
         (
             {"owner": "team:gone"},
             Owner("person:dan", 'owner "team:gone" is unknown, so the fallback has it', known=False),
@@ -70,6 +73,14 @@ ROUTES = BOOK.model_copy(update={"routes": {"platform": "person:cat", "gone": "t
 def test_a_route_leads_to_its_owner_and_else_to_the_agents(labels, owner, why):
     found = owner_of({"agent": "refund-agent"} | labels, ROUTED, ROUTES)
     assert (found.id, found.why, found.known) == (owner, why, True)
+
+
+@pytest.mark.parametrize("tool", [{}, {"tool": ""}])
+def test_of_several_tools_with_one_credential_one_that_has_an_owner_counts(tool):
+    tools = {"read": Tool(credential="key"), "write": Tool(credential="key", owner="person:cat")}
+    agents = {"refund-agent": AGENTS["refund-agent"].model_copy(update={"tools": tools})}
+    labels = {"agent": "refund-agent", "route": "tool-owner", "credential": "key", **tool}
+    assert owner_of(labels, agents, BOOK).id == "person:cat"
 
 
 def test_a_route_of_an_alert_without_an_agent_falls_back_with_the_reason():
