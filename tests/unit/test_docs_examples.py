@@ -39,10 +39,11 @@ SETTINGS = {
 
 
 def snippets() -> list[tuple[str, str]]:
-    """Page and text, but the recipes of docs/notifications.md, which have a test of their own."""
+    """Page and text, but the recipes of docs/notifications.md, which have a test of their own, and files of GitHub."""
     pages = {name: (DOCS / f"{name}.md").read_text().partition("\n## Recipes\n")[0] for name in PAGES}
     block = re.compile(r"^ *```yaml\n(.*?)^ *```", flags=re.MULTILINE | re.DOTALL)
-    return [(name, textwrap.dedent(text)) for name, page in pages.items() for text in block.findall(page)]
+    found = [(name, textwrap.dedent(text)) for name, page in pages.items() for text in block.findall(page)]
+    return [(name, text) for name, text in found if not text.startswith("# .github/")]
 
 
 def keys_of(text: str) -> list[str]:
