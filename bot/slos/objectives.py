@@ -178,7 +178,7 @@ def _within(histogram: str, agent: str, seconds: float) -> str:
 
 def _of(histogram: str, part: str, agent: str, boundary: float | None = None) -> str:
     le = f', le="{boundary:g}"' if boundary is not None else ""
-    return f"sum by (env) (rate({histogram}_{part}{{agent={json.dumps(agent)}{le}}}[5m]))"
+    return f"sum by (env) (rate({histogram}_{part}{{agent={json.dumps(agent, ensure_ascii=False)}{le}}}[5m]))"
 
 
 def group(objective: Objective, file: str = "") -> Group:
@@ -234,7 +234,7 @@ def _share(bad: str, total: str, over: str) -> str:
 
 
 def _labels(names: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{name}={json.dumps(value)}" for name, value in names.items()) + "}"
+    return "{" + ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in names.items()) + "}"
 
 
 def _number(value: float) -> str:

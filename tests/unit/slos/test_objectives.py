@@ -138,6 +138,13 @@ def test_no_alert_is_worse_than_its_objective_and_a_spent_budget_never_critical(
     assert worst("info") == ["info", "info", "info"]
 
 
+@pytest.mark.parametrize("name", ["😀", 'a"}', "a\\b"])
+def test_rules_of_an_agent_of_any_name_are_sound(name):
+    odd = agent({"target": 0.9, "latency": {"threshold": "20s", "target": 0.9}}).model_copy(update={"id": name})
+    for one in objectives(odd):
+        assert list(rule_problems(RuleFile(groups=(group(one),)))) == []
+
+
 def test_the_same_objective_gives_the_same_rules_without_a_mistake():
     one = group(own(title="{{ grounded }} answers"), "agents/a.yaml")
     assert one == group(own(title="{{ grounded }} answers"), "agents/a.yaml")
