@@ -56,17 +56,17 @@ class BridgeDesk:
         return bool(signature) and langfuse.signed(signature, raw, secret, self._clock.now())
 
     async def take(self, name: str, body: dict[str, Any], more: Mapping[str, str]) -> int:
-        """How many alerts the request had; they are written down when this returns. Raises PayloadError."""
+        """How many alerts the request had; they are written down when this returns. Raises PayloadError when not all of
+        it could be read; what could be is written down too."""
         bridge = self._bridges()[name]
-        try:
-            alerts = read(name, bridge, body, more, self._world().agents, self._clock.now())
-        except PayloadError as error:
-            telemetry.bridge_requests.labels(name, "refused").inc()
-            log.warning("bridge.refused", bridge=name, error=str(error))
-            raise
-        telemetry.bridge_requests.labels(name, "taken" if alerts else "ignored").inc()
+        alerts, wrong = read(name, bridge, body, more, self._world().agents, self._clock.now())
         if alerts:
             await self._push(alerts)
+        if wrong:
+            telemetry.bridge_requests.labels(name, "refused").inc()
+            log.warning("bridge.refused", bridge=name, error=wrong, taken=len(alerts))
+            raise PayloadError(wrong)
+        telemetry.bridge_requests.labels(name, "taken" if alerts else "ignored").inc()
         return len(alerts)
 
     async def tick(self) -> None:

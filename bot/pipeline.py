@@ -84,8 +84,7 @@ async def push(store: Store, alerts: Sequence[Alert], world: World, now: datetim
         live = await tx.live_incidents()
         group = alerts[0].group
         others = {one.fingerprint for incident in live for one in incident.going_on if one.group != group}
-        open_ = [incident for incident in live if incident.state is not State.RESOLVED]
-        began = {alert.fingerprint: alert.starts_at for incident in open_ for alert in incident.going_on}
+        began = {alert.fingerprint: alert.starts_at for incident in live for alert in incident.going_on}
         mine = [
             one.model_copy(update={"starts_at": began.get(one.fingerprint, one.starts_at)})
             for one in alerts

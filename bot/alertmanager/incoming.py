@@ -75,9 +75,9 @@ def _alert(posted: _Posted, number: int, resolve_timeout: timedelta, now: dateti
         raise PostedError(f"alert {number}: at least one label pair required")
     labels = {_name(name): _short(value, _VALUE) for name, value in given.items()}
     ends, starts = _instant(posted.endsAt), _instant(posted.startsAt)
-    starts = starts or (min(ends, now) if ends else now)
-    if ends is not None and ends < starts:
+    if ends is not None and starts is not None and ends < starts:
         raise PostedError(f"alert {number}: it ends before it starts")
+    starts = min(starts or ends or now, now)  # nothing goes on that has not begun
     over = ends is not None and ends <= now
     return Alert(
         fingerprint=fingerprint(given),

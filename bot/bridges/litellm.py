@@ -22,6 +22,7 @@ _NO_ALERTS = ("daily_reports", "spend_reports", "new_", "virtual_key_", "team_",
 _LIMIT = 4000
 _TYPE = re.compile(r"Alert type:\s*`?([a-z_]+)`?")
 _LEVEL = re.compile(r"Level:\s*`?([A-Za-z]+)`?")
+_MODEL = re.compile(r"Model(?: Name)?:?\W{0,6}([\w./:-]{1,80})")
 _MESSAGE = re.compile(r"Message:\s*(.+)", re.DOTALL)
 
 
@@ -69,5 +70,7 @@ def _text(text: str) -> list[Told]:
     level = _LEVELS.get(found[1].lower(), "warning") if (found := _LEVEL.search(text)) else "warning"
     message = " ".join((found[1] if (found := _MESSAGE.search(text)) else text).split())
     alertname = "LiteLLM" + "".join(word.title() for word in kind.split("_"))
-    said = {"summary": f"LiteLLM: {_words(kind)}", "description": message}
-    return [Told(alertname, kind, labels={"severity": level, "alert_type": kind}, annotations=said)]
+    model = found[1] if (found := _MODEL.search(text)) else ""
+    said = {"summary": f"LiteLLM: {_words(kind)}{f' of {model}' if model else ''}", "description": message}
+    labels = {"severity": level, "alert_type": kind, "model": model}
+    return [Told(alertname, f"{kind}/{model}", labels=labels, annotations=said)]

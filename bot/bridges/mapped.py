@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bot.bridges.model import Body, PayloadError, Told
+from bot.bridges.model import Body, PayloadError, Told, each_of
 from bot.errors import TemplateError
 from bot.settings import BridgeMap
 from bot.templating import parse
@@ -14,8 +14,8 @@ _AT_MOST = 200
 
 
 def read(body: Body, how: BridgeMap) -> list[Told]:
-    """Raises PayloadError, naming the key of `map` that cannot be filled."""
-    return [_told(each, body, how) for each in _each(body, how.each)]
+    """Raises PayloadError, naming the key of `map` that cannot be filled, with the alerts that could be read."""
+    return each_of(_each(body, how.each), lambda one: _told(one, body, how))
 
 
 def problems(how: BridgeMap) -> list[tuple[tuple[str, ...], str]]:

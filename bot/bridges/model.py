@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.errors import AgentpagerError
 
 Body = Mapping[str, Any]
-
-
-class PayloadError(AgentpagerError):
-    """The request does not have the shape that the bridge reads; says what is missing."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,3 +42,27 @@ def number_of(body: Body, key: str) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+class PayloadError(AgentpagerError):
+    """The request, or some of it, does not have the shape that the bridge reads; says what is missing. `taken` is what
+    could be read all the same."""
+
+    def __init__(self, message: str, taken: Sequence[Told] = ()) -> None:
+        super().__init__(message)
+        self.taken = taken
+
+
+def each_of(entries: Iterable[T], read: Callable[[T], Told]) -> list[Told]:
+    """One that cannot be read takes no other with it. Raises PayloadError with the others."""
+    found: list[Told] = []
+    wrong: list[str] = []
+    for number, entry in enumerate(entries):
+        try:
+            found.append(read(entry))
+        except PayloadError as error:
+            wrong.append(f"alert {number}: {error}")
+    if wrong:
+        more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise PayloadError(f"{wrong[0]}{more}", found)
+    return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re  # noqa: TID251 - fixed pattern
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from bot.bridges import langfuse, litellm, mapped, webhook
-from bot.bridges.model import Body, Told
+from bot.bridges.model import Body, PayloadError, Told
 from bot.incidents.model import Alert, AlertState, pushed_group
 from bot.labels import fingerprint
 from bot.settings import Bridge
@@ -18,18 +18,25 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_:.-]+")
 
 def read(
     name: str, bridge: Bridge, body: Body, more: Mapping[str, str], agents: Collection[str], now: datetime
-) -> list[Alert]:
-    """`more` are labels that the sender's address carries, `agents` the ids of ours. Raises PayloadError."""
+) -> tuple[list[Alert], str]:
+    """`more` are labels that the sender's address carries, `agents` the ids of ours. Returns what could be read, and
+    what is wrong with the rest."""
+    try:
+        found, wrong = _told(bridge, body), ""
+    except PayloadError as error:
+        found, wrong = error.taken, str(error)
+    return [_alert(name, bridge, told, more, agents, now) for told in found], wrong
+
+
+def _told(bridge: Bridge, body: Body) -> Sequence[Told]:
     if bridge.kind == "litellm":
-        found = litellm.read(body)
-    elif bridge.kind == "langfuse":
-        found = langfuse.read(body)
-    elif bridge.kind == "alertmanager":
-        found = webhook.read(body)
-    else:
-        assert bridge.map is not None
-        found = mapped.read(body, bridge.map)
-    return [_alert(name, bridge, told, more, agents, now) for told in found]
+        return litellm.read(body)
+    if bridge.kind == "langfuse":
+        return langfuse.read(body)
+    if bridge.kind == "alertmanager":
+        return webhook.read(body)
+    assert bridge.map is not None
+    return mapped.read(body, bridge.map)
 
 
 def _alert(

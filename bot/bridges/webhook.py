@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.bridges.model import Body, PayloadError, Told, text_of
+from bot.bridges.model import Body, PayloadError, Told, each_of, text_of
 
 _OVER = "resolved"
 
 
 def read(body: Body) -> list[Told]:
-    """Raises PayloadError."""
+    """Raises PayloadError, with the alerts that could be read."""
     alerts = body.get("alerts")
     if not isinstance(alerts, list) or not all(isinstance(one, dict) for one in alerts):
         raise PayloadError('an Alertmanager webhook has a list "alerts"')
-    return [_told(one) for one in alerts]
+    return each_of(alerts, _told)
 
 
 def _told(alert: dict[str, Any]) -> Told:

@@ -47,7 +47,7 @@ class Noticing:
 
 
 def noticing(groups: Sequence[Group], agents: Collection[str]) -> list[Noticing]:
-    """The alerting rules that cover anything, in the order of the files. Those that nobody is shown are none."""
+    """The alerting rules that cover anything, in the order of the files. Those that wake nobody are none."""
     recorded = {rule.record: expr for group in groups for rule in group.rules if rule.record and (expr := _read(rule))}
     reader = _Reader(recorded)
     found = []
@@ -55,7 +55,11 @@ def noticing(groups: Sequence[Group], agents: Collection[str]) -> list[Noticing]
         for rule in group.rules:
             expr = _read(rule) if rule.is_alert else None
             labels = {name: value for name, value in group.labels_of(rule).items() if "{{" not in value}
-            if expr is not None and labels.get("severity") != "none" and (signals := reader.signals(rule, expr)):
+            if (
+                expr is not None
+                and labels.get("severity") not in {"none", "info"}
+                and (signals := reader.signals(rule, expr))
+            ):
                 found.append(Noticing(rule, labels, signals, _only(labels, expr, agents)))
     return found
 

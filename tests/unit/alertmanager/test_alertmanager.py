@@ -38,6 +38,7 @@ def test_without_times_it_begins_now_and_is_over_after_the_timeout():
         (None, after(minutes=9), "firing", NOW, after(minutes=9)),
         (after(hours=-1), NOW, "resolved", after(hours=-1), None),
         (None, after(hours=-2), "resolved", after(hours=-2), None),
+        (after(hours=1), after(hours=2), "firing", NOW, after(hours=2)),
     ],
 )
 def test_an_end_that_is_past_resolves_and_one_ahead_is_when_it_expires(starts, ends, state, began, expires):

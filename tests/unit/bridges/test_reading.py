@@ -13,7 +13,6 @@ from core_world import NOW
 from pydantic import ValidationError
 
 from bot.bridges import langfuse
-from bot.bridges.model import PayloadError
 from bot.bridges.reading import read
 from bot.incidents.model import Alert, AlertState
 from bot.settings import Bridge
@@ -48,7 +47,9 @@ def bridge(kind: str, **more) -> Bridge:
 
 
 def alerts(body, kind: str = "litellm", *, at: dict[str, str] | None = None, **more) -> list[Alert]:
-    return read("gateway", bridge(kind, **more), body, at or {}, AGENTS, NOW)
+    found, wrong = read("gateway", bridge(kind, **more), body, at or {}, AGENTS, NOW)
+    assert wrong == ""
+    return found
 
 
 def one(body, kind: str = "litellm", **more) -> Alert:
@@ -114,6 +115,13 @@ def test_what_litellm_posts_to_a_slack_address_is_read_too():
     assert (alert.name, alert.severity) == ("LiteLLMOutageAlerts", "critical")
     assert alert.annotations["description"] == "*⚠️ Major Service Outage* gpt-5"
     assert alerts({"text": "Alert type: `daily_reports`\n\nTop 5 deployments"}) == []
+
+
+def test_an_outage_of_another_model_is_another_alert():
+    head = "Alert type: `outage_alerts`\nLevel: `High`\n\nMessage: Outage\n\n*Model Name:* "
+    small, large = (one({"text": f"{head}`azure/{model}`\n*Provider:* `azure`"}) for model in ("small", "large"))
+    assert (small.labels["model"], large.labels["model"]) == ("azure/small", "azure/large")
+    assert small.fingerprint != large.fingerprint
 
 
 def test_the_same_subject_is_the_same_alert_and_another_one_is_not():
@@ -255,10 +263,17 @@ def test_without_a_key_the_labels_but_severity_tell_alerts_apart():
         ("json", {"result": {"checks": ["text"]}}, "map.alertname"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_reason(kind, body, why):
-    with pytest.raises(PayloadError) as refused:
-        alerts(body, kind, **({"map": MAP} if kind == "json" else {}))
-    assert why in str(refused.value)
+def test_what_cannot_be_read_is_told_with_the_reason(kind, body, why):
+    found, wrong = read("gateway", bridge(kind, **({"map": MAP} if kind == "json" else {})), body, {}, AGENTS, NOW)
+    assert (found, why in wrong) == ([], True)
+
+
+def test_one_alert_that_cannot_be_read_takes_no_other_with_it():
+    body = copy.deepcopy(WEBHOOK)
+    body["alerts"].insert(0, {"labels": {"a": "b"}})
+    found, wrong = read("gateway", bridge("alertmanager"), body, {}, AGENTS, NOW)
+    assert [alert.name for alert in found] == ["Slow", "Down"]
+    assert wrong == 'alert 0: an alert has no label "alertname"'
 
 
 # What all share
