@@ -165,7 +165,7 @@ def _is_time(word: str) -> bool:
 def nearest(word: str, names: list[str], count: int = 3) -> tuple[str, ...]:
     """The names most like `word`: those that begin with it first, then by likeness."""
     starting = [name for name in names if word and name.startswith(word)]
-    alike = difflib.get_close_matches(word, names, n=count, cutoff=0.5)
+    alike = difflib.get_close_matches(word, names, n=count, cutoff=0.55)
     return tuple(dict.fromkeys([*starting, *alike]))[:count]
 
 

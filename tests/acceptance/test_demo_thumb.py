@@ -64,7 +64,7 @@ async def test_from_the_page_to_its_end_with_one_thumb(tmp_path):
         await phone.click("#messages button:text-is('Runbook')")
         await phone.wait_for_selector("#modal button:text-is('Done')")
         await fits(phone)
-        await phone.click("#modal button:text-is('Done')")
+        await phone.click("#modal button.primary:text-is('Done')")
         await phone.wait_for_selector("#modal >> text=done by Ana Ruiz")
         await phone.click("#modal .buttons button:text-is('Close')")
         await phone.wait_for_selector("#messages >> text=/Runbook \\d+\\/\\d+ done/")

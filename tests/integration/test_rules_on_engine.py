@@ -64,9 +64,8 @@ def test_a_target_that_dies_leaves_its_alerts_held_and_its_own_down_alert(store)
 
 def test_missing_data_is_an_alert_of_its_own_that_ends_with_it(store):
     group = group_on(store, {"alert": "Hot", "expr": "heat > 5", "labels": {"severity": "critical"}})
-    built_in = group_on(
-        store, *(rule.model_dump(by_alias=True, exclude_unset=True) for rule in builtin()[0].rules[-1:])
-    )
+    (rule,) = [rule for rule in builtin()[0].rules if rule.alert == "RuleNoData"]
+    built_in = group_on(store, rule.model_dump(by_alias=True, exclude_unset=True))
     scrape(store, NOW, heat=7)
     group.evaluate(NOW)
     store.mark_stale(after(15).timestamp(), np.array([store.intern({"__name__": "heat", "agent": "a"})]))
