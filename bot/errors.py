@@ -7,6 +7,7 @@ AgentpagerError
 ├── TemplateError      the user's template: does not parse, uses an unknown name, fails when rendered
 ├── ConflictError      the user's click came too late: names the state the incident is in now
 ├── LeaseLostError     another process has taken over the database: this one must write nothing any more
+├── StaleReplicaError  this replica was given up by the others: it must renew before it writes anything
 └── RemoteError        the other side: carries `permanent`, `retry_after_seconds`, `unknown`
 """
 
@@ -92,7 +93,12 @@ class ConflictError(AgentpagerError):
 
 
 class LeaseLostError(AgentpagerError):
-    """Another process has taken over the database."""
+    """Another process has taken over the database, or the lead among the replicas that share it."""
+
+
+class StaleReplicaError(AgentpagerError):
+    """This replica gave no sign of life for so long that others have taken over what was its. What it found out
+    meanwhile must not be written down once it has renewed."""
 
 
 class RemoteError(AgentpagerError):

@@ -512,8 +512,7 @@ class Pager:
     async def _archive(self) -> None:
         """Incidents that were over long ago leave the database."""
         retention, now = self.config.settings.store.retention, self._clock.now()
-        beside = self._store.path.with_name(f"{self._store.path.name}.archive")
-        folder = self.config.base_dir / retention.archive if retention.archive else beside
+        folder = self.config.base_dir / retention.archive if retention.archive else self._store.archive_folder
         moved = await Archive(self._store).move(now - retention.incidents, folder / f"{now:%Y-%m-%d}.jsonl.gz", now)
         if moved.incidents or moved.pages:
             log.info("store.archived", incidents=moved.incidents, pages=moved.pages, folder=str(folder))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from bot.runbooks.rendered import Rendered
 from bot.store import files, lease, migrate
 from bot.store.history import History
 from bot.store.live import VERSION, Live
+from bot.store.replicas import Replica
 from bot.store.tables import (
     LEADS,
     action_runs,
@@ -75,7 +76,11 @@ class Database:
         self._lock = lease.LockFile(path.with_name(f"{path.name}-lock"))
         self._epoch: int | None = None
         self._look: files.Look | None = None
-        self.lost = asyncio.Event()  # another process has taken over
+        self.lost = asyncio.Event()  # another process has taken over, and this one must end
+        self.leading = Leading(self)
+        self.incarnation = 1  # grows whenever this replica was given up by the others and is back
+        self._groups: frozenset[str] = frozenset()
+        self._address = ""
         self.history = History(self._read)
 
     async def open(self, lease_at: datetime | None = None) -> None:
@@ -125,6 +130,31 @@ class Database:
         async with self._writing() as (connection, _):
             await lease.renew(connection, (now + lease.LASTS).timestamp())
         self._lock.take()
+
+    @property
+    def leads(self) -> bool:
+        """Whether what only one process may do is for this one, for some seconds more at least."""
+        return self._epoch is not None and not self.lost.is_set()
+
+    def announce(self, *, url: str, groups: Collection[str]) -> None:
+        """What other replicas are to know of this one, from the next `renew` on."""
+        self._address, self._groups = url, frozenset(groups)
+
+    async def replicas(self) -> list[Replica]:
+        """Those that are alive by the database's clock, the oldest first."""
+        async with self._read() as connection:
+            held = await lease.read(connection)
+        if held is None:
+            return []
+        return [held.replica(self._address, self._groups)]
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """`callback` is called whenever another replica has committed something; now and then without a reason."""
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where what is long over goes when nothing else is configured."""
+        return self.path.with_name(f"{self.path.name}.archive")
 
     async def close(self) -> None:
         """Gives the lease back, if this process has it."""
@@ -429,6 +459,17 @@ class Database:
         """The first row that does not follow from those before it, cannot be read, or is filed under a subject or an
         instant that is not its own."""
         return (await self.history.verified()).broken
+
+
+class Leading:
+    """The same database for what only one process may do: its transactions raise LeaseLostError, and change nothing,
+    when that is not this one any more."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._store.transaction()
 
 
 def _sums(hour: float, runs: float, bad: float, *seen: str | None) -> Sums:

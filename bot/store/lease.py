@@ -10,13 +10,15 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.store.replicas import Replica
 from bot.store.tables import lease
 
 LASTS = timedelta(seconds=10)
@@ -35,6 +37,12 @@ class Held:
     def alive(self, now: datetime) -> bool:
         """One that would last longer than any lease was written before the clock was set back: nobody renews it."""
         return now.timestamp() < self.expires_at <= (now + LASTS).timestamp()
+
+    def replica(self, url: str, groups: Collection[str]) -> Replica:
+        """SQLite has one process alone: whoever holds the lease."""
+        _, pid, _, host = self.holder.split(" ", 3)
+        until = datetime.fromtimestamp(self.expires_at, UTC)
+        return Replica(self.holder, host, int(pid), url, frozenset(groups), until - LASTS, until, leads=True)
 
 
 class LockFile:

@@ -36,6 +36,8 @@ APART = {
     "lock",
     "unlock",
     "reading",
+    "announce",
+    "on_change",
 }
 # What is in these is going on: they stay small.
 LIVE = {"incidents_unresolved", "incidents_one_per_key", "pages_waiting", "pages_behind"}
@@ -59,7 +61,7 @@ EVIDENCE = Evidence(kind="drill", agent="refund-agent", at=NOW, passed=True, sum
 MINUTE = Minute(at=NOW, agents={"refund-agent": Figures(runs=2.0)})
 
 READS: dict[str, tuple[object, ...]] = {
-    "renew": (NOW,), "ping": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
+    "renew": (NOW,), "ping": (), "replicas": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
     "incident_of_message": ("D1", "1.1"), "incidents_of_message": ("D1", "1.1"),
     "waiting": (NOW,), "next_due": (), "overdue": (NOW,), "interrupted": (),
     "on_their_way": (), "page": ("INC-1.1.page.ana",), "outdated": (), "pages_led_by": ("INC-1.1.page.ana",),

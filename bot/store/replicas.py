@@ -1,0 +1,31 @@
+"""The processes that share one database, as they know each other."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.store.transaction import Transaction
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A process that has given a sign of life lately. `groups` are the rule groups that it can evaluate, `url` is where
+    the others reach it; instants are those of the database's clock."""
+
+    id: str
+    host: str
+    pid: int
+    url: str
+    groups: frozenset[str]
+    started_at: datetime
+    expires_at: datetime
+    leads: bool
+
+
+class Writing(Protocol):
+    """What a part that only writes is given: the whole Database, or `Database.leading`."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
