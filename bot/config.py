@@ -25,7 +25,7 @@ from bot.oncall import ical
 from bot.oncall.almanac import Almanac, Holidays
 from bot.oncall.changes import RotaChange, applied
 from bot.oncall.feeds import is_feed
-from bot.oncall.model import Book, Calendar, OwnerName, Person, Policy, RouteName, Schedule, Target, Team
+from bot.oncall.model import Book, Calendar, OwnerName, Person, Policy, RouteName, Routing, Schedule, Target, Team
 from bot.oncall.public_holidays import problem as holidays_problem
 from bot.oncall.public_holidays import public_holidays
 from bot.paging import notify
@@ -35,7 +35,7 @@ from bot.runbooks import lint as runbook_lint
 from bot.runbooks.codes import numbered
 from bot.runbooks.model import Runbook
 from bot.schema import Model
-from bot.settings import Actions, Notify, Settings, webhook_secret_problem
+from bot.settings import SHORTEST_TOKEN, Actions, Http, Notify, Settings, webhook_secret_problem
 from bot.slos import objectives as slo_rules
 from bot.slos import openslo
 from bot.slos.objectives import Objective
@@ -61,6 +61,7 @@ class OncallFile(Model):
     escalation_policies: dict[str, Policy] = {}
     holidays: dict[str, Calendar] = {}
     routes: dict[RouteName, OwnerName] = {}
+    routing: tuple[Routing, ...] = ()
     fallback: Target | None = None
 
 
@@ -144,6 +145,7 @@ def _book(subject: Subject, changes: Sequence[RotaChange]) -> Book:
         escalation_policies={entry.id: policy for entry, policy in sound(subject.policies)},
         holidays={entry.id: calendar for entry, calendar in sound(subject.holidays)},
         routes={entry.id: owner for entry, owner in sound(subject.routes)},
+        routing=tuple(entry for _, entry in sound(subject.routing)),
         fallback=next(entry.id for entry in subject.fallbacks),
         almanac=_almanac(subject),
     )
@@ -189,7 +191,21 @@ def missing_secrets(config: Config) -> list[Finding]:
             hint = f"set slack.{name} or slack.{name}_file; see docs/slack.md"
             missing.append(Finding("agentpager.yaml", 0, 0, "missing-secret", message, hint=hint))
     missing += _missing_of_channels(config.settings.notify, told)
+    missing += _missing_of_api(config.settings.http, told)
     return [*missing, *_missing_of_actions(config.settings.actions, told)]
+
+
+def _missing_of_api(http: Http, told: str) -> Iterator[Finding]:
+    """A token that is not there, or so short that it can be guessed, must not be found out by those who need it."""
+    if http.token_file is not None and not _value(http.token):
+        yield from _missing_secret("http.token", f"{http.token_file} is empty or cannot be read", told, "docs/api.md")
+    for name, token in http.tokens.items():
+        key = f"http.tokens.{name}.token"
+        if token.token_file is not None and not _value(token.token):
+            yield from _missing_secret(key, f"{token.token_file} is empty or cannot be read", told, "docs/api.md")
+        elif token.hash is None and len(_value(token.token)) < SHORTEST_TOKEN:
+            why = f"it has fewer than {SHORTEST_TOKEN} characters; agentpager token new makes one"
+            yield from _missing_secret(key, why, told, "docs/api.md")
 
 
 def _missing_of_actions(actions: Actions, told: str) -> Iterator[Finding]:
@@ -274,6 +290,7 @@ def _examine(
         policies=tuple(_entries(oncall, "escalation_policies", Policy, findings)),
         holidays=tuple(_entries(oncall, "holidays", Calendar, findings)),
         routes=tuple(_routes(oncall)),
+        routing=tuple(_items(oncall, "routing", Routing)),
         fallbacks=tuple(_fallbacks(oncall)),
         icals=dict(_icals(sources, findings)),
         rules=tuple(rules),

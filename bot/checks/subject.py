@@ -11,7 +11,7 @@ from bot.complaints import Path
 from bot.errors import Finding, Severity
 from bot.incidents.policy import Grouping, InhibitRule, Maintenance, MuteWindow
 from bot.oncall import ical
-from bot.oncall.model import Calendar, Person, Policy, Schedule, Team
+from bot.oncall.model import Calendar, Person, Policy, Routing, Schedule, Team
 from bot.rules.model import Rule
 from bot.runbooks.model import Runbook
 from bot.settings import Notify, Settings
@@ -61,6 +61,7 @@ class Subject:
     policies: tuple[Entry[Policy], ...] = ()
     holidays: tuple[Entry[Calendar], ...] = ()
     routes: tuple[Entry[str], ...] = ()
+    routing: tuple[Entry[Routing], ...] = ()
     fallbacks: tuple[Entry[str], ...] = ()
     icals: Mapping[str, tuple[str, ical.Calendar]] = field(default_factory=dict)  # by path as written: name, content
     rules: tuple[Entry[Rule], ...] = ()  # each with the labels of its group

@@ -20,6 +20,8 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield from _refuse(subject, entry, path, owner)
     for route, owner in sound(subject.routes):
         yield from _refuse(subject, route, (), owner)
+    for way, routing in sound(subject.routing):
+        yield from _refuse(subject, way, ("owner",), routing.owner)
     for page, runbook in sound(subject.runbooks):
         if runbook.owner and "{{" not in runbook.owner:
             yield from _refuse(subject, page, ("owner",), runbook.owner)

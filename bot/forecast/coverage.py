@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from bot.agents.model import Agent
 from bot.forecast.spans import Spans, common, length, rest, union
+from bot.labels import Labels
 from bot.oncall.almanac import Shift
 from bot.oncall.duty import shifts
 from bot.oncall.model import Book, Condition, Policy, Step, Waking
@@ -48,7 +49,7 @@ def gaps(agents: Mapping[str, Agent], book: Book, start: datetime, end: datetime
         owner = owner_of(labels, agents, book)
         name, policy = policy_of(owner, labels, agents, book)
         key = name if policy == book.escalation_policies.get(name) else f"{name} {owner.id} {owner.accountable}"
-        ladders.setdefault(key, (name, policy, set()))[2].add(labels.get("agent") or f"route {labels['route']}")
+        ladders.setdefault(key, (name, policy, set()))[2].add(_concerned(labels))
     found: dict[tuple[Kind, str, tuple[tuple[datetime, datetime], ...]], tuple[set[str], set[str]]] = {}
     for name, policy, concerned in ladders.values():
         for severity in SEVERITIES:
@@ -64,6 +65,14 @@ def gaps(agents: Mapping[str, Agent], book: Book, start: datetime, end: datetime
     if empty := tuple(rest(view.whole, union(view.target(book.fallback, None)))):
         told.append(Gap("fallback", book.fallback, SEVERITIES, (), empty))
     return told
+
+
+def _concerned(labels: Labels) -> str:
+    if labels.get("agent"):
+        return labels["agent"]
+    if "route" in labels:
+        return f"route {labels['route']}"
+    return f"alerts with {' '.join(f'{name}={value}' for name, value in labels.items())}" if labels else "other alerts"
 
 
 def _place(name: str, policy: Policy, concerned: Collection[str], book: Book) -> tuple[Kind, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, PlainSerializer, model_validator
 
+from bot.labels import parse_matchers
 from bot.oncall import turns
 from bot.oncall.almanac import NOTHING, Almanac
 from bot.oncall.turns import HANDOFF, Every, parse_handoff
@@ -191,6 +192,23 @@ class Policy(Model):
     fallback_wait: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=15)
 
 
+def _one_matcher(text: str) -> str:
+    (matcher, *more) = parse_matchers(text)
+    if more:
+        raise ValueError(f'"{text}" holds several matchers; give each one by itself')
+    return str(matcher)
+
+
+MatcherText = Annotated[str, AfterValidator(_one_matcher), Field(examples=['team="payments"'])]
+
+
+class Routing(Model):
+    """Alerts that all `matchers` match, and for which nobody answers yet, are this owner's. No matchers match all."""
+
+    matchers: Annotated[tuple[MatcherText, ...], BeforeValidator(one_or_several)] = ()
+    owner: OwnerName
+
+
 class Book(Model):
     """Everything that `oncall/*.yaml` says, merged over all files."""
 
@@ -200,5 +218,6 @@ class Book(Model):
     escalation_policies: dict[str, Policy] = {}
     holidays: dict[str, Calendar] = {}
     routes: dict[RouteName, OwnerName] = {}
+    routing: tuple[Routing, ...] = ()
     fallback: Target
     almanac: InstanceOf[Almanac] = Field(NOTHING, exclude=True)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.agents.model import Agent, Dataset, Stage, Tool
-from bot.labels import Labels
+from bot.labels import Labels, Op, matches_all, parse_matchers
 from bot.oncall.duty import at_duty
 from bot.oncall.model import Book, Condition, Policy, Step
 from bot.oncall.windows import within
@@ -38,7 +38,8 @@ BUILTIN_ROUTES = (OF_AGENT, OF_TOOL, OF_DATA)
 
 
 def owner_of(labels: Labels, agents: Mapping[str, Agent], book: Book) -> Owner:
-    """The `owner` label, else whom the `route` label means, else the agent's owner, else the fallback."""
+    """The `owner` label, else whom the `route` label means, else the agent's owner, else the first entry of `routing`
+    whose matchers hold, else the fallback."""
     named = labels.get("owner")
     if named and (owner := _resolve(named, book)):
         return Owner(owner, f"label owner={named}")
@@ -51,8 +52,21 @@ def owner_of(labels: Labels, agents: Mapping[str, Agent], book: Book) -> Owner:
     if agent is not None and mine:
         lost = f"{unknown}; " if unknown else ""
         return Owner(mine, f"{lost}{why}owner of agent {agent.id}")
+    if (entry := _matching(labels, book)) is not None:
+        found, by = entry
+        lost = f"{unknown}; " if unknown else ""
+        return Owner(found, f"{lost}{why}{by}")
     missing = unknown or why.removesuffix("; ") or _unowned(labels.get("agent"), agent)
     return Owner(book.fallback, f"{missing}, so the fallback has it", known=False)
+
+
+def _matching(labels: Labels, book: Book) -> tuple[str, str] | None:
+    """Whom the first entry of `routing` means that matches and leads to somebody, and its matchers in words."""
+    for entry in book.routing:
+        matchers = [matcher for text in entry.matchers for matcher in parse_matchers(text)]
+        if matches_all(matchers, labels) and (found := _resolve(entry.owner, book)):
+            return found, f"routing {' '.join(entry.matchers) or 'of everything else'}"
+    return None
 
 
 def every_way(agents: Mapping[str, Agent], book: Book) -> Iterator[Labels]:
@@ -69,6 +83,10 @@ def every_way(agents: Mapping[str, Agent], book: Book) -> Iterator[Labels]:
             if other.owner is not None:
                 yield {"agent": agent.id, "route": OF_DATA, "dataset": dataset}
     yield from ({"route": route} for route in book.routes)
+    for entry in book.routing:
+        matchers = [matcher for text in entry.matchers for matcher in parse_matchers(text)]
+        if all(matcher.op is Op.EQUAL for matcher in matchers):
+            yield {matcher.name: matcher.value for matcher in matchers}
 
 
 def _routed(labels: Labels, agent: Agent | None, book: Book) -> tuple[str | None, str]:

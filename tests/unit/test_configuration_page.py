@@ -73,6 +73,7 @@ HEADED = {
     "maintenance": "[]",
     "reopen_window": "",
     "routes": "",
+    "routing": "[]",
 }
 IN_TABLES = {path: field for path, field in KEYS.items() if path not in {*HEADED, "metrics.scrape"}}
 

@@ -6,7 +6,7 @@ import pytest
 from core_world import AGENTS, BOOK, NOW, PEOPLE, POLICY
 
 from bot.agents.model import Agent, Dataset, Tool
-from bot.oncall.model import Book, Layer, Policy, Schedule, Step, Team
+from bot.oncall.model import Book, Layer, Policy, Routing, Schedule, Step, Team
 from bot.oncall.owners import Owner, Reached, every_way, last_resort, owner_of, people_of, policy_of
 
 
@@ -41,6 +41,35 @@ from bot.oncall.owners import Owner, Reached, every_way, last_resort, owner_of, 
 )
 def test_the_owner_of_an_alert(labels, owner):
     assert owner_of(labels, AGENTS, BOOK) == owner
+
+
+ROUTING = BOOK.model_copy(
+    update={
+        "routing": (
+            Routing(matchers=('team="gone"',), owner="team:gone"),
+            Routing(matchers=('team=~"pay.*"', 'severity!="info"'), owner="payments"),
+            Routing(matchers=('team=~"pay.*"',), owner="person:cat"),
+            Routing(owner="person:ben"),
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "owner", "why"),
+    [
+        ({"team": "payroll"}, "team:payments", 'routing team=~"pay.*" severity!="info"'),
+        ({"team": "payroll", "severity": "info"}, "person:cat", 'routing team=~"pay.*"'),
+        ({"team": "gone"}, "person:ben", "routing of everything else"),
+        ({}, "person:ben", "routing of everything else"),
+        # Whoever is named by the alert itself, or answers for its agent, counts more.
+        ({"team": "payroll", "owner": "person:ana"}, "person:ana", "label owner=person:ana"),
+        ({"team": "other", "agent": "refund-agent"}, "team:payments", "owner of agent refund-agent"),
+        ({"owner": "nobody"}, "person:ben", 'owner "nobody" is unknown; routing of everything else'),
+    ],
+)
+def test_an_alert_that_names_nobody_is_routed_by_its_labels(labels, owner, why):
+    assert owner_of(labels, AGENTS, ROUTING) == Owner(owner, why)
 
 
 TOOLS = {"search": Tool(owner="person:ben", credential="search-key"), "orders": Tool()}
@@ -208,3 +237,8 @@ def test_every_way_that_an_alert_may_take_is_named_once():
         {"route": "platform"},
         {"route": "gone"},
     ]
+
+
+def test_ways_by_labels_are_those_that_can_be_written_out():
+    routing = (Routing(matchers=('team="pay"',), owner="payments"), Routing(matchers=('a=~"b"',), owner="payments"))
+    assert list(every_way({}, BOOK.model_copy(update={"routing": routing}))) == [{"team": "pay"}]
