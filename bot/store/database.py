@@ -81,6 +81,7 @@ class Database:
         self.incarnation = 1  # grows whenever this replica was given up by the others and is back
         self._groups: frozenset[str] = frozenset()
         self._address = ""
+        self._watching = False
         self.history = History(self._read)
 
     async def open(self, lease_at: datetime | None = None) -> None:
@@ -134,11 +135,21 @@ class Database:
     @property
     def leads(self) -> bool:
         """Whether what only one process may do is for this one, for some seconds more at least."""
-        return self._epoch is not None and not self.lost.is_set()
+        return not self.lost.is_set()
 
-    def announce(self, *, url: str, groups: Collection[str]) -> None:
+    @property
+    def alone(self) -> bool:
+        """Whether one process has the database to itself; whoever loses it then ends."""
+        return True
+
+    @property
+    def me(self) -> str:
+        """The id of this replica."""
+        return lease.holder()
+
+    def announce(self, *, url: str, groups: Collection[str], watching: bool) -> None:
         """What other replicas are to know of this one, from the next `renew` on."""
-        self._address, self._groups = url, frozenset(groups)
+        self._address, self._groups, self._watching = url, frozenset(groups), watching
 
     async def replicas(self) -> list[Replica]:
         """Those that are alive by the database's clock, the oldest first."""
@@ -146,7 +157,7 @@ class Database:
             held = await lease.read(connection)
         if held is None:
             return []
-        return [held.replica(self._address, self._groups)]
+        return [held.replica(self._address, self._groups, watching=self._watching)]
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """`callback` is called whenever another replica has committed something; now and then without a reason."""
@@ -305,10 +316,20 @@ class Database:
         async with self._read() as connection:
             return [Page.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
 
-    async def rule_state(self) -> dict[str, Any]:
-        """What the watcher gets back after a restart: group to its last state and when it was evaluated."""
+    async def rule_states_saved_at(self) -> dict[str, float]:
+        """Group to when it was evaluated last with a state that was saved."""
         async with self._read() as connection:
-            rows = (await connection.execute(sa.select(rule_states))).mappings().all()
+            query = sa.select(rule_states.c.group, rule_states.c.evaluated_at)
+            return dict((await connection.execute(query)).all())
+
+    async def rule_state(self, groups: Collection[str] | None = None) -> dict[str, Any]:
+        """What the watcher gets back after a restart: group to its last state and when it was evaluated; of all, or of
+        these."""
+        query = sa.select(rule_states)
+        if groups is not None:
+            query = query.where(rule_states.c.group.in_(groups))
+        async with self._read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
         return {row["group"]: {"evaluated_at": row["evaluated_at"], "state": row["state"]} for row in rows}
 
     async def rendering(self, incident_id: str) -> Rendered | None:

@@ -38,11 +38,11 @@ class Held:
         """One that would last longer than any lease was written before the clock was set back: nobody renews it."""
         return now.timestamp() < self.expires_at <= (now + LASTS).timestamp()
 
-    def replica(self, url: str, groups: Collection[str]) -> Replica:
+    def replica(self, url: str, groups: Collection[str], *, watching: bool) -> Replica:
         """SQLite has one process alone: whoever holds the lease."""
         _, pid, _, host = self.holder.split(" ", 3)
         until = datetime.fromtimestamp(self.expires_at, UTC)
-        return Replica(self.holder, host, int(pid), url, frozenset(groups), until - LASTS, until, leads=True)
+        return Replica(self.holder, host, int(pid), url, frozenset(groups), watching, until - LASTS, until, leads=True)
 
 
 class LockFile:
@@ -81,12 +81,16 @@ async def read(connection: AsyncConnection) -> Held | None:
     return None if row is None else Held(*row)
 
 
+def holder() -> str:
+    """This process, as the row has it."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
 async def take(connection: AsyncConnection, now: datetime) -> int:
     """The new epoch. Nothing is asked: whether it may be taken has been decided."""
     before = await read(connection)
     epoch = before.epoch + 1 if before else 1
-    holder = f"process {os.getpid()} on {socket.gethostname()}"
-    row = {"holder": holder, "epoch": epoch, "expires_at": (now + LASTS).timestamp()}
+    row = {"holder": holder(), "epoch": epoch, "expires_at": (now + LASTS).timestamp()}
     if before is None:
         await connection.execute(lease.insert().values(name=_NAME, **row))
     else:

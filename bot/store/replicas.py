@@ -12,14 +12,15 @@ from bot.store.transaction import Transaction
 
 @dataclass(frozen=True)
 class Replica:
-    """A process that has given a sign of life lately. `groups` are the rule groups that it can evaluate, `url` is where
-    the others reach it; instants are those of the database's clock."""
+    """A process that has given a sign of life lately. `groups` are the rule groups of its configuration, `watching` is
+    whether it can evaluate them now, `url` is where the others reach it; instants are those of the database's clock."""
 
     id: str
     host: str
     pid: int
     url: str
     groups: frozenset[str]
+    watching: bool
     started_at: datetime
     expires_at: datetime
     leads: bool
