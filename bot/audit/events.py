@@ -14,7 +14,8 @@ from bot.paging.measured import Measured
 from bot.paging.model import Page
 
 
-def of_decision(decision: Decision, now: datetime) -> Entry:
+def of_decision(decision: Decision, now: datetime, evaluated_at: datetime | None = None) -> Entry:
+    """`evaluated_at` is when the rules were evaluated that this is about."""
     incident = decision.incident
     detail = {
         "state": incident.state.value,
@@ -24,6 +25,8 @@ def of_decision(decision: Decision, now: datetime) -> Entry:
     }
     if incident.opened_at == now:
         detail |= {"policy": incident.policy_id, "book": incident.book_id}
+        if evaluated_at is not None:
+            detail["evaluated_at"] = evaluated_at.isoformat()
     if decision.wake:
         detail["woken"] = ",".join(reached.person for reached in decision.wake)
     if decision.channels:
@@ -36,6 +39,8 @@ def of_page(page: Page, verdict: Verdict, now: datetime) -> Entry:
     detail = {"incident": page.incident or "", "channel": page.channel, "attempt": str(page.attempt)}
     if page.person:
         detail["person"] = page.person
+    if page.claimed_at is not None and page.attempt:
+        detail["claimed_at"] = page.claimed_at.isoformat()
     why = page.error if verdict is not Verdict.SENT else page.reason
     return Entry(at=now, actor="agentpager", action=f"page.{verdict}", subject=page.id, why=why, detail=detail)
 

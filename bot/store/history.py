@@ -26,7 +26,11 @@ _USES = 500  # incidents at once, of which only a few keys are read
 _ROWS = 5000  # audit rows at once, when nothing else is to be done
 _BREATH = 0.005  # seconds between pieces, for whoever waits
 
+_PAGES = sa.select(pages.c.id, pages.c.doc)
+_AUDIT = sa.select(audit.c.sequence, audit.c.doc).order_by(audit.c.sequence)
+
 Case = tuple[Incident, list[Page]]
+Told = tuple[Incident, list[Page], list[tuple[int, Entry]]]
 
 
 class History:
@@ -56,6 +60,22 @@ class History:
             found = await connection.stream(query.execution_options(yield_per=_ROWS))
             async for row in found:
                 yield row[0], row[1], row[2]
+
+    async def audit_after(self, sequence: int, limit: int) -> list[tuple[int, datetime, str]]:
+        """Sequence, instant and subject of the rows behind one, in their order."""
+        query = sa.select(audit.c.sequence, audit.c.at, audit.c.subject).where(audit.c.sequence > sequence)
+        async with self._read() as connection:
+            rows = (await connection.execute(query.order_by(audit.c.sequence).limit(limit))).all()
+        return [(number, datetime.fromtimestamp(at, UTC), subject) for number, at, subject in rows]
+
+    async def told_of(self, names: Sequence[str]) -> list[Told]:
+        """These incidents with their pages and everything that was done about them, in its order."""
+        async with self._read() as connection:
+            found = (await connection.scalars(sa.select(incidents.c.doc).where(incidents.c.id.in_(names)))).all()
+            sent = (await connection.execute(_PAGES.where(pages.c.incident.in_(names)))).all()
+            subjects = [*names, *(row[0] for row in sent)]
+            rows = (await connection.execute(_AUDIT.where(audit.c.subject.in_(subjects)))).all()
+        return await asyncio.to_thread(_told, found, [row[1] for row in sent], [(row[0], row[1]) for row in rows])
 
     async def audit_head(self) -> Head | None:
         query = sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
@@ -174,6 +194,17 @@ def _cases(incident_docs: Sequence[str], page_docs: Sequence[str]) -> list[Case]
         page = Page.model_validate_json(doc)
         by_incident.setdefault(page.incident, []).append(page)
     return [(incident, by_incident.get(incident.id, [])) for incident in found]
+
+
+def _told(incident_docs: Sequence[str], page_docs: Sequence[str], audit_docs: Sequence[tuple[int, str]]) -> list[Told]:
+    cases = _cases(incident_docs, page_docs)
+    of = {incident.id: incident.id for incident, _ in cases}
+    of |= {page.id: incident.id for incident, shown in cases for page in shown}
+    rows: dict[str, list[tuple[int, Entry]]] = {}
+    for sequence, doc in audit_docs:
+        entry = Entry.model_validate_json(doc)
+        rows.setdefault(of.get(entry.subject, ""), []).append((sequence, entry))
+    return [(incident, shown, rows.get(incident.id, [])) for incident, shown in cases]
 
 
 def _uses(rows: Sequence[tuple[float, str, str, str]]) -> list[Use]:
