@@ -65,7 +65,8 @@ READS: dict[str, tuple[object, ...]] = {
     "incident_of_message": ("D1", "1.1"), "incidents_of_message": ("D1", "1.1"),
     "waiting": (NOW,), "next_due": (), "overdue": (NOW,), "interrupted": (),
     "on_their_way": (), "page": ("INC-1.1.page.ana",), "outdated": (), "pages_led_by": ("INC-1.1.page.ana",),
-    "storm_messages": (NOW,), "card_of": ("INC-1",), "addresses": (), "pages_of": ("INC-1",), "rule_state": (["g"],), "rule_states_saved_at": (),
+    "storm_messages": (NOW,), "card_of": ("INC-1",), "addresses": (), "pages_of": ("INC-1",), "rule_state": (["g"],),
+    "rule_states_saved_at": (),
     "rendering": ("INC-1",), "silences": (NOW,), "waiting_silences": (NOW,), "snapshot": ("x",), "key": ("x",),
     "feeds": (), "counts": (), "due_runs": (NOW,), "runs_of": ("INC-1",), "rota_changes": (NOW,),
     "run": ("RUN-1",), "deliveries": (NOW,), "remember_deliveries": (["x"], NOW),
@@ -73,7 +74,8 @@ READS: dict[str, tuple[object, ...]] = {
     "evidence": ("refund-agent", "drill"), "latest_evidence": ("refund-agent", "drill"),
 }  # fmt: skip
 HISTORY: dict[str, tuple[object, ...]] = {
-    "audit_of": ("INC-1",), "audit_after": (0, 1), "told_of": (["INC-1"],), "audit_head": (), "count_opened": (NOW, NOW), "unresolved_versions": (NOW,),
+    "audit_of": ("INC-1",), "audit_after": (0, 1), "told_of": (["INC-1"],),
+    "audit_head": (), "count_opened": (NOW, NOW), "unresolved_versions": (NOW,),
     "incidents": (["INC-1"],),
     "ended_lately": (NOW, NOW), "page_known": ("INC-1.1.page.ana",),
 }  # fmt: skip
