@@ -24,7 +24,7 @@ from bot.incidents.own import OwnAlert
 from bot.incidents.promises import timed
 from bot.incidents.silences import Draft, Silence
 from bot.joint import Update
-from bot.paging import attempt, legs, measured, merge, notify, plan
+from bot.paging import attempt, legs, measured, merge, notify, plan, statuses
 from bot.paging import deadlines as page_deadlines
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Store, Transaction
@@ -38,17 +38,10 @@ async def observe(
 ) -> list[Decision]:
     """A rule group has reported: alerts open, join, change and end incidents."""
     async with store.transaction() as tx:
-        world = await _with_silences(tx, world, now)
-        number = _Numbers(await tx.last_number())
         live = await tx.live_incidents()
-        cleared = await _cleared(tx, update.alerts, live, world, now)
-        decisions = grouping.observe(
-            update.group, update.alerts, live, world, now, number.next, rules, still=update.still, cleared=cleared
-        )
         if update.state is not None:
             await tx.save_rule_state(update.group, update.evaluated_at, update.state)
-        await record(tx, decisions, world, now)
-    return decisions
+        return await _take(tx, update.group, update.alerts, update.still, live, world, now, rules)
 
 
 async def tell_own(
@@ -67,14 +60,7 @@ async def tell_own(
         alerts = own.reported(name, told, known, world.book.fallback, now, held)
         if not alerts:
             return []
-        world = await _with_silences(tx, world, now)
-        number = _Numbers(await tx.last_number())
-        cleared = await _cleared(tx, alerts, live, world, now)
-        mine = {alert.fingerprint for alert in alerts}
-        every = [*(alert for alert in known if alert.fingerprint not in mine), *alerts]
-        decisions = grouping.observe(INTERNAL, every, live, world, now, number.next, cleared=cleared)
-        await record(tx, decisions, world, now)
-    return decisions
+        return await _take(tx, INTERNAL, alerts, {alert.fingerprint for alert in known}, live, world, now)
 
 
 async def push(store: Store, alerts: Sequence[Alert], world: World, now: datetime) -> list[Decision]:
@@ -90,7 +76,7 @@ async def push(store: Store, alerts: Sequence[Alert], world: World, now: datetim
             for one in alerts
             if one.fingerprint not in others
         ]
-        return await _pushed(tx, mine, live, world, now) if mine else []
+        return await _take(tx, group, mine, None, live, world, now) if mine else []
 
 
 async def expire_pushed(store: Store, world: World, now: datetime, since: datetime | None = None) -> list[Decision]:
@@ -103,17 +89,24 @@ async def expire_pushed(store: Store, world: World, now: datetime, since: dateti
             for alert in going_on
             if alert.expired(now, since)
         ]
-        return await _pushed(tx, over, live, world, now) if over else []
+        return await _take(tx, over[0].group, over, None, live, world, now) if over else []
 
 
-async def _pushed(
-    tx: Transaction, alerts: Sequence[Alert], live: Sequence[Incident], world: World, now: datetime
+async def _take(
+    tx: Transaction,
+    group: str,
+    alerts: Sequence[Alert],
+    still: Collection[str] | None,
+    live: Sequence[Incident],
+    world: World,
+    now: datetime,
+    rules: frozenset[str] | None = None,
 ) -> list[Decision]:
+    """What has arrived of one group, with `still` and `rules` as in `grouping.observe`."""
     world = await _with_silences(tx, world, now)
     number = _Numbers(await tx.last_number())
     cleared = await _cleared(tx, alerts, live, world, now)
-    group = alerts[0].group
-    decisions = grouping.observe(group, alerts, live, world, now, number.next, still=None, cleared=cleared)
+    decisions = grouping.observe(group, alerts, live, world, now, number.next, rules, still=still, cleared=cleared)
     await record(tx, decisions, world, now)
     return decisions
 
@@ -502,6 +495,10 @@ async def record(tx: Transaction, decisions: Sequence[Decision], world: World, n
             pages = notify.without_pending(pages, [page for page in before if page.id not in gone])
             cancelled += taken_back
         added += pages
+        if world.receivers:
+            told, superseded = statuses.rows_for(decision.incident, before, world, now)
+            added += told
+            cancelled += superseded
     await tx.save_incidents([timed(decision.incident, world.rules.sla, now) for decision in decisions])
     await tx.save_pages(cancelled)
     added = merge.without_replies(added)
