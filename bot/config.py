@@ -227,8 +227,9 @@ def _missing_of_channels(ways: Notify, told: str) -> Iterator[Finding]:
     """A file that is not there, or holds something else, must not turn into an unsigned call or a refused login."""
     if ways.email is not None and ways.email.username is not None and not _value(ways.email.password):
         yield from _missing_secret("notify.email.password", "notify.email.username has no password", told)
-    for name, webhook in ways.webhooks.items():
-        key = f"notify.webhooks.{name}"
+    services = {f"notify.webhooks.{name}": one for name, one in ways.webhooks.items()}
+    services |= {f"notify.receivers.{name}": one for name, one in ways.receivers.items()}
+    for key, webhook in services.items():
         if not _value(webhook.url):
             yield from _missing_secret(f"{key}.url", "it is empty", told)
         if webhook.secret_file is not None and not _value(webhook.secret):

@@ -20,6 +20,7 @@ from bot.incidents.model import Incident
 from bot.paging.attempt import Verdict, priority
 from bot.paging.merge import MERGE_FROM, MOST
 from bot.paging.model import Page, PageKind, PageState
+from bot.paging.statuses import GIVEN_UP
 from bot.ports import Channels, Clock, Posted
 from bot.renderings import Renderings
 from bot.sender import Sender
@@ -88,17 +89,24 @@ class Courier(Sender):
     async def _deliver(self, place: Place, pages: Sequence[Page]) -> None:
         first = pages[0]
         rendered = None
-        if first.incident is not None and (seen := await self._store.incident(first.incident)) is not None:
+        if (
+            first.incident is not None
+            and first.kind is not PageKind.STATUS
+            and (seen := await self._store.incident(first.incident)) is not None
+        ):
             rendered = await self._rendered(seen) if len(pages) == 1 else None
         claimed = await self._claim(pages)
         if not claimed:
             return
         (lead, incident), others = claimed[0], [(page, one) for page, one in claimed[1:] if one is not None]
-        self._rests[place] = self._clock.now() + _REST
+        to_people = lead.kind is not PageKind.STATUS
+        if to_people:
+            self._rests[place] = self._clock.now() + _REST
         try:
             await self._channels.send(lead, incident, rendered, others)
         except RemoteError as error:
-            await self._failed([page for page, _ in claimed], _not_for_ever(lead, error))
+            self._rests[place] = self._clock.now() + _REST
+            await self._failed([page for page, _ in claimed], _not_for_ever(lead, error, self._clock.now()))
             return
         await self._sent(claimed)
 
@@ -146,8 +154,12 @@ def together_of(pages: Sequence[Page]) -> Sequence[Page]:
     return alike[:MOST] if len(alike) >= MERGE_FROM and not pages[0].alone else pages[:1]
 
 
-def _not_for_ever(lead: Page, error: RemoteError) -> RemoteError:
-    """A second unknown outcome counts as a refusal: another copy would hardly tell more, another way may."""
+def _not_for_ever(lead: Page, error: RemoteError, now: datetime) -> RemoteError:
+    """A second unknown outcome counts as a refusal: another copy would hardly tell more, another way may. Another
+    system is not told what has become old."""
+    if lead.kind is PageKind.STATUS:
+        old = now - (lead.planned_at or lead.due_at) > GIVEN_UP
+        return RemoteError(f"{error}; given up after a day", code=error.code, permanent=True) if old else error
     if error.unknown and lead.attempt >= _TRIES_UNKNOWN:
         return RemoteError(f"{error}, {lead.attempt} times; it may have arrived", code=error.code, permanent=True)
     return error

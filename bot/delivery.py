@@ -212,5 +212,5 @@ async def _another_way(tx: Transaction, page: Page, world: World, now: datetime)
             await pipeline.record(tx, [escalation.climb(incident, Event.ESCALATED, why, world, now)], world, now)
         elif plan.may_reroute(page, world.channel):  # nobody is left above the fallback: everybody in the channel
             await tx.add_pages([plan.rerouted(page, world.channel, now)])
-    elif page.kind is not PageKind.PAGE and plan.may_reroute(page, world.channel):
+    elif page.kind not in {PageKind.PAGE, PageKind.STATUS} and plan.may_reroute(page, world.channel):
         await tx.add_pages([plan.rerouted(page, world.channel, now)])

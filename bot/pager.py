@@ -119,6 +119,7 @@ class Pager:
             books=self.books.known,
             second_channel_after=config.settings.notify.second_channel_after,
             charts=config.settings.slack.charts and png.available(),
+            receivers=config.settings.notify.receivers,
         )
 
     def facts(self, incident: Incident) -> dict[str, object]:

@@ -6,8 +6,9 @@ import base64
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from bot.labels import parse_matchers
 from bot.schema import Channel, Duration, Listen, Model, Positive, Url, Zone, read_url
 
 Files = tuple[str, ...]
@@ -230,11 +231,30 @@ class Webhook(Model):
     timeout: Positive = timedelta(seconds=10)
 
 
+def _is_matcher(text: str) -> str:
+    return " ".join(str(matcher) for matcher in parse_matchers(text))
+
+
+class Receiver(Webhook):
+    """A system that is told of incidents as Alertmanager tells its receivers: of those of `owners`, and of the alerts
+    that all `matchers` match; without them of everything. `max_alerts` in one request; 0 is no limit."""
+
+    owners: Annotated[tuple[str, ...], BeforeValidator(lambda one: (one,) if isinstance(one, str) else one)] = ()
+    matchers: Annotated[
+        tuple[Annotated[str, AfterValidator(_is_matcher)], ...],
+        BeforeValidator(lambda one: (one,) if isinstance(one, str) else one),
+    ] = ()
+    send_resolved: bool = True
+    max_alerts: int = Field(100, ge=0)
+
+
 class Notify(Model):
-    """The ways to a person besides Slack. `second_channel_after` is how long a page to Slack may stay unconfirmed."""
+    """The ways to a person besides Slack, and other systems that are told of incidents. `second_channel_after` is how
+    long a page to Slack may stay unconfirmed."""
 
     email: Email | None = None
     webhooks: dict[WebhookName, Webhook] = {}
+    receivers: dict[WebhookName, Receiver] = {}
     second_channel_after: Positive = timedelta(seconds=30)
     ack_link_lifetime: Positive = timedelta(minutes=30)
 

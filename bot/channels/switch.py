@@ -11,8 +11,8 @@ from bot.channels.webhook import Webhooks
 from bot.errors import RemoteError, TemplateError
 from bot.incidents.model import Incident, Severity
 from bot.oncall.model import Book, Person
-from bot.paging import acklink, body, words
-from bot.paging.model import Page, PageKind
+from bot.paging import acklink, body, payload, words
+from bot.paging.model import RECEIVER, Page, PageKind
 from bot.paging.notify import urgency_of
 from bot.ports import Clock
 from bot.runbooks.rendered import Rendered
@@ -43,6 +43,9 @@ class SecondChannels:
         rendered: Rendered | None,
         others: Sequence[tuple[Page, Incident]] = (),
     ) -> None:
+        if page.channel.startswith(RECEIVER):
+            await self._to_receiver(page, incident)
+            return
         person = self._book().people.get(page.person or "")
         told = words.tell(page, incident, rendered, person, self._link(page))
         told = words.with_others(told, [(one, self._link(each)) for each, one in others])
@@ -76,6 +79,19 @@ class SecondChannels:
         except TemplateError as error:
             raise RemoteError(f"notify.webhooks.{name}.body: {error}", permanent=True) from None
         await self._webhooks.post(webhook, page.id, text, now)
+
+    async def _to_receiver(self, page: Page, incident: Incident | None) -> None:
+        name = page.channel.removeprefix(RECEIVER)
+        settings = self._settings()
+        receiver = settings.notify.receivers.get(name)
+        if receiver is None:
+            raise RemoteError(f"there is no {name} under notify.receivers any more", permanent=True)
+        said = payload.payload(page, incident, settings.http.external_url)
+        try:
+            text = payload.body_of(receiver, said, incident)
+        except TemplateError as error:
+            raise RemoteError(f"notify.receivers.{name}.body: {error}", permanent=True) from None
+        await self._webhooks.post(receiver, page.id, text, self._clock.now())
 
     def _link(self, page: Page) -> words.AckLink | None:
         """Only for a page to one person: the link acts in their name."""

@@ -22,6 +22,11 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _refuse(subject, route, (), owner)
     for way, routing in sound(subject.routing):
         yield from _refuse(subject, way, ("owner",), routing.owner)
+    if subject.main is not None:
+        for name, receiver in subject.notify.receivers.items():
+            here = Entry(name, None, subject.main, ("notify", "receivers", name))
+            for number, owner in enumerate(receiver.owners):
+                yield from _refuse(subject, here, ("owners", number), owner)
     for page, runbook in sound(subject.runbooks):
         if runbook.owner and "{{" not in runbook.owner:
             yield from _refuse(subject, page, ("owner",), runbook.owner)

@@ -123,6 +123,8 @@ async def _second_channels(notify: Notify, base_dir: Path) -> list[Check]:
             checks.append(Check("notify.email", "fail", str(error), hint))
     for name, webhook in notify.webhooks.items():
         checks.append(await _knocked(webhooks, f"notify.webhooks.{name}", webhook))
+    for name, receiver in notify.receivers.items():
+        checks.append(await _knocked(webhooks, f"notify.receivers.{name}", receiver))
     mail.close()
     webhooks.close()
     return checks

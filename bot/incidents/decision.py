@@ -13,6 +13,7 @@ from bot.incidents.policy import IncidentRules
 from bot.incidents.silences import Silence
 from bot.oncall.model import Book
 from bot.oncall.owners import Reached
+from bot.settings import Receiver
 
 ACK_TIMEOUT = {Severity.CRITICAL: timedelta(hours=1), Severity.WARNING: timedelta(hours=4)}
 ACK_GRACE = timedelta(minutes=5)  # time to answer "still on it?" before the incident opens again
@@ -36,7 +37,7 @@ class World:
 
     `book_id` is the digest of `book` and `book_doc` the text it was read from, to be kept for the incidents that open
     with it; `books` has the snapshots that running incidents keep, by their digest. `charts` says that pictures can be
-    drawn and are wanted.
+    drawn and are wanted. `receivers` are other systems that are told of incidents.
     """
 
     agents: Mapping[str, Agent]
@@ -49,6 +50,7 @@ class World:
     books: Mapping[str, Book] = field(default_factory=dict)
     second_channel_after: timedelta = timedelta(seconds=30)
     charts: bool = False
+    receivers: Mapping[str, Receiver] = field(default_factory=dict)
 
 
 def book_of(incident: Incident, world: World) -> Book:

@@ -48,7 +48,7 @@ def values(page: Page, incident: Incident | None, person: Person | None, told: T
     """Everything that may be said, as plain values; what is not there is an empty text."""
     return {
         "page": {"id": page.id, "reason": page.reason, "urgency": urgency, "level": page.step + 1},
-        "incident": _incident(incident),
+        "incident": incident_values(incident),
         "person": _person(person),
         "ack_url": told.link.url if told.link else "",
         "subject": told.subject,
@@ -57,7 +57,7 @@ def values(page: Page, incident: Incident | None, person: Person | None, told: T
     }
 
 
-def _incident(incident: Incident | None) -> dict[str, str]:
+def incident_values(incident: Incident | None) -> dict[str, str]:
     if incident is None:
         return dict.fromkeys(("id", "key", "title", "state", "severity", "agent", "owner", "opened_at"), "") | {
             "id": "test",
@@ -106,7 +106,7 @@ def filled(webhook: Webhook, said: Mapping[str, Any]) -> str:
     secrets = {name: value.get_secret_value() for name, value in webhook.secrets.items()}
     for text in (str(said["text"])[:_TEXT_LIMIT], str(said["subject"])):
         body = template.render({**said, "text": text, "secrets": secrets})
-        if into != "json" or _is_json(body):
+        if into != "json" or is_json(body):
             return body
     raise TemplateError("the body is no JSON")
 
@@ -115,7 +115,7 @@ def sample() -> dict[str, Any]:
     """Values of the right shape, for checking a template before anybody is paged."""
     person = _person(None) | {"contacts": AnyKey()}
     page = {"id": "INC-1.1.page.ana", "reason": "on call", "urgency": "high", "level": 1}
-    said = {"page": page, "incident": _incident(None), "person": person}
+    said = {"page": page, "incident": incident_values(None), "person": person}
     return said | {"ack_url": "https://pager.example.com/ack/x", "subject": "s", "text": "t", "spoken": "s"}
 
 
@@ -128,12 +128,12 @@ def problem_of(webhook: Webhook) -> str:
         rendered = parse(webhook.body, into).check(sample() | {"secrets": dict.fromkeys(webhook.secrets, "x")})
     except TemplateError as error:
         return str(error)
-    if into == "json" and not _is_json(rendered):
+    if into == "json" and not is_json(rendered):
         return "the body is no JSON; give headers a Content-Type if it is meant to be something else"
     return ""
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
     try:
         json.loads(text)
     except ValueError:

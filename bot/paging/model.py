@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bot.schema import Model
 
+RECEIVER = "receiver:"  # before the name of a system that is told of incidents
 CHART = "chart:"  # before the channel whose thread a picture belongs to
 
 
@@ -34,11 +35,13 @@ class PageKind(StrEnum):
     SHIFT = "shift"  # direct message to who is on call soon, or from now on
     HANDOVER = "handover"  # what a shift leaves to the next, in its team's channel
     DIGEST = "digest"  # the week, or the day
+    STATUS = "status"  # to another system: which alerts of an incident fire, which have ended; `text` has them
 
 
 class Page(Model):
-    """`channel` is where to post: a Slack channel name or id, a user id for a direct message, `email:<address>` or
-    `webhook:<name>`. `lead` is the id of the page whose message shows this one too, when several were merged.
+    """`channel` is where to post: a Slack channel name or id, a user id for a direct message, `email:<address>`,
+    `webhook:<name>` or `receiver:<name>`. `lead` is the id of the page whose message shows this one too, when several
+    were merged.
 
     `slack_channel` and `ts` are Slack's own address of the message once sent; `shown_revision` is the incident
     revision that the message shows now, so an older one means an edit is owed. `reason` says why this row exists.
@@ -69,4 +72,4 @@ class Page(Model):
 
     @property
     def by_slack(self) -> bool:
-        return not self.channel.startswith(("email:", "webhook:", CHART))
+        return not self.channel.startswith(("email:", "webhook:", RECEIVER, CHART))

@@ -72,6 +72,7 @@ _KINDS = {
     PageKind.SHIFT: "word about the shift",
     PageKind.HANDOVER: "hand-over",
     PageKind.DIGEST: "digest",
+    PageKind.STATUS: "state",
 }
 _OUTCOMES = {
     Verdict.SENT: "sent",
@@ -263,6 +264,8 @@ def through(channel: str) -> str:
         return f"e-mail {plain(rest)}"
     if colon and kind == "webhook":
         return f"webhook {plain(rest)}"
+    if colon and kind == "receiver":
+        return f"receiver {plain(rest)}"
     return "Slack direct message" if channel[:1] in {"U", "W", "D"} else f"Slack {plain(channel)}"
 
 
