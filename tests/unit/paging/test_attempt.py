@@ -109,6 +109,7 @@ KINDS = {
     PageKind.SHIFT: (True, True, True, True),
     PageKind.HANDOVER: (True, True, True, True),
     PageKind.DIGEST: (True, True, True, True),
+    PageKind.STATUS: (True, True, True, True),
 }
 ROUSING = {PageKind.PAGE, PageKind.ESCALATED, PageKind.REMINDER, PageKind.NEWS, PageKind.RESOLVED}
 
