@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from datetime import timedelta
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
@@ -369,11 +370,64 @@ class Store(Model):
     retention: Retention = Retention()
 
 
+SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed
+
+
+class ApiScope(StrEnum):
+    """What a token of the API may do. docs/api.md says which path needs which."""
+
+    READ = "read"  # look at everything: incidents, rotas, records, queries
+    ACT = "act"  # on incidents: acknowledge, hand on, resolve, notes, steps of runbooks
+    PAGE = "page"  # wake somebody by hand, send a test page
+    SILENCE = "silence"
+    ROTA = "rota"  # overrides, swaps, addresses of calendars
+    DRILL = "drill"
+    RUN = "run"  # actions of runbooks: ask, agree, refuse
+    INGEST = "ingest"  # post alerts, as to Alertmanager
+    METRICS = "metrics"  # our own /metrics, where it is not open
+    IMPERSONATE = "impersonate"  # act for any person
+    ADMIN = "admin"  # all of these, and reload
+
+
+class ApiToken(Model):
+    """Who may ask the API. `expires` is the last day on which it works, in UTC; `person` whom it acts for."""
+
+    hash: str | None = Field(None, pattern=r"^sha256:[0-9a-f]{64}$")
+    token: SecretStr | None = None
+    token_file: str | None = None
+    scopes: tuple[ApiScope, ...] = Field(min_length=1)
+    expires: date | None = None
+    person: str | None = None
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> ApiToken:
+        if sum(given is not None for given in (self.hash, self.token, self.token_file)) != 1:
+            raise ValueError("give one of hash, token and token_file; agentpager token new makes one")
+        return self
+
+
+class RateLimit(Model):
+    """Requests of one token, or without one of one address: so many a second on average, and so many at once."""
+
+    per_second: float = Field(100.0, ge=0, le=1_000_000)  # 0 is no limit
+    burst: int = Field(1000, ge=1, le=1_000_000)
+
+
 class Http(Model):
+    """`token` is one without a name that may do everything."""
+
     listen: Listen = "127.0.0.1:9095"
     external_url: Url | Literal[""] = ""
     token: SecretStr | None = None
     token_file: str | None = None
+    tokens: dict[WebhookName, ApiToken] = {}
+    metrics: Literal["open", "token"] = "open"
+    limit: RateLimit = RateLimit()
+
+    @property
+    def locked(self) -> bool:
+        """Whether the API asks for a token; one that cannot be read opens nothing."""
+        return bool(self.tokens) or self.token is not None or self.token_file is not None
 
 
 class Heartbeat(Model):
