@@ -102,7 +102,9 @@ def _content(incident: Incident, receiver: Receiver, last: Content, world: World
     alive = {} if over else {alert.fingerprint: alert for alert in _matching(incident.going_on, receiver, world)}
     visible = [alert for alert in alive.values() if not alert.suppressed]
     room = receiver.max_alerts or len(visible)
-    firing = [_told(alert) for alert in sorted(visible, key=_order)] if incident.announced else []
+    firing = (
+        [_told(alert) for alert in sorted(visible, key=lambda one: _order(one.labels))] if incident.announced else []
+    )
     shown = [alert for alert in firing if alert["fingerprint"] in known]
     shown += [alert for alert in firing if alert["fingerprint"] not in known]
     shown, truncated = shown[:room], max(len(shown) - room, 0)
@@ -120,7 +122,7 @@ def _content(incident: Incident, receiver: Receiver, last: Content, world: World
         resolved = []
     if not news and not resolved:
         return None
-    return Content((*shown, *resolved), truncated, held)
+    return Content(tuple(sorted((*shown, *resolved), key=lambda one: _order(one["labels"]))), truncated, held)
 
 
 def _matching(alerts: Sequence[Alert], receiver: Receiver, world: World) -> Iterator[Alert]:
@@ -128,9 +130,10 @@ def _matching(alerts: Sequence[Alert], receiver: Receiver, world: World) -> Iter
     return (alert for alert in alerts if matches_all(matchers, seen(alert.labels, world.agents)))
 
 
-def _order(alert: Alert) -> tuple[str, str, list[tuple[str, str]]]:
-    """Alertmanager's: by job, by instance, then by all labels."""
-    return alert.labels.get("job", ""), alert.labels.get("instance", ""), sorted(alert.labels.items())
+def _order(labels: Mapping[str, str]) -> tuple[object, ...]:
+    """Alertmanager's: by job, by instance, those without them last, then by all labels."""
+    first = [(name not in labels, labels.get(name, "")) for name in ("job", "instance")]
+    return (*first, sorted(labels.items()))
 
 
 def _told(alert: Alert) -> Told:

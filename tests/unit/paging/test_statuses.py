@@ -51,7 +51,7 @@ def test_the_beginning_what_joins_and_the_end():
     both = with_alerts(first, ONE, TWO)
     assert line.see(both, after(minutes=1)) == [("One", "firing"), ("Two", "firing")]
     one_over = with_alerts(both, ended(ONE, after(minutes=7)), TWO)
-    assert line.see(one_over, after(minutes=7)) == [("Two", "firing"), ("One", "resolved")]
+    assert line.see(one_over, after(minutes=7)) == [("One", "resolved"), ("Two", "firing")]
     over = with_alerts(one_over, ended(ONE, after(minutes=7)), ended(TWO, after(minutes=9)), state=State.RESOLVED)
     assert line.see(over, after(minutes=9)) == [("Two", "resolved")]
     assert line.see(over, after(minutes=10)) is None
@@ -132,7 +132,7 @@ def test_at_most_so_many_at_once_and_the_rest_counted():
     assert line.see(first) == [("A", "firing"), ("B", "firing")]
     assert payload(line.rows[-1], first, "")["truncatedAlerts"] == 3
     fewer = with_alerts(first, ended(many[0], NOW), *many[1:])
-    assert line.see(fewer, after(minutes=6)) == [("B", "firing"), ("C", "firing"), ("A", "resolved")]
+    assert line.see(fewer, after(minutes=6)) == [("A", "resolved"), ("B", "firing"), ("C", "firing")]
 
 
 def test_nothing_is_told_of_what_is_not_posted_yet_or_is_an_exercise():
