@@ -26,7 +26,7 @@ class SteadyClock:
         self, wall: Callable[[], float] = time.time, steady: Callable[[], float] | None = None, boot: str | None = None
     ) -> None:
         self._wall = wall
-        self._steady = steady or _through_suspend
+        self._steady = steady or through_suspend
         self._boot = _boot_id() if boot is None else boot
         self._offset = wall() - self._steady()
 
@@ -62,7 +62,14 @@ class SteadyClock:
         return timedelta(seconds=self._wall() - now - float(offset)), timedelta(seconds=now - float(then))
 
 
-def _through_suspend() -> float:
+def said_at(mark: str) -> datetime:
+    """What the clock that made this mark said then."""
+    _, offset, then = mark.split(" ")
+    return datetime.fromtimestamp(float(offset) + float(then), UTC)
+
+
+def through_suspend() -> float:
+    """Seconds on a clock that nobody sets and that goes on while the machine is suspended, where there is one."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 

@@ -366,7 +366,11 @@ class Retention(Model):
 
 
 class Store(Model):
-    url: str = Field("sqlite:///agentpager.db", pattern=r"^sqlite:///.+", examples=["sqlite:///agentpager.db"])
+    url: str = Field(
+        "sqlite:///agentpager.db",
+        pattern=r"^(sqlite:///.+|postgres(ql)?(\+psycopg)?://.*)",
+        examples=["sqlite:///agentpager.db", "postgresql://agentpager@db.internal/agentpager"],
+    )
     retention: Retention = Retention()
 
 

@@ -79,7 +79,7 @@ class Archive:
 
     async def _remove(self, batch: _Batch, before: datetime, target: Path, now: datetime, actor: str) -> int:
         """What has changed since it was read stays."""
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             gone = await tx.remove_incidents(batch.versions)
             await tx.remove_pages(batch.loose)
             detail = {"incidents": str(len(gone)), "notices": str(len(batch.loose)), "file": target.name}

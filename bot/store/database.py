@@ -1,36 +1,37 @@
-"""Keeps incidents, pages, audit, rule states, clicks and renderings in SQLite.
+"""Keeps incidents, pages, audit, rule states, clicks and renderings, in SQLite or PostgreSQL.
 
-One connection writes, each transaction begun IMMEDIATE and committed to disk (`synchronous=FULL`) before it returns;
-readers have their own connections and never wait for the writer (WAL).
+Whoever writes is alone meanwhile; readers have their own connections and never wait. What differs between the two is
+in `sqlite.py`, `postgres.py` and `statements.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.actions.model import Run
 from bot.agents.evidence import Evidence
 from bot.agents.record import HOUR, Hour, Sums
 from bot.audit.model import Entry
-from bot.errors import LeaseLostError, UsageError
+from bot.errors import UsageError
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
 from bot.paging.model import Page, PageState
 from bot.runbooks.rendered import Rendered
-from bot.store import files, lease, migrate
+from bot.store.dialect import Home
 from bot.store.history import History
-from bot.store.live import VERSION, Live
-from bot.store.replicas import Replica
+from bot.store.live import Live
+from bot.store.postgres import Postgres
+from bot.store.replicas import Replica, Shown
+from bot.store.sqlite import Sqlite
 from bot.store.tables import (
     LEADS,
     action_runs,
@@ -51,153 +52,132 @@ from bot.store.tables import (
 )
 from bot.store.transaction import Transaction
 
-_BUSY_SECONDS = 5
 _LATELY = 2000  # pages
-_CHECK_SECONDS = 1.0  # of a start, for a look at the file
-_PATIENCE_SECONDS = 30.0  # for the same when it cannot be opened
-_STATE = sa.select(VERSION.scalar_subquery(), lease.EPOCH)
 _DELIVERY = "delivery|"
-_SUMMED = ("runs", "bad", "run_seen", "success_seen", "last_success")
-_ROWID = sa.literal_column("pages.rowid", sa.Integer)
+_COUNTED = ("runs", "bad")
+_LATEST = ("run_seen", "success_seen", "last_success")
 
 
 class Database:
-    """Implements ports.Store. `url` is SQLAlchemy's, with or without a driver: `sqlite:///agentpager.db`."""
+    """Implements ports.Store. `url` is `sqlite:///agentpager.db`, or one of PostgreSQL's. Raises UsageError when there
+    is no driver for it."""
 
     def __init__(self, url: str, base_dir: Path) -> None:
-        parsed = sa.make_url(url)
-        path = base_dir / (parsed.database or "")
-        self.path = path
-        self._url = parsed.set(drivername="sqlite+aiosqlite", database=str(path))
-        self._writer: AsyncEngine = _engine(self._url, "BEGIN IMMEDIATE", pool_size=1)
-        self._readers: AsyncEngine = _engine(self._url, "BEGIN", pool_size=4)
+        self._sqlite = Sqlite(url, base_dir) if url.startswith("sqlite") else None
+        self._home: Home = self._sqlite or Postgres(url, base_dir, self._changed)
+        self._writer, self._readers = self._home.writer, self._home.readers
+        self._statements = self._home.statements
         self._turn = asyncio.Lock()
-        self._live = Live()
-        self._lock = lease.LockFile(path.with_name(f"{path.name}-lock"))
-        self._epoch: int | None = None
-        self._look: files.Look | None = None
-        self.lost = asyncio.Event()  # another process has taken over, and this one must end
+        self._live = Live(self._statements)
+        self._written = 0  # the version of the last transaction of this process
+        self._callbacks: list[Callable[[], None]] = []
+        # Another process has taken over, and this one must end. Replicas live on beside each other.
+        self.lost = self._sqlite.lost if self._sqlite else asyncio.Event()
         self.leading = Leading(self)
-        self.incarnation = 1  # grows whenever this replica was given up by the others and is back
-        self._groups: frozenset[str] = frozenset()
-        self._address = ""
-        self._watching = False
-        self.history = History(self._read)
-
-    async def open(self, lease_at: datetime | None = None) -> None:
-        """Creates or migrates the file, readable by its owner only. With `lease_at`, this instant, it is for this
-        process alone to write from now on. Raises UsageError when another process is at work or the file is damaged,
-        OSError when the place is not writable."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        if lease_at is not None:
-            await self._refuse_damage(_CHECK_SECONDS)
-        try:
-            async with self._writer.begin() as connection:
-                if lease_at is not None:
-                    await self._claim(connection, lease_at)
-                await connection.run_sync(migrate.upgrade)
-                if lease_at is not None:
-                    self._epoch = await lease.take(connection, lease_at)
-        except sa.exc.DatabaseError as error:
-            await self._refuse_damage(_PATIENCE_SECONDS)
-            raise UsageError(f"the database {self.path} cannot be opened: {error.orig}") from None
-
-    async def _refuse_damage(self, seconds: float) -> None:
-        """A look at a large file goes on beside the work; what it finds later fails every `ping`."""
-        self._look = self._look or files.Look(self.path)
-        if why := await asyncio.to_thread(self._look.within, seconds):
-            raise files.refuse(self.path, why)
-
-    async def _claim(self, connection: AsyncConnection, now: datetime) -> None:
-        """The lock tells that whoever had the lease is dead; without it the lease must have run out."""
-        locked = self._lock.take()
-        held = await lease.read(connection)
-        if held is not None and not locked and held.alive(now):
-            raise UsageError(
-                f"another agentpager is using the database {self.path}: {held.holder}. Two would page twice, so stop "
-                f"that one first; if it hangs, start again {lease.LASTS.seconds} s after its last sign of life"
-            )
-
-    def lock(self) -> bool:
-        """Whether no other process has the database for itself; none can have it from now on."""
-        return self._lock.take()
-
-    def unlock(self) -> None:
-        self._lock.release()
-
-    async def renew(self, now: datetime) -> None:
-        """A sign of life. The lock of a process that was stopped, and is gone by now, is taken over as well."""
-        async with self._writing() as (connection, _):
-            await lease.renew(connection, (now + lease.LASTS).timestamp())
-        self._lock.take()
+        self.history = History(self._home.reading, self._statements)
 
     @property
-    def leads(self) -> bool:
-        """Whether what only one process may do is for this one, for some seconds more at least."""
-        return not self.lost.is_set()
+    def name(self) -> str:
+        """For people: the path of the file, or the address without a password."""
+        return self._home.name
 
     @property
-    def alone(self) -> bool:
-        """Whether one process has the database to itself; whoever loses it then ends."""
-        return True
-
-    @property
-    def me(self) -> str:
-        """The id of this replica."""
-        return lease.holder()
-
-    def announce(self, *, url: str, groups: Collection[str], watching: bool) -> None:
-        """What other replicas are to know of this one, from the next `renew` on."""
-        self._address, self._groups, self._watching = url, frozenset(groups), watching
-
-    async def replicas(self) -> list[Replica]:
-        """Those that are alive by the database's clock, the oldest first."""
-        async with self._read() as connection:
-            held = await lease.read(connection)
-        if held is None:
-            return []
-        return [held.replica(self._address, self._groups, watching=self._watching)]
-
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """`callback` is called whenever another replica has committed something; now and then without a reason."""
+    def path(self) -> Path:
+        """The file. Raises UsageError when it is a server."""
+        if self._sqlite is None:
+            raise UsageError(f"the database {self.name} is no file")
+        return self._sqlite.path
 
     @property
     def archive_folder(self) -> Path:
         """Where what is long over goes when nothing else is configured."""
-        return self.path.with_name(f"{self.path.name}.archive")
+        return self._home.archive_folder
+
+    async def open(self, lease_at: datetime | None = None) -> None:
+        """Creates or migrates the tables. With `lease_at`, this instant, it is for this process alone to write from
+        now on; on PostgreSQL it becomes one of the replicas, and leads if no other does. Raises UsageError when another
+        process is at work, the database is damaged or cannot be used, OSError when the place is not writable."""
+        await self._home.open(lease_at)
+
+    def lock(self) -> bool:
+        """Whether no other process has the file for itself; none can have it from now on."""
+        return self._sqlite is None or self._sqlite.lock()
+
+    def unlock(self) -> None:
+        if self._sqlite is not None:
+            self._sqlite.unlock()
+
+    async def renew(self, now: datetime) -> None:
+        """A sign of life; a replica takes over the lead when nobody has it any more."""
+        async with self._turn:
+            begun = await self._home.renew(now)
+        if begun.version > max(self._written, self._live.version):
+            self._changed()
+
+    @property
+    def leads(self) -> bool:
+        """Whether what only one process may do is for this one, for some seconds more at least."""
+        return self._home.leads
+
+    @property
+    def incarnation(self) -> int:
+        """Grows whenever this replica was given up by the others and is back."""
+        return self._home.incarnation
+
+    @property
+    def alone(self) -> bool:
+        """Whether one process has the database to itself; whoever loses it then ends."""
+        return self._sqlite is not None
+
+    @property
+    def me(self) -> str:
+        """The id of this replica."""
+        return self._home.me
+
+    def announce(self, *, url: str, groups: Collection[str], watching: bool) -> None:
+        """What other replicas are to know of this one, from the next `renew` on."""
+        self._home.announce(Shown(url, frozenset(groups), watching))
+
+    async def replicas(self) -> list[Replica]:
+        """Those that are alive by the database's clock, the oldest first."""
+        return await self._home.replicas()
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """`callback` is called whenever another replica has committed something; now and then without a reason."""
+        self._callbacks.append(callback)
+
+    def _changed(self) -> None:
+        for callback in self._callbacks:
+            callback()
 
     async def close(self) -> None:
         """Gives the lease back, if this process has it."""
-        if self._epoch is not None and not self.lost.is_set():
-            with suppress(LeaseLostError, sa.exc.DatabaseError):
-                async with self._writing() as (connection, _):
-                    await lease.renew(connection, 0.0)
-        self._lock.release()
-        await self._writer.dispose()
-        await self._readers.dispose()
+        if self._home.takes_part:
+            async with self._turn:
+                await self._home.resign()
+        await self._home.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Raises LeaseLostError when another process has taken over; nothing is changed then."""
-        async with self._writing() as (connection, version):
-            tx = Transaction(connection, self._live, version)
+        """Raises LeaseLostError when another process has taken over, StaleReplicaError when this one was given up;
+        nothing is changed then."""
+        async with self._transaction(leading=False) as tx:
             yield tx
-        self._live.committed(tx.saved)
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
-        async with self._turn, self._writer.begin() as connection:
-            version, epoch = (await connection.execute(_STATE)).one()
-            if self._epoch is not None and epoch != self._epoch:
-                self.lost.set()
-                raise LeaseLostError(f"another agentpager has taken over the database {self.path}")
-            await self._live.catch_up(connection, version)
-            yield connection, version
+    async def _transaction(self, *, leading: bool) -> AsyncIterator[Transaction]:
+        async with self._turn, self._home.writing(leading=leading) as begun:
+            if begun.elsewhere:
+                self._live.forget_all()
+            await self._live.catch_up(begun.connection, begun.version)
+            tx = Transaction(begun.connection, self._live, begun.version, self._statements)
+            yield tx
+        self._live.committed(tx.saved)
+        self._written = max(self._written, tx.saved.version)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._readers.connect() as connection:
+        async with self._home.reading() as connection:
             yield connection
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -207,8 +187,7 @@ class Database:
     async def ping(self) -> None:
         """Writes one row, as every page must. Raises whatever the driver raises when that is not possible, UsageError
         when the file has turned out to be damaged."""
-        if self._look is not None and self._look.found:
-            raise files.refuse(self.path, self._look.found)
+        self._home.check()
         async with self.transaction() as tx:
             await tx.prove_writable()
 
@@ -304,8 +283,9 @@ class Database:
 
     async def addresses(self) -> dict[str, str]:
         """Where messages to a channel have landed lately: the name used for it, and Slack's id. The newest counts."""
-        newest = sa.select(sa.func.max(_ROWID) - _LATELY).select_from(pages).scalar_subquery()
-        query = sa.select(pages.c.doc).where(newest < _ROWID, pages.c.state == "sent")
+        place = self._statements.place
+        newest = sa.select(sa.func.max(place) - _LATELY).select_from(pages).scalar_subquery()
+        query = sa.select(pages.c.doc).where(newest < place, pages.c.state == "sent")
         newest_first = await self._pages(query.order_by(pages.c.due_at.desc()))
         return {page.channel: page.slack_channel for page in reversed(newest_first) if page.slack_channel}
 
@@ -314,7 +294,8 @@ class Database:
 
     async def _pages(self, query: sa.Select[str]) -> list[Page]:
         async with self._read() as connection:
-            return [Page.model_validate_json(doc) for doc in (await connection.scalars(query)).all()]
+            found = await connection.scalars(self._statements.in_order(query, self._statements.place))
+            return [Page.model_validate_json(doc) for doc in found.all()]
 
     async def rule_states_saved_at(self) -> dict[str, float]:
         """Group to when it was evaluated last with a state that was saved."""
@@ -383,11 +364,13 @@ class Database:
         return await asyncio.to_thread(lambda: [Hour.model_validate_json(doc) for doc in docs])
 
     async def agent_sums(self, start: datetime) -> dict[str, Sums]:
-        """What each agent has done since then, of the hours in which its runs were counted. SQLite adds up: to read a
-        month of a hundred agents row by row would take a second."""
-        runs, bad, *seen = (sa.func.json_extract(agent_hours.c.doc, f"$.{name}") for name in _SUMMED)
-        counted = sa.func.json_extract(agent_hours.c.doc, "$.run_minutes") > 0
-        name = agent_hours.c.agent + ""  # keeps SQLite from going through all hours in the order of agents
+        """What each agent has done since then, of the hours in which its runs were counted. The database adds up: to
+        read a month of a hundred agents row by row would take a second."""
+        doc, number_of, text_of = agent_hours.c.doc, self._statements.number_of, self._statements.text_of
+        runs, bad = (number_of(doc, name) for name in _COUNTED)
+        seen = [text_of(doc, name) for name in _LATEST]
+        counted = number_of(doc, "run_minutes") > 0
+        name = self._statements.unsorted(agent_hours.c.agent)
         query = (
             sa.select(
                 name,
@@ -490,28 +473,9 @@ class Leading:
         self._store = store
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        return self._store.transaction()
+        return self._store._transaction(leading=True)
 
 
 def _sums(hour: float, runs: float, bad: float, *seen: str | None) -> Sums:
     moments = [None if text is None else datetime.fromisoformat(text) for text in seen]
     return Sums(datetime.fromtimestamp(hour, UTC), runs, bad, *moments)
-
-
-def _engine(url: sa.URL, begin: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        # The driver must not begin transactions by itself: a deferred one that later writes fails with SQLITE_BUSY.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (f"busy_timeout={_BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @sa.event.listens_for(engine.sync_engine, "begin")
-    def _begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine

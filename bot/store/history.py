@@ -19,7 +19,9 @@ from bot.audit.model import Entry
 from bot.incidents.model import Incident
 from bot.paging.model import Page
 from bot.records.usage import PARTS, Use, use
+from bot.store.statements import Statements
 from bot.store.tables import UNRESOLVED, audit, incidents, pages, renderings
+from bot.store.troubles import without_nul
 
 _PIECE = 100  # incidents at once: some milliseconds of reading
 _USES = 500  # incidents at once, of which only a few keys are read
@@ -33,11 +35,17 @@ Case = tuple[Incident, list[Page]]
 Told = tuple[Incident, list[Page], list[tuple[int, Entry]]]
 
 
-class History:
-    """`read` gives a connection that only reads."""
+Read = Callable[..., AbstractAsyncContextManager[AsyncConnection]]
 
-    def __init__(self, read: Callable[[], AbstractAsyncContextManager[AsyncConnection]]) -> None:
+
+class History:
+    """`read` gives a connection that only reads; `long=True` one for what may take its time."""
+
+    def __init__(
+        self, read: Callable[..., AbstractAsyncContextManager[AsyncConnection]], statements: Statements
+    ) -> None:
         self._read = read
+        self._statements = statements
 
     async def audit_of(self, incident_id: str) -> list[Entry]:
         """Everything that was done about an incident and its pages, the oldest first."""
@@ -56,7 +64,7 @@ class History:
             query = query.where(audit.c.at >= since.timestamp())
         if until is not None:
             query = query.where(audit.c.at < until.timestamp())
-        async with self._read() as connection:
+        async with self._read(long=True) as connection:
             found = await connection.stream(query.execution_options(yield_per=_ROWS))
             async for row in found:
                 yield row[0], row[1], row[2]
@@ -72,7 +80,8 @@ class History:
         """These incidents with their pages and everything that was done about them, in its order."""
         async with self._read() as connection:
             found = (await connection.scalars(sa.select(incidents.c.doc).where(incidents.c.id.in_(names)))).all()
-            sent = (await connection.execute(_PAGES.where(pages.c.incident.in_(names)))).all()
+            query = self._statements.in_order(_PAGES.where(pages.c.incident.in_(names)), self._statements.place)
+            sent = (await connection.execute(query)).all()
             subjects = [*names, *(row[0] for row in sent)]
             rows = (await connection.execute(_AUDIT.where(audit.c.subject.in_(subjects)))).all()
         return await asyncio.to_thread(_told, found, [row[1] for row in sent], [(row[0], row[1]) for row in rows])
@@ -88,7 +97,7 @@ class History:
         columns = (audit.c.sequence, audit.c.at, audit.c.subject, audit.c.doc, audit.c.hash)
         query = sa.select(*columns).order_by(audit.c.sequence).execution_options(yield_per=_ROWS)
         chain = Chain(remembered)
-        async with self._read() as connection:
+        async with self._read(long=True) as connection:
             found = await connection.stream(query)
             async for piece in found.partitions():
                 for sequence, at, subject, doc, written in piece:
@@ -126,14 +135,15 @@ class History:
         names = [f"INC-{number}" for number in numbers]
         async with self._read() as connection:
             query = sa.select(pages.c.doc).where(pages.c.incident.in_(names))
+            query = self._statements.in_order(query, self._statements.place)
             return list((await connection.scalars(query)).all())
 
     async def runbook_uses(self, start: datetime, end: datetime) -> AsyncIterator[list[Use]]:
         """What became of the runbook of each incident that opened in that time, the oldest first, piece by piece.
-        SQLite takes the few keys out of the documents: whole incidents would be a hundred times as much."""
+        The database takes the few keys out of the documents: whole incidents would be a hundred times as much."""
         opened = sa.and_(incidents.c.opened_at >= start.timestamp(), incidents.c.opened_at < end.timestamp())
-        parts = sa.func.json_extract(incidents.c.doc, *(f"$.{name}" for name in PARTS))
-        runbook = sa.func.json_extract(renderings.c.doc, "$.runbook")
+        parts = self._statements.parts_of(incidents.c.doc, PARTS)
+        runbook = self._statements.text_of(renderings.c.doc, "runbook")
         last = (float("-inf"), 0)
         while True:
             behind = sa.or_(
@@ -221,6 +231,8 @@ def _as_filed(at: float, subject: str, doc: str) -> bool:
     """Whether the columns say what the row says."""
     try:
         row = json.loads(doc)
-        return bool(row["subject"] == subject and datetime.fromisoformat(row["at"]).timestamp() == at)
+        return bool(
+            without_nul(row["subject"]) == without_nul(subject) and datetime.fromisoformat(row["at"]).timestamp() == at
+        )
     except (ValueError, KeyError, TypeError):
         return False

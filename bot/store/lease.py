@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.store.replicas import Replica
+from bot.store.replicas import Replica, Shown
 from bot.store.tables import lease
 
 LASTS = timedelta(seconds=10)
@@ -38,11 +37,13 @@ class Held:
         """One that would last longer than any lease was written before the clock was set back: nobody renews it."""
         return now.timestamp() < self.expires_at <= (now + LASTS).timestamp()
 
-    def replica(self, url: str, groups: Collection[str], *, watching: bool) -> Replica:
+    def replica(self, shown: Shown) -> Replica:
         """SQLite has one process alone: whoever holds the lease."""
         _, pid, _, host = self.holder.split(" ", 3)
         until = datetime.fromtimestamp(self.expires_at, UTC)
-        return Replica(self.holder, host, int(pid), url, frozenset(groups), watching, until - LASTS, until, leads=True)
+        return Replica(
+            self.holder, host, int(pid), shown.url, shown.groups, shown.watching, until - LASTS, until, leads=True
+        )
 
 
 class LockFile:

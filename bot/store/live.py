@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.incidents.model import Incident
 from bot.paging.lanes import Groups, message_of
 from bot.paging.model import Page, PageState
+from bot.store.statements import Statements
 from bot.store.tables import BEHIND, LIVE, WAITING, counters, incidents, pages
 
 OWED = {PageState.DUE, PageState.SENDING, PageState.UNKNOWN}
@@ -39,7 +41,9 @@ class Saved:
 
 
 class Live:
-    def __init__(self) -> None:
+    def __init__(self, statements: Statements) -> None:
+        self._in_order = statements.in_order
+        self._place = statements.place
         self.incidents: dict[str, Incident] = {}  # by number, unless `_unsorted`
         self._unsorted = False
         self._ended: dict[str, Incident] = {}
@@ -48,6 +52,7 @@ class Live:
         self.stale = Groups(message_of)  # shown at an older revision than their incident has; by message
         self.sending: dict[str, Page] = {}
         self._seen: int | None = None
+        self._anew = False
         self._committed: dict[int, Saved] = {}
         self._turn = asyncio.Lock()
 
@@ -71,6 +76,15 @@ class Live:
         for name in names:
             self._ended.pop(name, None)
 
+    @property
+    def version(self) -> int:
+        """That of the newest change it has."""
+        return self._seen or 0
+
+    def forget_all(self) -> None:
+        """The rows may be others than those that were seen: the next one who asks reads everything."""
+        self._seen, self._anew, self._committed = None, True, {}
+
     def committed(self, saved: Saved) -> None:
         if saved.version:
             self._committed[saved.version] = saved
@@ -91,12 +105,16 @@ class Live:
         since = {"seen": self._seen}
         if self._seen is None:
             changed = (await connection.execute(_INCIDENT.where(LIVE))).all()
-            waiting = (await connection.execute(_PAGE.where(WAITING))).all()
-            moved = [*waiting, *(await connection.execute(_PAGE.where(BEHIND))).all()]
+            waiting = (await connection.execute(self._arranged(_PAGE.where(WAITING), pages.c.due_at))).all()
+            behind = self._arranged(_PAGE.where(BEHIND), pages.c.due_at)
+            moved = [*waiting, *(await connection.execute(behind)).all()]
         else:
             changed = (await connection.execute(_CHANGED_INCIDENTS, since)).all()
-            moved = [*(await connection.execute(_CHANGED_PAGES, since)).all()]
+            moved = [*(await connection.execute(self._arranged(_CHANGED_PAGES, pages.c.version), since)).all()]
         return [self._incident(*row) for row in changed], [self._page(*row) for row in moved]
+
+    def _arranged(self, query: sa.Select[Any], column: sa.Column[Any]) -> sa.Select[Any]:
+        return self._in_order(query, column, self._place)
 
     async def _missing(
         self, connection: AsyncConnection, changed: list[Incident], moved: list[_Moved]
@@ -112,6 +130,8 @@ class Live:
         return found
 
     def _apply(self, version: int, changed: list[Incident], moved: list[_Moved]) -> None:
+        if self._anew:
+            self._empty()
         for incident in changed:
             self._keep(incident)
         for page, behind in moved:
@@ -127,6 +147,11 @@ class Live:
         self._seen = version
         self._committed = {number: saved for number, saved in self._committed.items() if number > version}
         self._prune()
+
+    def _empty(self) -> None:
+        self._anew = False
+        self.incidents, self._ended, self.sending = {}, {}, {}
+        self.owed, self.stale = Groups(lambda page: page.channel), Groups(message_of)
 
     def _keep(self, incident: Incident) -> None:
         ours, other = (self._ended, self.incidents) if incident.over else (self.incidents, self._ended)

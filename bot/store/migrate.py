@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from bot.errors import UsageError
+
+HEAD = "0006"  # the newest schema: a database that has it needs no Alembic
+_BEFORE_POSTGRESQL = "0005"  # its history begins with the one after
 
 
 def upgrade(connection: Connection) -> None:
@@ -16,8 +19,11 @@ def upgrade(connection: Connection) -> None:
     from alembic.script.revision import ResolutionError
     from alembic.util import CommandError
 
+    config = _config(connection)
+    if connection.dialect.name == "postgresql" and not inspect(connection).has_table("alembic_version"):
+        command.stamp(config, _BEFORE_POSTGRESQL)
     try:
-        command.upgrade(_config(connection), "head")
+        command.upgrade(config, "head")
     except CommandError as error:
         if not isinstance(error.__cause__, ResolutionError):
             raise

@@ -26,6 +26,15 @@ class Replica:
     leads: bool
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a replica lets the others know of itself."""
+
+    url: str = ""
+    groups: frozenset[str] = frozenset()
+    watching: bool = False
+
+
 class Writing(Protocol):
     """What a part that only writes is given: the whole Database, or `Database.leading`."""
 

@@ -1,13 +1,34 @@
 """The tables. Values live whole in `doc` as the JSON of their model; the columns beside it are what queries ask for.
 
 Instants are seconds since the epoch, UTC. A migration in `migrations/` brings an older database here.
+
+On PostgreSQL text has no length, for SQLite never looked at one, and is compared by code points, as there; what grows
+with every transaction has 64 bits.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, Integer, MetaData, String, Table, Text, text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, TextClause, text
+from sqlalchemy import Index as PlainIndex
+from sqlalchemy import String as PlainString
+from sqlalchemy import Text as PlainText
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
+
+
+def String(length: int) -> TypeEngine[str]:  # noqa: N802 - a type, as the others
+    return PlainString(length).with_variant(PlainText(collation="C"), "postgresql")
+
+
+def Index(name: str, *columns: str, where: TextClause | None = None, **options: Any) -> PlainIndex:  # noqa: N802
+    return PlainIndex(name, *columns, sqlite_where=where, postgresql_where=where, **options)
+
+
+Text = PlainText().with_variant(PlainText(collation="C"), "postgresql")
+Long = Integer().with_variant(BigInteger, "postgresql")
 
 # SQLite uses a partial index only for a query that repeats its condition word for word.
 LIVE = text("state <> 'resolved' OR next_at IS NOT NULL")
@@ -28,15 +49,15 @@ incidents = Table(
     Column("next_at", Double),
     Column("opened_at", Double, nullable=False),
     Column("resolved_at", Double),
-    Column("version", Integer, nullable=False, server_default="0"),  # the counter of that name when it was saved
+    Column("version", Long, nullable=False, server_default="0"),  # the counter of that name when it was saved
     Column("doc", Text, nullable=False),
     Index("incidents_opened_at", "opened_at"),
-    Index("incidents_resolved_at", "resolved_at", sqlite_where=text("resolved_at IS NOT NULL")),
+    Index("incidents_resolved_at", "resolved_at", where=text("resolved_at IS NOT NULL")),
     Index("incidents_version", "version"),
-    Index("incidents_unresolved", "state", sqlite_where=LIVE),
-    Index("incidents_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL")),
+    Index("incidents_unresolved", "state", where=LIVE),
+    Index("incidents_next_at", "next_at", where=text("next_at IS NOT NULL")),
     # At most one incident per key is not resolved, whatever the code above believes.
-    Index("incidents_one_per_key", "key", unique=True, sqlite_where=UNRESOLVED),
+    Index("incidents_one_per_key", "key", unique=True, where=UNRESOLVED),
 )
 
 pages = Table(
@@ -53,21 +74,21 @@ pages = Table(
     Column("slack_channel", String(64)),
     Column("ts", String(32)),
     Column("shown_revision", Integer, nullable=False),
-    Column("version", Integer, nullable=False, server_default="0"),
+    Column("version", Long, nullable=False, server_default="0"),
     Column("behind", Integer, nullable=False, server_default="0"),  # 1: its message shows an older revision
     Column("doc", Text, nullable=False),
-    Index("pages_waiting", "due_at", sqlite_where=WAITING),
-    Index("pages_behind", "due_at", sqlite_where=BEHIND),
+    Index("pages_waiting", "due_at", where=WAITING),
+    Index("pages_behind", "due_at", where=BEHIND),
     Index("pages_version", "version"),
-    Index("pages_lead", "lead", sqlite_where=MERGED),
-    Index("pages_leads", "due_at", sqlite_where=LEADS),
+    Index("pages_lead", "lead", where=MERGED),
+    Index("pages_leads", "due_at", where=LEADS),
     Index("pages_address", "slack_channel", "ts"),
 )
 
 audit = Table(
     "audit",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", Long, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
     Column("subject", String(160), nullable=False, index=True),
     Column("doc", Text, nullable=False),
@@ -119,7 +140,7 @@ action_runs = Table(
     Column("state", String(16), nullable=False),
     Column("due_at", Double),
     Column("doc", Text, nullable=False),
-    Index("action_runs_due_at", "due_at", sqlite_where=text("due_at IS NOT NULL")),
+    Index("action_runs_due_at", "due_at", where=text("due_at IS NOT NULL")),
 )
 
 # Overrides and swaps that people made beside the files.
@@ -158,7 +179,7 @@ evidence = Table(
 # `version` grows with each transaction that saves incidents or pages; `incidents.<state>` and `pages.<state>` count
 # rows, kept by triggers, so that nobody has to count a million of them.
 counters = Table(
-    "counters", metadata, Column("name", String(64), primary_key=True), Column("value", Integer, nullable=False)
+    "counters", metadata, Column("name", String(64), primary_key=True), Column("value", Long, nullable=False)
 )
 
 # Who may write. A process that finds a higher epoch than its own has been replaced.
@@ -167,6 +188,20 @@ lease = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("holder", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("epoch", Long, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
+# The processes that share the database, by its own clock. SQLite has one alone, and no row here.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("groups", Text, nullable=False),  # JSON: names of the rule groups of its configuration
+    Column("watching", Integer, nullable=False),  # 1: it can evaluate them now
+    Column("started_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
 )

@@ -6,7 +6,7 @@ Many rows are one statement; every incident and page that is saved carries the v
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from bot.oncall.changes import RotaChange
 from bot.paging.model import Page, PageKind, PageState
 from bot.runbooks.rendered import Rendered
 from bot.store.live import OWED, Live, Saved, number_of
+from bot.store.statements import Row, Statements
 from bot.store.tables import (
     UNRESOLVED,
     action_runs,
@@ -46,15 +47,17 @@ from bot.store.tables import (
 # Messages that show the incident, or a run of an action, as it is now.
 _REDRAWN = {PageKind.PAGE, PageKind.CARD, PageKind.REMINDER, PageKind.APPROVAL}
 _AT_ONCE = 500  # names in one query
+_Save = Callable[[AsyncConnection, Sequence[Row]], Awaitable[None]]
 
 
 class Transaction:
     """`version` is the one that `live` has caught up with: that of everything committed before."""
 
-    def __init__(self, connection: AsyncConnection, live: Live, version: int) -> None:
+    def __init__(self, connection: AsyncConnection, live: Live, version: int, statements: Statements) -> None:
         self._connection = connection
         self._live = live
         self._version = version
+        self._statements = statements
         self.saved = Saved()
 
     async def live_incidents(self) -> list[Incident]:
@@ -97,10 +100,10 @@ class Transaction:
             return
         version = await self._next_version()
         rows = [_incident_row(incident, version) for incident in changed]
-        await self._connection.exec_driver_sql(_SAVE_INCIDENT, rows)
+        await self._statements.save_incidents(self._connection, rows)
         shown = [(version, one.id, one.revision) for one in changed if one.revision > 1]  # new: shown nowhere
         if shown:
-            await self._connection.exec_driver_sql(_FALL_BEHIND, shown)
+            await self._statements.fall_behind(self._connection, shown)
         self.saved.incidents.update((incident.id, incident) for incident in changed)
 
     async def _next_version(self) -> int:
@@ -111,19 +114,19 @@ class Transaction:
         return self.saved.version
 
     async def add_pages(self, new: Sequence[Page]) -> None:
-        await self._save_pages(_ADD_PAGE, new)
+        await self._save_pages(self._statements.add_pages, new)
 
     async def save_page(self, page: Page) -> None:
         await self.save_pages([page])
 
     async def save_pages(self, changed: Sequence[Page]) -> None:
-        await self._save_pages(_SAVE_PAGE, changed)
+        await self._save_pages(self._statements.save_pages, changed)
 
-    async def _save_pages(self, statement: str, rows: Sequence[Page]) -> None:
+    async def _save_pages(self, save: _Save, rows: Sequence[Page]) -> None:
         if not rows:
             return
         version = await self._next_version()
-        await self._connection.exec_driver_sql(statement, [_page_row(page, version) for page in rows])
+        await save(self._connection, [_page_row(page, version) for page in rows])
         self.saved.pages.update((page.id, page) for page in rows)
 
     async def page(self, page_id: str) -> Page | None:
@@ -160,6 +163,7 @@ class Transaction:
         found: dict[str, list[Page]] = {}
         for start in range(0, len(incident_ids), _AT_ONCE):
             query = sa.select(pages.c.doc).where(pages.c.incident.in_(incident_ids[start : start + _AT_ONCE]))
+            query = self._statements.in_order(query, self._statements.place)
             for doc in (await self._connection.scalars(query)).all():
                 page = Page.model_validate_json(doc)
                 found.setdefault(page.incident or "", []).append(page)
@@ -171,7 +175,7 @@ class Transaction:
             update={"state": PageState.SENDING, "attempt": page.attempt + 1, "claimed_at": now, "error": ""}
         )
         row = _page_row(claimed, await self._next_version())
-        if (await self._connection.exec_driver_sql(f"{_SAVE_PAGE} AND state = 'due'", row)).rowcount == 0:
+        if not await self._statements.claim(self._connection, row):
             return None
         self.saved.pages[claimed.id] = claimed
         return claimed
@@ -309,7 +313,7 @@ class Transaction:
             if after is not before:
                 rows.append((agent, hour.timestamp(), after.upto.timestamp(), after.model_dump_json()))
         if rows:
-            await self._connection.exec_driver_sql(_SAVE_HOUR, rows)
+            await self._statements.save_hours(self._connection, rows)
 
     async def _hours_of(self, agents: Sequence[str], hour: datetime) -> dict[str, Hour]:
         found: dict[str, Hour] = {}
@@ -325,7 +329,7 @@ class Transaction:
         old = sa.select(agent_hours.c.agent, agent_hours.c.hour).where(agent_hours.c.hour < before.timestamp())
         rows = (await self._connection.execute(old.order_by(agent_hours.c.hour).limit(most))).all()
         if rows:
-            await self._connection.exec_driver_sql(_FORGET_HOUR, [tuple(row) for row in rows])
+            await self._statements.forget_hours(self._connection, [tuple(row) for row in rows])
         return len(rows)
 
     async def _upsert(self, table: sa.Table, key: sa.Column[Any], row: dict[str, Any]) -> None:
@@ -374,36 +378,3 @@ def _page_row(page: Page, version: int) -> tuple[object, ...]:
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
-
-
-# Written out, for the statements that a storm runs ten thousand times: SQLAlchemy takes as long over the parameters of
-# a row as SQLite over the row.
-_SAVE_INCIDENT = """
-    INSERT INTO incidents (id, number, key, state, revision, next_at, opened_at, resolved_at, version, doc)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET number = excluded.number, key = excluded.key, state = excluded.state,
-        revision = excluded.revision, next_at = excluded.next_at, opened_at = excluded.opened_at,
-        resolved_at = excluded.resolved_at, version = excluded.version, doc = excluded.doc
-"""
-# A message is behind while it shows an older revision than its incident has.
-_FALL_BEHIND = """
-    UPDATE pages SET behind = 1, version = ?
-    WHERE incident = ? AND shown_revision < ? AND behind = 0
-        AND state = 'sent' AND kind IN ('page', 'card', 'reminder', 'approval')
-"""
-_SAVE_HOUR = """
-    INSERT INTO agent_hours (agent, hour, upto, doc) VALUES (?, ?, ?, ?)
-    ON CONFLICT (agent, hour) DO UPDATE SET upto = excluded.upto, doc = excluded.doc
-"""
-_FORGET_HOUR = "DELETE FROM agent_hours WHERE agent = ? AND hour = ?"
-_ADD_PAGE = """
-    INSERT INTO pages (incident, kind, state, person, channel, lead, due_at, slack_channel, ts, shown_revision, version,
-        doc, behind, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce((SELECT revision FROM incidents WHERE id = ?), 0) > ?, ?)
-"""
-_SAVE_PAGE = """
-    UPDATE pages SET incident = ?, kind = ?, state = ?, person = ?, channel = ?, lead = ?, due_at = ?,
-        slack_channel = ?, ts = ?, shown_revision = ?, version = ?, doc = ?,
-        behind = coalesce((SELECT revision FROM incidents WHERE id = ?), 0) > ?
-    WHERE id = ?
-"""

@@ -158,13 +158,13 @@ async def test_damage_that_is_found_after_the_start_fails_every_ping(store, monk
     await store.close()
     late = threading.Event()
     monkeypatch.setattr(files, "damage", lambda path: late.wait(30) and "row 7 is missing")
-    monkeypatch.setattr("bot.store.database._CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("bot.store.sqlite._CHECK_SECONDS", 0.01)
     again = Database("sqlite:///pager.db", store.path.parent)
     await again.open(lease_at=NOW)
     await again.ping()
     late.set()
-    assert again._look is not None
-    assert again._look.within(30) == "row 7 is missing"
+    assert again._home.look is not None
+    assert again._home.look.within(30) == "row 7 is missing"
     with pytest.raises(UsageError, match="is damaged: row 7 is missing"):
         await again.ping()
     await again.close()

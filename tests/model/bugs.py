@@ -26,6 +26,7 @@ from bot.incidents.model import Incident
 from bot.paging import attempt
 from bot.paging.model import Page, PageState
 from bot.store.database import Database
+from bot.store.sqlite import Sqlite
 from bot.store.transaction import Transaction
 
 
@@ -89,7 +90,7 @@ def no_settle_wait() -> Iterator[None]:
 @contextmanager
 def no_epoch_check() -> Iterator[None]:
     """A process that was stopped for a while goes on as if it were alone."""
-    with patch.object(Database, "_epoch", property(lambda self: None, lambda self, epoch: None), create=True):
+    with patch.object(Sqlite, "epoch", property(lambda self: None, lambda self, epoch: None), create=True):
         yield
 
 

@@ -164,7 +164,7 @@ class Process:
     async def _run(self) -> None:
         """What app.Service.run does, in its order."""
         async with self.store._writer.begin() as connection:
-            self.store._epoch = await lease.take(connection, self.clock.wall())
+            self.store._home.epoch = await lease.take(connection, self.clock.wall())
         await self.clock_watch.begin()
         await self.pager.books.look(self.pager.config.book_id)
         loop = self.town.loop

@@ -1,0 +1,389 @@
+"""PostgreSQL: one server, several processes that share it.
+
+Writers take turns here too: each transaction begins by locking one row, so that it reads what the last one left.
+A process that takes part is a row of `replicas`, renewed every two seconds and counted as gone ten seconds later by the
+database's clock; one of them has the lease, whose epoch every write of the leader looks at behind that lock. A session
+that is stopped inside a transaction is ended by the server, one that hears nothing from the server is ended here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bot.clock import through_suspend
+from bot.errors import LeaseLostError, StaleReplicaError, UsageError
+from bot.store import migrate, troubles
+from bot.store.dialect import Begun
+from bot.store.lease import LASTS
+from bot.store.notices import CHANNEL, Ear
+from bot.store.replicas import Replica, Shown
+from bot.store.statements import PostgresStatements
+from bot.store.tables import replicas
+
+if TYPE_CHECKING:
+    import psycopg
+
+_LASTS = LASTS.total_seconds()
+_MARGIN = 2.0  # seconds before its end from which a lease is not relied on any more
+_FORGOTTEN = 60.0  # seconds after which the row of a replica that is gone is taken away
+_TRANSACTION = 15.0  # seconds for one that writes, and for a read
+_CONNECT = 5  # seconds
+_PATIENCE = 4.0  # seconds for which a server that is just not there is tried again
+_START_PATIENCE = 15.0  # the same at the start of a server: the database may be starting too
+_PAUSE = 0.25
+_OLDEST = 130000  # of PostgreSQL: it tells what became of a transaction by its number
+_MIGRATING = 0x6167656E74  # the key of an advisory lock
+
+# Defaults of libpq's parameters; what the address says counts. A peer that is gone without a word is found out.
+_PARAMETERS = {
+    "application_name": "agentpager",
+    "connect_timeout": str(_CONNECT),
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "target_session_attrs": "read-write",
+}
+# The server ends what has a lock and says nothing more: its process was stopped, or cut off.
+_SESSION = """
+    SELECT set_config('client_min_messages', 'warning', false), set_config('timezone', 'UTC', false),
+        set_config('lock_timeout', '8s', false), set_config('statement_timeout', '{statement}s', false),
+        set_config('idle_in_transaction_session_timeout', '{idle}s', false),
+        set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
+        set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false),
+        CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END
+"""
+_WRITER = _SESSION.format(statement=12, idle=5)
+_READER = _SESSION.format(statement=30, idle=600)
+
+# Notices are delivered when it commits.
+_LOCK = sa.text(
+    f"SELECT value, pg_current_xact_id()::text, pg_notify('{CHANNEL}', :me) "  # noqa: S608
+    "FROM counters WHERE name = 'version' FOR UPDATE"
+)
+# A statement of its own: one that waits for a lock goes on with what it saw before the wait.
+_STATE = sa.text(
+    "SELECT extract(epoch FROM clock_timestamp())::float8 AS now, lease.epoch, lease.holder, "
+    "lease.expires_at AS lease_until, replicas.expires_at AS mine_until "
+    "FROM lease LEFT JOIN replicas ON replicas.id = :me WHERE lease.name = 'pager'"
+)
+_REGISTER = sa.text(
+    "INSERT INTO replicas VALUES (:id, :host, :pid, :url, :groups, :watching, :now, :until) ON CONFLICT (id) DO UPDATE "
+    "SET url = excluded.url, groups = excluded.groups, watching = excluded.watching, expires_at = excluded.expires_at"
+)
+_FORGET = sa.text("DELETE FROM replicas WHERE expires_at < :before")
+_LEAVE = sa.text("DELETE FROM replicas WHERE id = :me")
+_HOLD = sa.text("UPDATE lease SET holder = :me, epoch = :epoch, expires_at = :until WHERE name = 'pager'")
+_OUTCOME = sa.text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
+_NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
+_SERVER = sa.text(
+    "SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS named, "
+    "current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby"
+)
+_REVISION = sa.text("SELECT version_num FROM alembic_version")
+_HAS_TABLES = sa.text("SELECT to_regclass('alembic_version') IS NOT NULL, to_regclass('counters') IS NOT NULL")
+
+
+@dataclass(frozen=True)
+class _State:
+    now: float
+    epoch: int
+    holder: str
+    lease_until: float
+    mine_until: float | None
+
+    @property
+    def gone(self) -> bool:
+        return self.mine_until is None or self.now >= self.mine_until
+
+
+class Postgres:
+    """Implements dialect.Home. Raises UsageError when the driver is not installed or the address makes no sense."""
+
+    def __init__(self, url: str, base_dir: Path, heard: Callable[[], None]) -> None:
+        self._conninfo = troubles.conninfo(url)
+        self.name = troubles.without_password(url)
+        self.archive_folder = base_dir / "agentpager.archive"
+        self.statements = PostgresStatements()
+        self.writer: AsyncEngine = self._engine(_WRITER, pool_size=1)
+        self.readers: AsyncEngine = self._engine(_READER, pool_size=4)
+        self.me = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.incarnation = 1
+        self._elsewhere = False
+        self.takes_part = False
+        self._epoch: int | None = None
+        self._leads_until = 0.0
+        self._shown = Shown()
+        self._registered = False
+        self._ear = Ear(self._listening, self.me, heard)
+
+    def _engine(self, session: str, pool_size: int) -> AsyncEngine:
+        reads = session is _READER
+
+        async def connect(*_: object, **__: object) -> psycopg.AsyncConnection[Any]:
+            raw = await self._connect(session, reads=reads)
+            self._elsewhere = self._elsewhere or not reads
+            return raw
+
+        return create_async_engine(
+            "postgresql+psycopg://", async_creator=connect, pool_size=pool_size, max_overflow=0, pool_pre_ping=reads,
+            pool_timeout=_TRANSACTION, use_native_hstore=False,
+        )  # fmt: skip
+
+    async def _connect(self, session: str, *, reads: bool) -> psycopg.AsyncConnection[Any]:
+        import psycopg  # noqa: PLC0415 - an extra
+
+        parameters: dict[str, Any] = {**_PARAMETERS, **psycopg.conninfo.conninfo_to_dict(self._conninfo)}
+        # Prepared statements would fail whenever a newer release changes a table, and behind some poolers.
+        raw = await psycopg.AsyncConnection.connect(
+            "", autocommit=True, prepare_threshold=None, context=troubles.adapters(), **parameters
+        )
+        try:
+            with _deadline(raw, _TRANSACTION):
+                await raw.execute(session)
+                if reads:
+                    await raw.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+                    await raw.set_read_only(True)
+                await raw.set_autocommit(False)
+        except BaseException:
+            await raw.close()
+            raise
+        return raw
+
+    async def _listening(self) -> psycopg.AsyncConnection[Any]:
+        raw = await self._connect(_READER, reads=False)
+        await raw.set_autocommit(True)
+        return raw
+
+    # The start and the end
+
+    async def open(self, lease_at: datetime | None) -> None:
+        patience = _PATIENCE if lease_at is None else _START_PATIENCE
+        try:
+            await self._migrate(patience)
+            if lease_at is not None:
+                self.takes_part = True
+                await self.renew(lease_at)
+                self._ear.start()
+        except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
+            raise troubles.explained(error, self.name) from None
+
+    async def _migrate(self, patience: float) -> None:
+        async with AsyncExitStack() as stack:
+            connection, _ = await self._retried(stack, self.writer, _ask_server, patience)
+            server = (await connection.execute(_SERVER)).one()
+            if server.version < _OLDEST:
+                raise UsageError(f"{self.name} is PostgreSQL {server.named}; agentpager needs 13 or newer")
+            if server.encoding != "UTF8":
+                raise UsageError(
+                    f"the database {self.name} has the encoding {server.encoding}, which cannot hold every text; make "
+                    "one with: createdb --encoding UTF8 --template template0 NAME"
+                )
+            if server.standby:
+                raise UsageError(troubles.STANDBY.format(name=self.name))
+            if await _revision(connection) == migrate.HEAD:
+                return
+            # One at a time, also before there is any table to lock; and no writer is in the middle of anything.
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
+            if (await connection.execute(_HAS_TABLES)).one()[1]:
+                await connection.execute(sa.text("SELECT value FROM counters WHERE name = 'version' FOR UPDATE"))
+            if await _revision(connection) != migrate.HEAD:
+                await connection.run_sync(migrate.upgrade)
+            await connection.commit()
+
+    async def resign(self) -> None:
+        if not self.takes_part:
+            return
+        self.takes_part = False
+        with contextlib.suppress(sa.exc.DBAPIError, OSError, TimeoutError):
+            async with self._transaction(patience=0.0) as (begun, state):
+                await begun.connection.execute(_LEAVE, {"me": self.me})
+                if state.holder == self.me:
+                    await begun.connection.execute(_HOLD, {"me": self.me, "epoch": state.epoch, "until": 0.0})
+        self._epoch = None
+
+    async def close(self) -> None:
+        await self._ear.stop()
+        await self.writer.dispose()
+        await self.readers.dispose()
+
+    def check(self) -> None:
+        """The server looks after its files."""
+
+    # Transactions
+
+    @asynccontextmanager
+    async def writing(self, *, leading: bool = False) -> AsyncIterator[Begun]:
+        async with self._transaction() as (begun, state):
+            if self.takes_part and state.gone:
+                raise StaleReplicaError(
+                    f"this replica gave no sign of life for {LASTS.seconds} s, and others have taken over what was its"
+                )
+            if leading and not (self._epoch is not None and state.epoch == self._epoch and state.holder == self.me):
+                self._epoch = None
+                raise LeaseLostError("another replica leads now")
+            yield begun
+
+    @asynccontextmanager
+    async def _transaction(self, patience: float = _PATIENCE) -> AsyncIterator[tuple[Begun, _State]]:
+        async with AsyncExitStack() as stack:
+            connection, (version, xid, state) = await self._retried(stack, self.writer, self._begin, patience)
+            elsewhere, self._elsewhere = self._elsewhere, False
+            try:
+                yield Begun(connection, version, elsewhere), state
+            except BaseException:
+                self._elsewhere = self._elsewhere or elsewhere
+                raise
+            await self._commit(connection, xid)
+
+    async def _begin(self, connection: AsyncConnection) -> tuple[int, str, _State]:
+        version, xid, _ = (await connection.execute(_LOCK, {"me": self.me})).one()
+        return version, xid, _State(*(await connection.execute(_STATE, {"me": self.me})).one())
+
+    async def _commit(self, connection: AsyncConnection, xid: str) -> None:
+        """When the answer is lost, the server is asked what became of it."""
+        try:
+            await connection.commit()
+        except sa.exc.DBAPIError as error:
+            if not troubles.passing(error) or not await self._was_committed(xid):
+                raise
+
+    async def _was_committed(self, xid: str) -> bool:
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(sa.exc.DBAPIError, OSError, TimeoutError):
+                async with self.reading() as connection:
+                    outcome = await connection.scalar(_OUTCOME, {"xid": xid})
+                if outcome != "in progress":
+                    return bool(outcome == "committed")
+            await asyncio.sleep(_PAUSE)
+        return False
+
+    @asynccontextmanager
+    async def reading(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            limit = None if long else _TRANSACTION
+            connection, _ = await self._retried(stack, self.readers, _nothing, _PATIENCE, limit)
+            yield connection
+
+    async def _retried(
+        self,
+        stack: AsyncExitStack,
+        engine: AsyncEngine,
+        begin: Callable[[AsyncConnection], Any],
+        patience: float,
+        limit: float | None = _TRANSACTION,
+    ) -> tuple[AsyncConnection, Any]:
+        """A connection and how it begins; again while the server is away for a moment: nothing is lost by then."""
+        end = time.monotonic() + patience
+        while True:
+            attempt = AsyncExitStack()
+            try:
+                connection = await attempt.enter_async_context(engine.connect())
+                raw = (await connection.get_raw_connection()).driver_connection
+                if limit is not None:
+                    attempt.enter_context(_deadline(raw, limit))
+                begun = await begin(connection)
+            except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
+                await attempt.aclose()
+                if not troubles.passing(error) or time.monotonic() >= end:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            except BaseException:
+                await attempt.aclose()
+                raise
+            else:
+                await stack.enter_async_context(attempt)
+                return connection, begun
+
+    # Taking part
+
+    @property
+    def leads(self) -> bool:
+        return self._epoch is not None and through_suspend() < self._leads_until
+
+    def announce(self, shown: Shown) -> None:
+        self._shown = shown
+
+    async def renew(self, now: datetime) -> Begun:
+        """Membership and the lease; who finds that the lease has run out takes it."""
+        asked_at = through_suspend()
+        async with self._transaction() as (begun, state):
+            until = state.now + _LASTS
+            row = {
+                "id": self.me, "host": socket.gethostname(), "pid": os.getpid(), "url": self._shown.url,
+                "groups": json.dumps(sorted(self._shown.groups)), "watching": int(self._shown.watching),
+                "now": state.now, "until": until,
+            }  # fmt: skip
+            await begun.connection.execute(_REGISTER, row)
+            await begun.connection.execute(_FORGET, {"before": state.now - _FORGOTTEN})
+            epoch: int | None = None
+            if state.holder == self.me and state.epoch == self._epoch:
+                epoch = state.epoch
+            elif state.now >= state.lease_until:
+                epoch = state.epoch + 1
+            if epoch is not None:
+                await begun.connection.execute(_HOLD, {"me": self.me, "epoch": epoch, "until": until})
+        if state.gone and self._registered:
+            self.incarnation += 1
+        self._registered = True
+        self._epoch = epoch
+        self._leads_until = asked_at + _LASTS - _MARGIN
+        return begun
+
+    async def replicas(self) -> list[Replica]:
+        async with self.reading() as connection:
+            state = _State(*(await connection.execute(_STATE, {"me": self.me})).one())
+            alive = sa.select(replicas).where(replicas.c.expires_at > state.now)
+            rows = (await connection.execute(alive.order_by(replicas.c.started_at, replicas.c.id))).all()
+        leader = state.holder if state.now < state.lease_until else ""
+        return [_replica(row, leader) for row in rows]
+
+
+def _replica(row: sa.Row[Any], leader: str) -> Replica:
+    began, until = (datetime.fromtimestamp(at, UTC) for at in (row.started_at, row.expires_at))
+    groups, watching = frozenset(json.loads(row.groups)), bool(row.watching)
+    return Replica(row.id, row.host, row.pid, row.url, groups, watching, began, until, leads=row.id == leader)
+
+
+async def _revision(connection: AsyncConnection) -> str | None:
+    if not (await connection.execute(_HAS_TABLES)).one()[0]:
+        return None
+    return str(await connection.scalar(_REVISION))
+
+
+async def _ask_server(connection: AsyncConnection) -> None:
+    await connection.execute(_SERVER)
+
+
+async def _nothing(_: AsyncConnection) -> None: ...
+
+
+@contextlib.contextmanager
+def _deadline(raw: Any, seconds: float) -> Iterator[None]:
+    """A server that hangs answers no request to cancel either: whoever waits is woken by the end of the connection."""
+    timer = asyncio.get_running_loop().call_later(seconds, _cut, raw)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(raw: Any) -> None:
+    with contextlib.suppress(Exception), socket.socket(fileno=os.dup(raw.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
