@@ -253,7 +253,7 @@ class Desk:
         if before.exercise:
             return
         if decision.event is Event.ACKED and before.state is State.OPEN and before.paged_at is not None:
-            telemetry.ack_delay.observe((self._clock.now() - before.paged_at).total_seconds())
+            telemetry.acked(before.id, (self._clock.now() - before.paged_at).total_seconds())
 
     def _spoken(self, decision: Decision, actor: Actor) -> str:
         incident = decision.incident

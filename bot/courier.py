@@ -123,7 +123,7 @@ class Courier(Sender):
         await delivery.sent_together(self._store, [(shown, _NOWHERE)], now)
         telemetry.attempts.labels(Verdict.SENT).inc()
         for page, _ in claimed:
-            telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
+            telemetry.delivered(page, (now - page.due_at).total_seconds())
         lead, shows = claimed[0][0], len(claimed)
         about = {"person": lead.person, "channel": lead.channel, "attempt": lead.attempt}
         log.info("page.sent", page=lead.id, **about, shows=shows)

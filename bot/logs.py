@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re  # noqa: TID251 - fixed patterns, never a user's
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO, cast
 
 import structlog
@@ -20,6 +21,7 @@ def set_up(process: str, level: int = logging.INFO) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _traced,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.dev.set_exc_info if console else structlog.processors.format_exc_info,
@@ -60,6 +62,17 @@ class _Unbreakable:
 def redact(text: str) -> str:
     """Replaces tokens and passwords by three stars."""
     return _SECRETS.sub("***", text)
+
+
+def _no_ids(_event: Mapping[str, Any]) -> dict[str, str]:
+    return {}
+
+
+ids_of: Callable[[Mapping[str, Any]], dict[str, str]] = _no_ids  # bot.tracing knows the trace of an incident
+
+
+def _traced(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {**event, **ids_of(event)} if "incident" in event else event
 
 
 def _redact(_logger: Any, _method: str, event: EventDict) -> EventDict:

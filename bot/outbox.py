@@ -345,7 +345,7 @@ class Outbox(Sender):
         self._count(lead, now)
         telemetry.attempts.labels(Verdict.SENT).inc()
         for page, _ in shown:
-            telemetry.delivery.labels(page.kind).observe(max((now - page.due_at).total_seconds(), 0))
+            telemetry.delivered(page, (now - page.due_at).total_seconds())
         if len(shown) > 1:
             telemetry.merged.labels(lead.kind).inc(len(shown))
         log.info(

@@ -518,14 +518,16 @@ class Pager:
         if moved.incidents or moved.pages:
             log.info("store.archived", incidents=moved.incidents, pages=moved.pages, folder=str(folder))
 
-    async def metrics(self) -> bytes:
+    async def metrics(self, *, openmetrics: bool = False) -> bytes:
         """The pager's own page, with the watcher's appended when it answers in time, and the registry of agents."""
         try:
-            theirs = str(await self.watcher.ask("metrics", {}, 1.0))
+            theirs = str(await self.watcher.ask("metrics", {"openmetrics": openmetrics}, 1.0))
         except RemoteError:
             theirs = ""
         agents = [*registry_series(self.config.agents), *self.readiness_series]
-        return telemetry.page() + theirs.encode() + await asyncio.to_thread(telemetry.registry_page, agents)
+        registry = await asyncio.to_thread(telemetry.registry_page, agents, openmetrics=openmetrics)
+        page = telemetry.page(openmetrics=openmetrics) + theirs.encode() + registry
+        return page + telemetry.END if openmetrics else page
 
 
 def _signature(update: Update) -> object:

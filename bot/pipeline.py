@@ -41,7 +41,8 @@ async def observe(
         live = await tx.live_incidents()
         if update.state is not None:
             await tx.save_rule_state(update.group, update.evaluated_at, update.state)
-        return await _take(tx, update.group, update.alerts, update.still, live, world, now, rules)
+        at = update.evaluated_at
+        return await _take(tx, update.group, update.alerts, update.still, live, world, now, rules, evaluated_at=at)
 
 
 async def tell_own(
@@ -101,13 +102,15 @@ async def _take(
     world: World,
     now: datetime,
     rules: frozenset[str] | None = None,
+    *,
+    evaluated_at: datetime | None = None,
 ) -> list[Decision]:
     """What has arrived of one group, with `still` and `rules` as in `grouping.observe`."""
     world = await _with_silences(tx, world, now)
     number = _Numbers(await tx.last_number())
     cleared = await _cleared(tx, alerts, live, world, now)
     decisions = grouping.observe(group, alerts, live, world, now, number.next, rules, still=still, cleared=cleared)
-    await record(tx, decisions, world, now)
+    await record(tx, decisions, world, now, evaluated_at)
     return decisions
 
 
@@ -475,7 +478,9 @@ class _Numbers:
         return self._last
 
 
-async def record(tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime) -> None:
+async def record(
+    tx: Transaction, decisions: Sequence[Decision], world: World, now: datetime, evaluated_at: datetime | None = None
+) -> None:
     """Many decisions are written as one: a storm opens thousands of incidents in one transaction."""
     if world.book_doc and any(decision.incident.opened_at == now for decision in decisions):
         await tx.save_snapshot(world.book_id, world.book_doc)
@@ -503,7 +508,8 @@ async def record(tx: Transaction, decisions: Sequence[Decision], world: World, n
     await tx.save_pages(cancelled)
     added = merge.without_replies(added)
     await tx.add_pages(plan.with_charts(added) if world.charts else added)
-    await tx.append_audit([events.of_decision(decision, now) for decision in decisions if decision.event is not None])
+    heard = [decision for decision in decisions if decision.event is not None]
+    await tx.append_audit([events.of_decision(decision, now, evaluated_at) for decision in heard])
 
 
 def _has_card(pages: Sequence[Page]) -> bool:

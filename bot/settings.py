@@ -439,6 +439,14 @@ class Heartbeat(Model):
     interval: Positive = timedelta(minutes=1)
 
 
+def _opens_a_trace(text: str) -> str:
+    if text:
+        read_url(text)
+        if "{trace_id}" not in text:
+            raise ValueError("{trace_id} has to stand where the id of the trace belongs")
+    return text
+
+
 class Digest(Model):
     """What is told without being asked: each hand-over of a schedule in its team's channel, the day and the week in
     ours."""
@@ -449,6 +457,17 @@ class Digest(Model):
         None, pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01]\d|2[0-3]):[0-5]\d$", examples=["Mon 09:00"]
     )
     timezone: Zone = "UTC"
+
+
+class Tracing(Model):
+    """Where traces of incidents go: the base of an OTLP/HTTP collector, and headers for it. `url` opens one, with
+    `{trace_id}` in it."""
+
+    endpoint: Url | None = Field(None, examples=["http://otel-collector:4318"])
+    headers: dict[HeaderName, SecretStr] = {}
+    url: Annotated[str, AfterValidator(_opens_a_trace)] = Field(
+        "", max_length=450, examples=["https://jaeger.example.com/trace/{trace_id}"]
+    )
 
 
 class Shifts(Model):
@@ -476,5 +495,6 @@ class Settings(Model):
     store: Store = Store()
     http: Http = Http()
     heartbeat: Heartbeat | None = None
+    tracing: Tracing = Tracing()
     digest: Digest = Digest()
     shifts: Shifts = Shifts()

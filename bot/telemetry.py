@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.openmetrics import exposition
 
 from bot.incidents.model import Event
 from bot.labels import Labels
 from bot.paging.attempt import Verdict
+from bot.paging.model import Page
+
+END = b"# EOF\n"  # of a page of OpenMetrics, once
 
 registry = CollectorRegistry()
 
@@ -99,6 +103,14 @@ coverage_gaps = Gauge(
 feeds_failing = Gauge("agentpager_calendar_feeds_failing", "Calendars whose address fails.", registry=registry)
 unreachable = Gauge("agentpager_unreachable_people", "People whom a page would not reach.", registry=registry)
 
+spans = Counter("agentpager_trace_spans_total", "Spans that a collector has taken.", registry=registry)
+trace_rows_dropped = Counter(
+    "agentpager_trace_rows_dropped_total", "Audit rows that no collector took for a day.", registry=registry
+)
+tracing_lag = Gauge(
+    "agentpager_trace_lag_seconds", "Age of the oldest audit row that no trace tells of yet.", registry=registry
+)
+
 action_attempts = Counter(
     "agentpager_action_attempts_total", "Attempts to carry out an action.", ["outcome"], registry=registry
 )
@@ -187,15 +199,38 @@ scrapes = Gauge("agentpager_scrapes", "Scrapes since start, by outcome.", ["outc
 targets = Gauge("agentpager_targets", "Targets by health.", ["health"], registry=watcher_registry)
 
 
-def page() -> bytes:
-    return generate_latest(registry)
+def _no_exemplar(_incident: str | None) -> dict[str, str] | None:
+    return None
 
 
-def watcher_page() -> bytes:
-    return generate_latest(watcher_registry)
+exemplar_of: Callable[[str | None], dict[str, str] | None] = _no_exemplar  # bot.tracing knows the trace of an incident
 
 
-def registry_page(series: Iterable[tuple[Labels, float]]) -> bytes:
+def delivered(page: Page, seconds: float) -> None:
+    delivery.labels(page.kind).observe(max(seconds, 0), exemplar_of(page.incident))
+
+
+def acked(incident_id: str, seconds: float) -> None:
+    ack_delay.observe(seconds, exemplar_of(incident_id))
+
+
+def page(*, openmetrics: bool = False) -> bytes:
+    """As OpenMetrics without its end: other pages may follow."""
+    return _written(registry, openmetrics=openmetrics)
+
+
+def watcher_page(*, openmetrics: bool = False) -> bytes:
+    return _written(watcher_registry, openmetrics=openmetrics)
+
+
+def _written(of: CollectorRegistry, *, openmetrics: bool) -> bytes:
+    if not openmetrics:
+        return generate_latest(of)
+    whole: bytes = exposition.generate_latest(of)  # type: ignore[no-untyped-call]
+    return whole.removesuffix(END)
+
+
+def registry_page(series: Iterable[tuple[Labels, float]], *, openmetrics: bool = False) -> bytes:
     """What agents/*.yaml says and how ready the agents are, for a Prometheus whose rules join on it."""
     families: dict[str, Metric] = {}
     for labels, value in series:
@@ -203,7 +238,7 @@ def registry_page(series: Iterable[tuple[Labels, float]]) -> bytes:
         if name not in families:
             families[name] = Metric(name, "Of agents/*.yaml: docs/metrics-reference.md has each.", "gauge")
         families[name].add_sample(name, {key: text for key, text in labels.items() if key != "__name__"}, value)
-    return generate_latest(_Made(families.values()))
+    return _written(_Made(families.values()), openmetrics=openmetrics)
 
 
 class _Made(CollectorRegistry):

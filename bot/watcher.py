@@ -352,7 +352,7 @@ class Watcher:
         found = [await self._queries.checking(count, _instant(end)) for end in params["ends"]]
         return [one.model_dump(mode="json", exclude_none=True) for one in found]
 
-    async def _metrics(self, _params: dict[str, Any]) -> str:
+    async def _metrics(self, params: dict[str, Any]) -> str:
         telemetry.series.set(len(self._store))
         telemetry.loop_lag.set(self._lag.largest)
         if self._scraper is not None:
@@ -361,7 +361,7 @@ class Watcher:
                     telemetry.targets.labels(outcome.removeprefix("targets_")).set(number)
                 else:
                     telemetry.scrapes.labels(outcome).set(number)
-        return telemetry.watcher_page().decode()
+        return telemetry.watcher_page(openmetrics=bool(params.get("openmetrics"))).decode()
 
     async def _take_drills(self, params: dict[str, Any]) -> None:
         """The drills under way, all of them; what they watch is looked at once more without waiting for its turn."""

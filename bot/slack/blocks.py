@@ -58,8 +58,10 @@ def draw(
     book: Book,
     now: datetime,
     run: Run | None = None,
+    trace: str = "",
 ) -> Message:
-    """`{"text", "blocks", "metadata"}` for chat.postMessage and chat.update. A question for approval has its `run`."""
+    """`{"text", "blocks", "metadata"}` for chat.postMessage and chat.update. A question for approval has its `run`;
+    `trace` is the address of the incident's trace, where it has one."""
     # These say what is written in their row, whatever has become of the incident since.
     if page.kind in duty_blocks.SIGNS:
         return _message(page, duty_blocks.text_of(page), duty_blocks.blocks_of(page, now))
@@ -71,7 +73,7 @@ def draw(
             return _message(page, _notice_text(gone), _notice(gone))
         text = approval_blocks.text_of(run, incident, book, page.person or "")
         return _message(page, text, approval_blocks.blocks_of(run, incident, book, page.person or "", now))
-    scene = Scene(page, incident, rendered, book, now)
+    scene = Scene(page, incident, rendered, book, now, trace)
     if incident.exercise == "test":
         return _message(page, test_text(scene), test_blocks(scene))
     if incident.exercise == "drill":

@@ -53,6 +53,7 @@ class SlackMessenger:
         self._doubted: frozenset[str] = frozenset()
         self.on_posted: Callable[[str, str], None] = lambda _channel, _ts: None  # told of each new message
         self.run_of: Callable[[str], Awaitable[Run | None]] = _no_run  # of a message about an action
+        self.trace_of: Callable[[Incident], str] = lambda _incident: ""  # where its trace can be opened
 
     async def post(
         self, page: Page, incident: Incident | None, rendered: Rendered | None, thread: Posted | None
@@ -74,7 +75,8 @@ class SlackMessenger:
     async def _drawn(self, page: Page, incident: Incident | None, rendered: Rendered | None, book: Book) -> Message:
         """A message about an action shows its run as it is at this moment."""
         run = await self.run_of(page.text) if page.kind is PageKind.APPROVAL else None
-        return draw(page, incident, rendered, book, self._clock.now(), run)
+        trace = self.trace_of(incident) if incident is not None else ""
+        return draw(page, incident, rendered, book, self._clock.now(), run, trace)
 
     def _posted(self, page: Page, channel: str, answer: dict[str, Any]) -> Posted:
         posted = Posted(str(answer.get("channel") or channel), str(answer.get("ts") or ""))

@@ -15,7 +15,7 @@ from bot.paging.model import Page, PageKind
 from bot.runbooks.rendered import Rendered
 from bot.slack import runbook
 from bot.slack.kit import Part, section
-from bot.slack.text import clean, due, moment, mrk, number, span
+from bot.slack.text import clean, due, link, moment, mrk, number, span
 
 _WORDS = {
     Severity.CRITICAL: "🔴 CRITICAL",
@@ -37,6 +37,7 @@ class Scene:
     rendered: Rendered | None
     book: Book
     now: datetime
+    trace: str = ""  # address of the incident's trace
 
     @property
     def overtaken(self) -> bool:
@@ -264,6 +265,8 @@ def footer(scene: Scene) -> str:
     pieces.append(f"owner {mrk(incident.owner, 80)}{why}")
     if rendered is not None and rendered.review_overdue(scene.now.date()):
         pieces.append(f"runbook {rendered.review(scene.now.date())}")
+    if scene.trace:
+        pieces.append(link(scene.trace, "trace", 600))
     return " · ".join(pieces)
 
 
