@@ -72,6 +72,13 @@ class QueryError(AgentpagerError):
         super().__init__(message)
 
 
+class EngineDownError(QueryError):
+    """The engine elsewhere that holds the samples does not answer: no expression is to blame."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "unavailable")
+
+
 class UnsupportedQueryError(QueryError):
     """Valid PromQL that this engine does not answer; the message names the function or feature."""
 

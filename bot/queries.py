@@ -2,11 +2,13 @@
 
 Every question runs in a thread with an engine of its own, so that neither rules nor scraping wait for it, and runbook
 checks do not wait behind somebody's slow dashboard. Answers are bytes, ready for the wire; api.md lists the paths.
+Where an engine elsewhere has the samples, it is asked: its answers to people are handed on as they come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import math
@@ -14,7 +16,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +41,8 @@ from bot.promql.parse import Expr, parse
 from bot.promql.pretty import pretty
 from bot.promql.store import SeriesStore
 from bot.promql.value import Matrix, Value
+from bot.promql.written import written
+from bot.rules.asked import known_here, only_here
 from bot.rules.view import Wanted, first_page
 from bot.schema import format_duration
 from bot.settings import Query
@@ -56,7 +60,10 @@ _WORTH_PACKING = 1000
 _GRACE_SECONDS = 1.0  # one step of numpy may not see at once that its time is over
 _MOST_REMARKS = 10
 _TRUNCATED = "results truncated due to limit"
-_STATUS = {"bad_data": 400, "execution": 422, "timeout": 503, "internal": 500}
+_STATUS = {"bad_data": 400, "execution": 422, "timeout": 503, "unavailable": 503, "internal": 500}
+_BY_FORM = frozenset({"query", "query_range", "query_exemplars", "series", "labels"})
+_FORWARDED = _BY_FORM | {"targets", "targets/metadata", "scrape_pools", "metadata", "status/tsdb"}
+_ASKED_AT_ONCE = 4  # of an engine elsewhere, by people
 _ALERT_TYPES = ("", "alert", "record")
 
 
@@ -72,6 +79,31 @@ class Known(Protocol):
     def metadata(self) -> list[tuple[Labels, tuple[Family, ...]]]: ...
 
     def runtime(self) -> dict[str, Any]: ...
+
+
+class Forwarded(Protocol):
+    """An answer of an engine elsewhere, as it came."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Elsewhere(Protocol):
+    """An engine that has the samples when the store has not. All raise QueryError; deadlines are monotonic seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """How long one question may take."""
+
+    async def instant(self, question: str, t: float, deadline: float) -> Value: ...
+
+    async def range(self, question: str, start: float, end: float, step: float, deadline: float) -> Matrix: ...
+
+    async def forward(
+        self, path: str, fields: Sequence[tuple[str, str]], *, by_form: bool, seconds: float, max_bytes: int
+    ) -> Forwarded: ...
 
 
 @dataclass(frozen=True)
@@ -97,12 +129,15 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
         self._given_up = threading.Event()
+        self.waiting: asyncio.Task[Any] | None = None  # for somebody else's answer
 
     def shorten(self, seconds: float) -> None:
         self._end = min(self._end, time.monotonic() + seconds)
 
     def give_up(self) -> None:
         self._given_up.set()
+        if self.waiting is not None:
+            self.waiting.cancel()
 
     @property
     def left(self) -> float:
@@ -117,7 +152,7 @@ Endpoint = Callable[[Form], Awaitable[Work]]
 
 
 class Asking:
-    """Questions of one runbook or chart, from the thread of the checks. Both raise QueryError."""
+    """Questions of one runbook or chart, from a thread of the checks. Both raise QueryError."""
 
     def __init__(self, queries: Queries, engine: Engine, at: float) -> None:
         self._queries = queries
@@ -133,6 +168,36 @@ class Asking:
         return self._engine.range(expr, start, self.at, step, self._queries.limits(seconds))
 
 
+class AskingElsewhere(Asking):
+    """The same of an engine elsewhere, save for what the watcher itself writes. `loop` is where that one lives."""
+
+    def __init__(
+        self, queries: Queries, engine: Engine, at: float, elsewhere: Elsewhere, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(queries, engine, at)
+        self._elsewhere = elsewhere
+        self._loop = loop
+
+    def instant(self, text: str) -> Value:
+        expr = self._queries.parsed(text)
+        if known_here(expr):
+            with self._queries.checks_turn:
+                return super().instant(text)
+        return self._wait(self._elsewhere.instant(expr.text, self.at, self._queries.deadline()))
+
+    def range(self, text: str, start: float, step: float, seconds: float) -> Matrix:
+        expr = self._queries.parsed(text)
+        if known_here(expr):
+            with self._queries.checks_turn:
+                return super().range(text, start, step, seconds)
+        deadline = self._queries.deadline(seconds)
+        return self._wait(self._elsewhere.range(written(expr.node), start, self.at, step, deadline))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """It keeps its own time."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
 class Queries:
     def __init__(self, store: SeriesStore, now: Callable[[], datetime], known: Known) -> None:
         self._now = now
@@ -146,6 +211,10 @@ class Queries:
         self._threads = ThreadPoolExecutor(AT_ONCE, "queries")
         self._checks = Engine(store)
         self._checks_thread = ThreadPoolExecutor(1, "checks")
+        self.checks_turn = threading.Lock()  # of the engine of the checks, when several threads wait for answers
+        self._waiting_threads = ThreadPoolExecutor(_ASKED_AT_ONCE, "waiting")
+        self._elsewhere: Elsewhere | None = None
+        self._turns = asyncio.Semaphore(_ASKED_AT_ONCE)
         self._asked: dict[int, Patience] = {}
         self._endpoints: dict[str, Endpoint] = {
             "query": self._query,
@@ -167,9 +236,10 @@ class Queries:
             "status/tsdb": self._tsdb,
         }
 
-    def adjust(self, settings: Query) -> None:
-        """From the next question on."""
+    def adjust(self, settings: Query, elsewhere: Elsewhere | None = None) -> None:
+        """From the next question on; `elsewhere` has the samples when the store has not."""
         self._settings = settings
+        self._elsewhere = elsewhere
         limits = Limits(settings.max_samples, settings.max_series)
         for engine in (*self._engines, self._checks):
             engine.adjust(settings.lookback_delta.total_seconds(), limits)
@@ -178,8 +248,12 @@ class Queries:
 
     async def checking(self, work: Callable[[Asking], T], now: datetime) -> T:
         """What `work` makes of the answers at `now`, off the event loop."""
-        asking = Asking(self, self._checks, now.timestamp())
-        return await asyncio.get_running_loop().run_in_executor(self._checks_thread, lambda: work(asking))
+        loop, at = asyncio.get_running_loop(), now.timestamp()
+        if self._elsewhere is None:
+            asking = Asking(self, self._checks, at)
+            return await loop.run_in_executor(self._checks_thread, lambda: work(asking))
+        elsewhere = AskingElsewhere(self, self._checks, at, self._elsewhere, loop)
+        return await loop.run_in_executor(self._waiting_threads, lambda: work(elsewhere))
 
     def parsed(self, text: str) -> Expr:
         return parse(text, experimental=self._settings.experimental_functions)
@@ -187,6 +261,11 @@ class Queries:
     def limits(self, seconds: float = math.inf) -> Limits:
         """Those of one question that has so long, at the most what the settings allow."""
         return self._limits(Patience(min(seconds, self._settings.timeout.total_seconds())))
+
+    def deadline(self, seconds: float = math.inf) -> float:
+        """The same for an engine elsewhere, in monotonic seconds."""
+        assert self._elsewhere is not None
+        return time.monotonic() + min(seconds, self._settings.timeout.total_seconds(), self._elsewhere.seconds)
 
     # The HTTP API -----------------------------------------------------------------------------------------------------
 
@@ -216,6 +295,8 @@ class Queries:
             patience.give_up()
 
     async def _answered(self, path: str, form: Form, patience: Patience, pack: bool) -> Answer:
+        if self._elsewhere is not None and self._is_theirs(path, form):
+            return await self._forward(self._elsewhere, path, form, patience, pack)
         if path.startswith("label/") and path.endswith("/values"):
             work = self._label_values(unescaped(path[len("label/") : -len("/values")]), form)
         elif path in self._endpoints:
@@ -225,6 +306,37 @@ class Queries:
         if form.first("timeout"):
             patience.shorten(form.duration("timeout"))
         return await self._in_thread(work, patience, pack)
+
+    def _is_theirs(self, path: str, form: Form) -> bool:
+        """What is not of our own rules, or of series that only the watcher has."""
+        if path not in {"query", "query_range"}:
+            return path in _FORWARDED or path.startswith("label/")
+        try:
+            expr = self.parsed(form.first("query"))
+        except QueryError:
+            return True  # an engine may know more than ours
+        return not expr.selectors or not only_here(expr)
+
+    async def _forward(self, elsewhere: Elsewhere, path: str, form: Form, patience: Patience, pack: bool) -> Answer:
+        if form.first("timeout"):
+            with contextlib.suppress(QueryError):  # which the engine will tell
+                patience.shorten(form.duration("timeout"))
+
+        async def ask() -> Forwarded:
+            async with self._turns:
+                seconds = max(0.0, patience.left)
+                by_form = path in _BY_FORM
+                return await elsewhere.forward(
+                    path, form.fields, by_form=by_form, seconds=seconds, max_bytes=MAX_ANSWER
+                )
+
+        patience.waiting = asyncio.create_task(ask())
+        done, _ = await asyncio.wait({patience.waiting}, timeout=max(0.0, patience.left) + _GRACE_SECONDS)
+        if not done or patience.waiting.cancelled():
+            patience.waiting.cancel()
+            raise _late("query queue")
+        found = patience.waiting.result()
+        return await asyncio.to_thread(_packed, found.status, found.body, pack)
 
     async def _in_thread(self, work: Work, patience: Patience, pack: bool) -> Answer:
         begun = threading.Event()

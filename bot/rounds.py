@@ -2,6 +2,7 @@
 
 A group that is still busy when its turn comes misses that turn; this is counted, said once, and said again when it is
 over. Between the regular rounds the alerting rules are looked at after scrapes, as long as nothing regular waits.
+Where an engine elsewhere has the samples, a round waits for its answers outside of the thread.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import structlog
 
 from bot import garbage, telemetry
+from bot.errors import QueryError
 from bot.joint import Update, encode
 from bot.labels import Labels
 from bot.promql.engine import Engine
+from bot.promql.hashing import xxh64
 from bot.promql.parse import Expr
 from bot.promql.value import Value
+from bot.rules.asked import Asked
 from bot.rules.evaluate import Evaluation, GroupState, Tell
+from bot.rules.model import Group
 
 log = structlog.get_logger()
 
@@ -31,6 +36,19 @@ _SUMMARY_EVERY = 60.0
 _JITTER = 1.0
 _EARLY_SHARE = 0.1  # how much of the time may go into evaluations between the regular ones
 _EARLY_GAP = 0.05
+_LATE = 1.0  # seconds after its turn
+
+
+Round = tuple[Evaluation, bytes, float]  # what it found, the line about it, the seconds of processor time
+
+
+class Elsewhere(Protocol):
+    """An engine that has the samples when we do not."""
+
+    async def instants(
+        self, questions: Sequence[str], t: float, seconds: float, all_seconds: float
+    ) -> dict[str, Value | QueryError]:
+        """The answers of all of them at t, in unix seconds; what was not answered in time is a QueryError too."""
 
 
 class Pace:
@@ -53,6 +71,19 @@ class Pace:
             return Tell.CHANGES
         self._summed_up = now
         return Tell.SUMMARY
+
+
+def phase(group: Group, interval: float) -> float:
+    """Seconds after each multiple of the interval at which this group is evaluated, as in Prometheus: the groups are
+    spread, and each asks about the same instants whoever evaluates it and whenever that was started."""
+    told = b"".join(text.encode() + b"\xff" for text in ("file", group.file, "name", group.name))
+    return xxh64(told) % round(interval * 1e9) / 1e9
+
+
+def turn_before(now: datetime, interval: float, phase: float) -> datetime:
+    """The last of its instants that is not after now."""
+    since = (now.timestamp() - phase) % interval
+    return now - timedelta(seconds=since)
 
 
 class InTime:
@@ -86,6 +117,7 @@ class Rounds:
     def __init__(self, engine: Engine, now: Callable[[], datetime], send: Callable[[bytes], Awaitable[None]]) -> None:
         self.groups: dict[str, GroupState] = {}
         self.scraped = asyncio.Event()
+        self.elsewhere: Elsewhere | None = None  # what has the samples, when we do not
         self._engine = engine
         self._now = now
         self._send = send
@@ -153,7 +185,13 @@ class Rounds:
         group, pace = self.groups.get(name), self._paces.get(name)
         if group is None or pace is None:
             return 0.0
-        evaluation, line, spent = await self.in_thread(self._round, group, pace, early)
+        if group.asked is not None:
+            found = None if early else await self._ask(name, group, group.asked, pace)
+            if found is None:
+                return 0.0
+            evaluation, line, spent = found
+        else:
+            evaluation, line, spent = await self.in_thread(self._round, group, pace, early)
         telemetry.rule_seconds.observe(group.seconds if not early else spent)
         telemetry.rule_evaluations.labels(name).inc()
         telemetry.rule_failures.labels(name).inc(len(evaluation.failures))
@@ -172,6 +210,57 @@ class Rounds:
         with garbage.let_lie() if first else nullcontext(), self._engine.round(t):
             evaluation = group.evaluate(now, early=early, tell=pace.tell(time.monotonic()))
         # Put into words here: it may be long, and the loop has scrapes to see to.
+        return evaluation, _line(evaluation), time.thread_time() - began
+
+    async def _ask(self, name: str, group: GroupState, asked: Asked, pace: Pace) -> Round | None:
+        """One round of a group whose samples are elsewhere. None when a reload has replaced it meanwhile."""
+        if self.elsewhere is None:
+            return None
+        began = time.monotonic()
+        at = self._instant_of(group, pace)
+        asked.begin()
+        left: list[int] | None = None
+        spent = 0.0
+        while True:
+            looked = await self.in_thread(self._look, name, group, at, left)
+            if looked is None:
+                return None
+            left, took = looked
+            spent += took
+            if not left:
+                break
+            rest = max(0.0, pace.interval - (time.monotonic() - began))
+            asked.learn(await self.elsewhere.instants(asked.taken(), group.asked_at(at), pace.interval, rest))
+        seconds = time.monotonic() - began
+        found: tuple[Evaluation, bytes, float] | None = await self.in_thread(self._end, name, group, pace, at, seconds)
+        return found and (found[0], found[1], found[2] + spent)
+
+    def next_turn(self, name: str) -> datetime:
+        """When a group whose samples are elsewhere is evaluated next."""
+        pace, group = self._paces[name], self.groups[name].group
+        return turn_before(self._now(), pace.interval, phase(group, pace.interval)) + timedelta(seconds=pace.interval)
+
+    def _instant_of(self, group: GroupState, pace: Pace) -> datetime:
+        """Now, when its turn was not what it is evaluated for, or comes late."""
+        now = self._now()
+        turn = turn_before(now, pace.interval, phase(group.group, pace.interval))
+        late = (now - turn).total_seconds() > min(_LATE, pace.interval / 4)
+        return now if late or (group.evaluated_at is not None and turn <= group.evaluated_at) else turn
+
+    def _look(
+        self, name: str, group: GroupState, at: datetime, left: list[int] | None
+    ) -> tuple[list[int], float] | None:
+        if self.groups.get(name) is not group:
+            return None
+        began = time.thread_time()
+        with self._engine.round(group.asked_at(at)):
+            return group.look(at, left), time.thread_time() - began
+
+    def _end(self, name: str, group: GroupState, pace: Pace, at: datetime, seconds: float) -> Round | None:
+        if self.groups.get(name) is not group:
+            return None
+        began = time.thread_time()
+        evaluation = group.finish(at, seconds, tell=pace.tell(time.monotonic()))
         return evaluation, _line(evaluation), time.thread_time() - began
 
     async def in_thread(self, call: Callable[..., Any], *args: Any) -> Any:

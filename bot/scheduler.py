@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -44,10 +44,12 @@ class Ticker:
         self._on_error = on_error or (lambda name: None)
         self._watchdog: asyncio.Task[None] | None = None
 
-    def every(self, interval: timedelta, name: str, call: Callable[[], Awaitable[None]]) -> None:
-        """Replaces a job of the same name. The first run is one interval from now."""
+    def every(
+        self, interval: timedelta, name: str, call: Callable[[], Awaitable[None]], first: datetime | None = None
+    ) -> None:
+        """Replaces a job of the same name. The first run is one interval from now, unless that is said."""
         self._jobs[name] = _Job(interval.total_seconds(), time.monotonic())
-        trigger = IntervalTrigger(seconds=interval.total_seconds(), timezone=UTC)
+        trigger = IntervalTrigger(seconds=interval.total_seconds(), start_date=first, timezone=UTC)
         self._scheduler.add_job(self._run, trigger, args=(name, call), id=name, replace_existing=True)
 
     def at_once(self, name: str) -> None:

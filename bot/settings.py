@@ -117,8 +117,37 @@ class Scrape(Model):
     limits: ScrapeLimits = ScrapeLimits()
 
 
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+
+
+class Prometheus(Access):
+    """An engine elsewhere that holds the samples and answers Prometheus' query API."""
+
+    url: Url
+    tenant: str | None = Field(None, min_length=1, pattern=r"^[\x21-\x7e]+$", examples=["agents"])
+    headers: dict[HeaderName, SecretStr] = {}
+    params: dict[str, str] = {}
+    method: Literal["post", "get"] = "post"
+    timeout: Positive = timedelta(seconds=10)
+    concurrency: int = Field(10, ge=1, le=200)
+    attempts: int = Field(3, ge=1, le=10)
+    partial_response: bool = False
+
+
 class Metrics(Model):
+    """Scraped here, or asked of an engine elsewhere."""
+
     scrape: Scrape = Scrape()
+    prometheus: Prometheus | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Metrics:
+        scrape = self.scrape
+        if self.prometheus is not None and (scrape.targets or scrape.file_sd or scrape.http_sd):
+            raise ValueError(
+                "with metrics.prometheus the engine does the scraping: move the targets of metrics.scrape to it"
+            )
+        return self
 
 
 class Rules(Model):
@@ -214,7 +243,6 @@ def _is_address(value: SecretStr) -> SecretStr:
 
 WebhookName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class Webhook(Model):

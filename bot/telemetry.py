@@ -189,6 +189,26 @@ rule_group_evaluated_at = Gauge(
     ["rule_group"],
     registry=watcher_registry,
 )
+engine_up = Gauge(
+    "agentpager_engine_up",
+    "1 while the engine of metrics.prometheus answers questions of rules, 0 when it does not.",
+    ["url"],
+    registry=watcher_registry,
+)
+engine_questions = Counter(
+    "agentpager_engine_questions_total",
+    "Questions to the engine of metrics.prometheus, by outcome.",
+    ["outcome"],
+    registry=watcher_registry,
+)
+engine_seconds = Histogram(
+    "agentpager_engine_question_duration_seconds",
+    "Time of one question to the engine of metrics.prometheus, further attempts included.",
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+    registry=watcher_registry,
+)
+for outcome in ("answered", "refused", "failed", "partial", "shut"):
+    engine_questions.labels(outcome)
 loop_lag = Gauge(
     "agentpager_watcher_loop_lag_seconds",
     "The longest that scraping was held up in the last one to two minutes.",
@@ -230,13 +250,19 @@ def _written(of: CollectorRegistry, *, openmetrics: bool) -> bytes:
     return whole.removesuffix(END)
 
 
-def registry_page(series: Iterable[tuple[Labels, float]], *, openmetrics: bool = False) -> bytes:
-    """What agents/*.yaml says and how ready the agents are, for a Prometheus whose rules join on it."""
+def registry_page(
+    series: Iterable[tuple[Labels, float]],
+    *,
+    about: str = "Of agents/*.yaml: docs/metrics-reference.md has each.",
+    openmetrics: bool = False,
+) -> bytes:
+    """What agents/*.yaml says and how ready the agents are, for a Prometheus whose rules join on it; or other series
+    that rules read."""
     families: dict[str, Metric] = {}
     for labels, value in series:
         name = labels["__name__"]
         if name not in families:
-            families[name] = Metric(name, "Of agents/*.yaml: docs/metrics-reference.md has each.", "gauge")
+            families[name] = Metric(name, about, "gauge")
         families[name].add_sample(name, {key: text for key, text in labels.items() if key != "__name__"}, value)
     return _written(_Made(families.values()), openmetrics=openmetrics)
 

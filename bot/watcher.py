@@ -13,10 +13,11 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import structlog
@@ -56,6 +57,9 @@ from bot.scheduler import Ticker
 from bot.schema import format_duration
 from bot.sources import Sources
 
+if TYPE_CHECKING:
+    from bot.metrics.prometheus import Engine as Elsewhere
+
 log = structlog.get_logger()
 
 _PIECE = 1024 * 1024  # of an answer, between looks at how far the pager has read
@@ -89,6 +93,8 @@ class Watcher:
         self._started = self._clock.now()
         self._configured: datetime | None = None
         self._scraper: Scraper | None = None
+        self._elsewhere: Elsewhere | None = None  # what has the samples of agents, when the store has not
+        self._elsewhere_told = NO_LINES  # whether it answers, as a series
         self._tasks: set[asyncio.Task[None]] = set()
         self._drills: list[Labels] = []  # the series of those under way
         self._drills_told = False
@@ -182,17 +188,24 @@ class Watcher:
         )
         limits = Limits(asked.max_samples, asked.max_series)
         await self._rounds.in_thread(self._engine.adjust, asked.lookback_delta.total_seconds(), limits)
-        self._queries.adjust(asked)
+        former, self._elsewhere = self._elsewhere, self._engine_elsewhere(config)
+        self._queries.adjust(asked, self._elsewhere)
         intervals = {group.id: group.interval or config.settings.rules.interval for group in groups}
 
         def compiled(group: Group) -> GroupState:
             querier = self._rounds.querier(min(asked.timeout, intervals[group.id]).total_seconds())
-            return GroupState(group, querier, self._record, around, time.perf_counter)
+            if self._elsewhere is None:
+                return GroupState(group, querier, self._record, around, time.perf_counter)
+            lasting = replace(around, asked_every=intervals[group.id])
+            return GroupState(group, Asked(querier), self._record, lasting, time.perf_counter)
 
         fresh = await asyncio.to_thread(lambda: {group.id: compiled(group) for group in groups})
         exprs = [rule.expr for group in fresh.values() for rule, _, _ in group.rules]
         await self._rounds.in_thread(self._engine.expect, exprs)
         await self._rounds.in_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
+        self._rounds.elsewhere = self._elsewhere
+        if former is not None and former is not self._elsewhere:
+            await former.close()
         await self._scrape(config)
         if not self._drills_told:
             self._drills = _drill_series(params.get("drills", ()))
@@ -202,7 +215,8 @@ class Watcher:
         self._ticker.every(config.settings.rules.interval, "registry", self._registry_tick)
         self._rounds.follow({name: interval.total_seconds() for name, interval in intervals.items()})
         for name, interval in intervals.items():
-            self._ticker.every(interval, f"group {name}", partial(self._rounds.regular, name))
+            first = self._rounds.next_turn(name) if self._elsewhere is not None else None
+            self._ticker.every(interval, f"group {name}", partial(self._rounds.regular, name), first)
             if before is not None:  # there are series to judge by, and somebody waits to see what the new rules say
                 self._ticker.at_once(f"group {name}")
 
@@ -222,6 +236,32 @@ class Watcher:
         for name, group in old.items():
             self._ticker.forget(f"group {name}")
             group.retire(now)
+
+    def _engine_elsewhere(self, config: Config) -> Elsewhere | None:
+        """The one that is there, as long as its settings stay."""
+        settings = config.settings.metrics.prometheus
+        if settings is None:
+            return None
+        if self._elsewhere is not None and self._elsewhere.settings == settings:
+            return self._elsewhere
+        from bot.metrics.prometheus import Engine as EngineElsewhere  # noqa: PLC0415 - few need it, all would wait for it
+
+        return EngineElsewhere(settings, config.base_dir, self._write_elsewhere)
+
+    def _write_elsewhere(self) -> None:
+        """Whether the engine answers, for a rule of our own: it must not depend on that engine."""
+        before, now = self._elsewhere_told, self._clock.now().timestamp()
+        there = self._elsewhere
+        if there is not None and [line.labels["url"] for line in before.lines] != [there.shown]:
+            self._elsewhere_told = Lines("engine", [Line({"__name__": ENGINE_UP, "url": there.shown})])
+        elif there is None:
+            self._elsewhere_told = NO_LINES
+        telemetry.engine_up.clear()
+        if there is not None:
+            self._record(now, Samples(self._elsewhere_told, np.array([float(there.up)])), [])
+            telemetry.engine_up.labels(there.shown).set(there.up)
+        if ended := before.without(self._elsewhere_told):
+            self._record(now, [], ended)
 
     async def _scrape(self, config: Config) -> None:
         if self._scraper is None:
@@ -361,7 +401,14 @@ class Watcher:
                     telemetry.targets.labels(outcome.removeprefix("targets_")).set(number)
                 else:
                     telemetry.scrapes.labels(outcome).set(number)
-        return telemetry.watcher_page(openmetrics=bool(params.get("openmetrics"))).decode()
+        openmetrics = bool(params.get("openmetrics"))
+        page = telemetry.watcher_page(openmetrics=openmetrics)
+        if self._elsewhere is not None:
+            groups = list(self._rounds.groups.values())
+            about = "Of agentpager's rules, as Prometheus writes it of its own."
+            alerts = await self._rounds.in_thread(_alert_series, groups)
+            page += telemetry.registry_page(alerts, about=about, openmetrics=openmetrics)
+        return page.decode()
 
     async def _take_drills(self, params: dict[str, Any]) -> None:
         """The drills under way, all of them; what they watch is looked at once more without waiting for its turn."""
@@ -392,6 +439,12 @@ class Watcher:
             now = self._clock.now().timestamp()
             self._record(now, [*registry_series(self._config.agents), *drills], [])
             self._record(now, self._readiness, [])
+            self._write_elsewhere()
+
+
+def _alert_series(groups: Sequence[GroupState]) -> list[tuple[Labels, float]]:
+    """ALERTS and ALERTS_FOR_STATE, for an engine elsewhere whose rules read them."""
+    return [sample for group in groups for _, rule, _ in group.rules if rule is not None for sample in rule.series()]
 
 
 def _readiness_series(series: Sequence[Any]) -> Samples:

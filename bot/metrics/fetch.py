@@ -1,4 +1,5 @@
 """One HTTP GET of somebody else's page: one deadline, a cap on the decompressed size, credentials kept to their host.
+And one question to somebody else's API, where any status is an answer.
 
 Stays out of what the page means. Every failure is a RemoteError whose message can stand in `lastError`.
 """
@@ -10,7 +11,7 @@ import base64
 import os
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,17 @@ class Answer:
     tag: str = ""
     modified: str = ""
     unchanged: bool = False  # nothing but that: the question named a tag or a date, and it is still of that state
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an API answered, whatever it was."""
+
+    status: int
+    reason: str
+    body: bytes
+    retry_after: float | None = None  # seconds
+    location: str = ""
 
 
 class Client:
@@ -72,6 +84,46 @@ class Client:
                 return await self._follow(URL(url), access, headers, max_bytes)
         except TimeoutError:
             raise RemoteError(f"no complete answer within {timeout_seconds:g}s") from None
+        except RemoteError:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise RemoteError(_reason(error)) from error
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        access: Access,
+        headers: Mapping[str, str],
+        fields: Sequence[tuple[str, str]],
+        *,
+        max_bytes: int,
+    ) -> Said:
+        """With the fields in the address, or by POST as a form. Redirects are not followed; time is the caller's."""
+        start = URL(url)
+        own = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
+        try:
+            own |= await self._credentials(start, access)
+            _refuse_address(start)
+            async with self._session.request(
+                method,
+                start.with_user(None),
+                params=None if method == "POST" else fields,
+                data=fields if method == "POST" else None,
+                headers=own,
+                ssl=self._tls(access.tls),
+                server_hostname=access.tls.server_name if access.tls and start.scheme == "https" else None,
+                allow_redirects=False,
+            ) as response:
+                body = await _body(response, max_bytes, by_lines=False)
+                told = response.headers
+                return Said(
+                    response.status,
+                    response.reason or "",
+                    body,
+                    _seconds(told.get("Retry-After", "")),
+                    told.get("Location", ""),
+                )
         except RemoteError:
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -185,7 +237,12 @@ def _basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+def _seconds(text: str) -> float | None:
+    """Of a Retry-After that counts seconds; one that names a day is rare, and as good as none."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+async def _body(response: aiohttp.ClientResponse, max_bytes: int, *, by_lines: bool = True) -> bytes:
     """Read in pieces and given up as soon as it is too large, so that memory stays within twice the cap."""
     body = bytearray()
     async for piece in _decoded(response):
@@ -193,7 +250,7 @@ async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             response.close()
             raise RemoteError(f"the body is larger than the limit of {max_bytes} bytes")
-    if body and _ends_by_closing(response) and not body.endswith(b"\n") and not body.endswith(b"# EOF"):
+    if by_lines and body and _ends_by_closing(response) and not body.endswith(b"\n") and not body.endswith(b"# EOF"):
         raise RemoteError("the connection closed in the middle of a line")
     return bytes(body)
 

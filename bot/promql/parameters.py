@@ -29,6 +29,7 @@ class Form:
     """The fields of a request, in order and with repeats; a form body's come before those of the URL."""
 
     def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        self.fields = fields
         self._fields: dict[str, list[str]] = {}
         for name, value in fields:
             self._fields.setdefault(name, []).append(value)

@@ -63,7 +63,8 @@ class Surroundings:
     """What templates may know beside the sample, how much history recorded names need, and what else is agreed.
 
     With `hold_without_data` False an alert whose series vanish ends, exactly as in Prometheus. `experimental` lets
-    expressions use experimental functions.
+    expressions use experimental functions. `asked_every`: the samples are on an engine elsewhere, which has them
+    whether or not we were running, and which is asked so often.
     """
 
     external_labels: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Surroundings:
     hold_without_data: bool = True
     experimental: bool = False
     lookback: timedelta = DEFAULT_LOOKBACK
+    asked_every: timedelta | None = None
 
 
 class _Slot:
@@ -152,6 +154,8 @@ class AlertingRule:
         """Raises QueryError when the query fails, two results get the same labels, or there are more than `limit`."""
         t = (now - offset).timestamp()
         found = self._places.of(querier.instant(self.compiled.expr, t), self._settle)
+        if self._engine_was_away(now):
+            self._doubt(now)
         if found is None:
             text = "vector contains metrics with the same labelset after applying alert labels"
             raise QueryError(text, "execution")
@@ -233,6 +237,21 @@ class AlertingRule:
             if age < self._span or (age < self._span + self._around.lookback and not (complete and some)):
                 return Data.TOO_EARLY
         return Data.THERE if complete or not self._no_data.hold else Data.GONE
+
+    def _engine_was_away(self, now: datetime) -> bool:
+        """Too long for its ranges to be full: they may have come to nothing for want of samples."""
+        every = self._around.asked_every
+        if every is None or self._last_at is None or not self._span:
+            return False
+        return now - self._last_at > max(2 * every, self._span / 2)
+
+    def _doubt(self, now: datetime) -> None:
+        """As after a restart: what goes on is held until the ranges have been filled since."""
+        for slot in np.flatnonzero(self._on).tolist():
+            held = self._slots[slot]
+            if held.active is not None:
+                held.active = changed(held.active, restored=True)
+        self._distrust_since = now
 
     def _check_limit(self, limit: int, after: Mapping[int, Active | None]) -> None:
         all_of_them = {slot: self._slots[slot].active for slot in np.flatnonzero(self._on).tolist()} | dict(after)
@@ -488,8 +507,13 @@ class AlertingRule:
             else:
                 held.active = active if same else changed(active, seen=frozenset())
                 self._take(held, active.value, _NOW if active.alarms else _NEVER)
-        self._distrust_since = self._last_at = now
+        self._last_at = now
+        self._distrust_since = self._doubtful_from(now)
         self.changes += 1
+
+    def _doubtful_from(self, now: datetime) -> datetime | None:
+        """Samples here begin anew with a restart, those of an engine elsewhere do not."""
+        return now if self._around.asked_every is None else None
 
     def adopt(self, other: AlertingRule, now: datetime) -> None:
         """Takes over from the same rule before a reload; an edited expression is trusted once it has its data.
@@ -512,7 +536,7 @@ class AlertingRule:
         self._resolved = dict(other._resolved)
         self._news = dict(other._news)
         self.written = other.written
-        self._distrust_since = other._distrust_since if same else now
+        self._distrust_since = other._distrust_since if same else self._doubtful_from(now)
         self._last_at = other._last_at
         self.changes += 1
 

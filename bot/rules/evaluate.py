@@ -6,7 +6,7 @@ Holds state between evaluations and nothing else: time is an argument, data come
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,19 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from bot.errors import QueryError
+from bot.errors import EngineDownError, QueryError
 from bot.incidents.model import Alert, Severity
 from bot.labels import Labels
 from bot.rules.alerting import AlertingRule, Querier, Surroundings, orphans
+from bot.rules.asked import FAILING, Asked, UnansweredError
 from bot.rules.load import Compiled, compile_group
 from bot.rules.model import Group
 from bot.rules.record import NO_LINES, Line, Lines, Recorder, Samples
-from bot.rules.recording import RecordingRule
+from bot.rules.recording import RecordedElsewhere, RecordingRule
 from bot.rules.state import RESOLVED_RETENTION
 
-__all__ = ["Evaluation", "GroupState", "Querier", "Recorder", "RuleFailure", "RuleHealth", "Surroundings", "Tell"]
+__all__ = [
+    "FAILING",
+    "Evaluation",
+    "GroupState",
+    "Querier",
+    "Recorder",
+    "RuleFailure",
+    "RuleHealth",
+    "Surroundings",
+    "Tell",
+]
 
-FAILING = "agentpager_rule_failing"
 PENDING_SAVE_EVERY = timedelta(seconds=5)  # how much pending time a crash may cost at most
 TOLD_ANEW = timedelta(seconds=60)  # an alert that goes on is told again this long after the last time, at the soonest
 TOLD_AT_ONCE = 1000  # most alerts that are told anew in one round, so that no round is much longer than another
@@ -74,6 +84,7 @@ class RuleHealth:
     evaluated_at: datetime | None = None
     error: str = ""
     seconds: float = 0.0
+    failing: bool = False  # as `error` says, unless that was no fault of the rule: then as it was before
 
 
 @dataclass
@@ -81,7 +92,7 @@ class _Slot:
     """One rule of the group with what it remembers."""
 
     compiled: Compiled
-    rule: AlertingRule | RecordingRule
+    rule: AlertingRule | RecordingRule | RecordedElsewhere
     health: RuleHealth = field(default_factory=RuleHealth)
     saved: int = 0
 
@@ -126,6 +137,11 @@ class GroupState:
         self.seconds = 0.0
 
     @property
+    def asked(self) -> Asked | None:
+        """Its questions, when they go to an engine elsewhere."""
+        return self._querier if isinstance(self._querier, Asked) else None
+
+    @property
     def rules(self) -> list[tuple[Compiled, AlertingRule | None, RuleHealth]]:
         return [(slot.compiled, slot.alerting, slot.health) for slot in self._slots]
 
@@ -133,16 +149,34 @@ class GroupState:
         """One round. `early` looks at the quick alerting rules only and writes nothing: a scrape came in between
         rounds."""
         began = self._stopwatch()
-        t = (now - self.group.query_offset).timestamp()
-        for slot in self._slots:
-            if not early or (slot.alerting is not None and slot.health.seconds < SLOW):
-                self._evaluate_one(slot, now, t, early=early)
+        self.look(now, early=early)
+        return self.finish(now, self._stopwatch() - began, early=early, tell=tell)
+
+    def look(self, now: datetime, left: Sequence[int] | None = None, *, early: bool = False) -> list[int]:
+        """Evaluates the rules, or those `left` over, by their places in the group. Returns those whose questions have
+        no answer yet, and which are as they were."""
+        t = self.asked_at(now)
+        numbers = range(len(self._slots)) if left is None else left
+        due = [number for number in numbers if not early or self._is_quick(self._slots[number])]
+        return [number for number in due if not self._evaluate_one(self._slots[number], now, t, early=early)]
+
+    def finish(self, now: datetime, seconds: float, *, early: bool = False, tell: Tell = Tell.EVERYTHING) -> Evaluation:
+        """The end of a round that took so long: what it writes beside the rules' own series, and what it tells."""
         if not early:
+            t = self.asked_at(now)
             self._write_no_data(t)
             self._write_failing(t)
-            self.seconds = self._stopwatch() - began
+            self.seconds = seconds
         self.evaluated_at = now
         return self._evaluation(now, tell)
+
+    def asked_at(self, now: datetime) -> float:
+        """The instant that a round at `now` asks about, in unix seconds."""
+        return (now - self.group.query_offset).timestamp()
+
+    @staticmethod
+    def _is_quick(slot: _Slot) -> bool:
+        return slot.alerting is not None and slot.health.seconds < SLOW
 
     def restore(self, state: Mapping[str, Any], now: datetime, evaluated_at: datetime | None = None) -> None:
         """Takes up what `Evaluation.state` said before a restart; `evaluated_at` if a later round is known of.
@@ -203,7 +237,8 @@ class GroupState:
         """A human resolved an alert that is held without data: it ends. True if it was held here."""
         return any(slot.alerting.release(fingerprint, now) for slot in self._slots if slot.alerting is not None)
 
-    def _evaluate_one(self, slot: _Slot, now: datetime, t: float, *, early: bool) -> None:
+    def _evaluate_one(self, slot: _Slot, now: datetime, t: float, *, early: bool) -> bool:
+        """False: it has to be looked at again."""
         health, began = slot.health, self._stopwatch()
         health.evaluated_at = now
         try:
@@ -211,6 +246,11 @@ class GroupState:
                 slot.rule.evaluate(self._querier, now, self.group.query_offset, self.group.limit)
             else:
                 slot.rule.evaluate(self._querier, t, self.group.limit)
+        except UnansweredError:
+            return False
+        except EngineDownError as error:
+            health.error = str(error)
+            return True
         except QueryError as error:
             health.error = str(error)
         except Exception as error:  # noqa: BLE001 - one bad rule never stops the round; it is shown as failing
@@ -218,8 +258,10 @@ class GroupState:
         else:
             health.error = "" if early else self._write(t, slot.rule)
         health.seconds = self._stopwatch() - began
+        health.failing = bool(health.error)
+        return True
 
-    def _write(self, t: float, rule: AlertingRule | RecordingRule) -> str:
+    def _write(self, t: float, rule: AlertingRule | RecordingRule | RecordedElsewhere) -> str:
         """What is wrong with it: another rule has written such a series in this round."""
         samples = rule.series()
         stale = rule.written.without(samples.lines)
@@ -247,7 +289,7 @@ class GroupState:
     def _write_failing(self, t: float) -> None:
         values = np.zeros(len(self._failing.lines))
         for slot, number in zip(self._slots, self._failing_at, strict=True):
-            if slot.health.error:
+            if slot.health.failing:
                 values[number] = 1.0
         if len(values):
             self._record(t, Samples(self._failing, values), [])
@@ -320,6 +362,8 @@ class GroupState:
 def _slot(compiled: Compiled, group: Group, around: Surroundings) -> _Slot:
     if compiled.rule.is_alert:
         return _Slot(compiled, AlertingRule(compiled, group.id, around))
+    if around.asked_every is not None:
+        return _Slot(compiled, RecordedElsewhere(compiled, group))
     return _Slot(compiled, RecordingRule(compiled, group))
 
 

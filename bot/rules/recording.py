@@ -1,11 +1,15 @@
-"""One recording rule over time: the series it writes, known again from round to round."""
+"""One recording rule over time: the series it writes, known again from round to round; or, where an engine elsewhere
+writes them, whether they are there."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bot.errors import QueryError
+from bot.promql.nodes import NAME, quoted
+from bot.promql.parse import parse
 from bot.promql.space import Index
+from bot.promql.value import Value, Vector
 from bot.rules.alerting import Querier
 from bot.rules.load import Compiled
 from bot.rules.model import Group
@@ -13,6 +17,7 @@ from bot.rules.places import Places
 from bot.rules.record import NO_LINES, Line, Lines, Samples
 from bot.rules.state import Key
 
+_LOOK_EVERY = 60.0  # seconds, for series that were there the last time
 _SPARE = 64  # lines that are not written now and kept all the same, beyond as many as are written
 
 
@@ -69,3 +74,32 @@ class RecordingRule:
         self._of_key = {frozenset(line.labels.items()): place for place, line in enumerate(self._lines)}
         self._at = None
         self._places.forget()
+
+
+class RecordedElsewhere:
+    """A recording rule that the ruler of the engine evaluates: here it fails when its series are not there."""
+
+    def __init__(self, compiled: Compiled, group: Group) -> None:
+        self.compiled = compiled
+        self.written = NO_LINES
+        labels = {NAME: compiled.rule.name, **group.labels_of(compiled.rule)}
+        body = ",".join(f"{name}={quoted(text)}" for name, text in labels.items())
+        self._there = parse(f"group({{{body}}})")
+        self._good_at: float | None = None
+
+    def evaluate(self, querier: Querier, t: float, _limit: int) -> None:
+        """Raises QueryError when the expression has a result that nobody has recorded."""
+        if self._good_at is not None and 0 <= t - self._good_at < _LOOK_EVERY:
+            return
+        if _empty(querier.instant(self._there, t)) and not _empty(querier.instant(self.compiled.expr, t)):
+            name = self.compiled.rule.name
+            text = f"{name} is not on the engine: its own ruler has to evaluate this file (docs/external-engine.md)"
+            raise QueryError(text, "execution")
+        self._good_at = t
+
+    def series(self) -> Samples:
+        return Samples(NO_LINES, np.zeros(0))
+
+
+def _empty(value: Value) -> bool:
+    return isinstance(value, Vector) and not len(value)

@@ -157,13 +157,14 @@ def test_duplicates_in_one_group_keep_apart_what_they_remember():
 def test_built_in_rules_are_sound_and_give_way_to_the_users():
     assert problems(RuleFile(groups=tuple(group.model_copy(update={"file": ""}) for group in builtin()))) == []
     names = [rule.name for group in with_builtin(()) for rule in group.rules]
-    assert names == ["AgentDown", "RuleFailing", "RuleNoData", "AgentpagerDrill"]
+    assert names == ["AgentDown", "RuleFailing", "RuleNoData", "MetricsEngineDown", "AgentpagerDrill"]
     mine = parse_groups(file_of({"alert": "AgentDown", "expr": "up < 1"}), "a.yaml")
     groups = with_builtin(mine)
     assert [(group.file, rule.name) for group in groups for rule in group.rules] == [
         ("a.yaml", "AgentDown"),
         ("builtin", "RuleFailing"),
         ("builtin", "RuleNoData"),
+        ("builtin", "MetricsEngineDown"),
         ("builtin", "AgentpagerDrill"),
     ]
 
