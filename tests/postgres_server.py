@@ -157,9 +157,3 @@ def running(*, fsync: bool = False, **more) -> Iterator[Server]:
         with contextlib.suppress(AssertionError):
             server.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    with running() as server:
-        yield server

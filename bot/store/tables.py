@@ -10,24 +10,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, TextClause, text
+from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, Text, TextClause, text
 from sqlalchemy import Index as PlainIndex
 from sqlalchemy import String as PlainString
-from sqlalchemy import Text as PlainText
 from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
 
 def String(length: int) -> TypeEngine[str]:  # noqa: N802 - a type, as the others
-    return PlainString(length).with_variant(PlainText(collation="C"), "postgresql")
+    return PlainString(length).with_variant(Text(), "postgresql")
 
 
 def Index(name: str, *columns: str, where: TextClause | None = None, **options: Any) -> PlainIndex:  # noqa: N802
     return PlainIndex(name, *columns, sqlite_where=where, postgresql_where=where, **options)
 
 
-Text = PlainText().with_variant(PlainText(collation="C"), "postgresql")
 Long = Integer().with_variant(BigInteger, "postgresql")
 
 # SQLite uses a partial index only for a query that repeats its condition word for word.
