@@ -12,6 +12,8 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor
 
+from bot.incidents.model import Incident
+
 _SECRETS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=Bearer )\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 
 
@@ -21,7 +23,7 @@ def set_up(process: str, level: int = logging.INFO) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        _traced,
+        of_incident,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.dev.set_exc_info if console else structlog.processors.format_exc_info,
@@ -64,15 +66,20 @@ def redact(text: str) -> str:
     return _SECRETS.sub("***", text)
 
 
-def _no_ids(_event: Mapping[str, Any]) -> dict[str, str]:
+def _no_ids(_incident: Incident | str, _event: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
-ids_of: Callable[[Mapping[str, Any]], dict[str, str]] = _no_ids  # bot.tracing knows the trace of an incident
+# Of a line about an incident; bot.tracing knows its trace.
+ids_of: Callable[[Incident | str, Mapping[str, Any]], dict[str, str]] = _no_ids
 
 
-def _traced(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    return {**event, **ids_of(event)} if "incident" in event else event
+def of_incident(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """`incident` is one, or the id of one: the line has the id, and those of its trace."""
+    about = event.get("incident")
+    if isinstance(about, Incident):
+        event = {**event, "incident": about.id}
+    return {**event, **ids_of(about, event)} if isinstance(about, Incident | str) else event
 
 
 def _redact(_logger: Any, _method: str, event: EventDict) -> EventDict:

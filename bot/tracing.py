@@ -179,9 +179,9 @@ class Tracing:
             telemetry.spans.inc(len(batch))
         return ""
 
-    def _ids_of(self, event: Mapping[str, Any]) -> dict[str, str]:
+    def _ids_of(self, about: Incident | str, event: Mapping[str, Any]) -> dict[str, str]:
         """What belongs into a line of the log that is about an incident."""
-        incident = self._store.known(str(event.get("incident") or ""))
+        incident = about if isinstance(about, Incident) else self._store.known(about)
         if incident is None:
             return {}
         name = trace.trace_of(incident)
