@@ -67,13 +67,15 @@ class SeveralError(UsageError):
 class QueryError(AgentpagerError):
     """A PromQL expression cannot be answered. `kind` follows Prometheus' API error types."""
 
-    def __init__(self, message: str, kind: Literal["bad_data", "execution", "timeout"] = "bad_data") -> None:
+    def __init__(
+        self, message: str, kind: Literal["bad_data", "execution", "timeout", "unavailable"] = "bad_data"
+    ) -> None:
         self.kind = kind
         super().__init__(message)
 
 
 class EngineDownError(QueryError):
-    """The engine elsewhere that holds the samples does not answer: no expression is to blame."""
+    """The engine elsewhere that holds the samples has not answered, or not wholly: the expression may be in order."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "unavailable")

@@ -45,6 +45,9 @@ Round = tuple[Evaluation, bytes, float]  # what it found, the line about it, the
 class Elsewhere(Protocol):
     """An engine that has the samples when we do not."""
 
+    @property
+    def up(self) -> bool: ...
+
     async def instants(
         self, questions: Sequence[str], t: float, seconds: float, all_seconds: float
     ) -> dict[str, Value | QueryError]:
@@ -260,6 +263,8 @@ class Rounds:
         if self.groups.get(name) is not group:
             return None
         began = time.thread_time()
+        if group.asked is not None and self.elsewhere is not None:
+            group.asked.engine_down = not self.elsewhere.up
         evaluation = group.finish(at, seconds, tell=pace.tell(time.monotonic()))
         return evaluation, _line(evaluation), time.thread_time() - began
 

@@ -146,7 +146,7 @@ class Engine:
         """The `data` of the answer. Raises QueryError."""
         if self.breaker.shut:
             telemetry.engine_questions.labels("shut").inc()
-            raise self._is_down()
+            raise self._is_down(self.breaker.why)
         began = self._monotonic()
         try:
             data = await self._tried(path, fields, deadline)
@@ -157,9 +157,7 @@ class Engine:
             telemetry.engine_questions.labels("failed" if error.dead else "partial").inc()
             self.breaker.failed(str(error), dead=error.dead)
             self._look()
-            if self.breaker.down:
-                raise self._is_down() from None
-            raise QueryError(f"{self.shown}: {error}", "execution") from None
+            raise self._is_down(str(error)) from None
         self._answered("answered", began)
         return data
 
@@ -169,8 +167,8 @@ class Engine:
         self.breaker.answered()
         self._look()
 
-    def _is_down(self) -> EngineDownError:
-        return EngineDownError(f"the engine {self.shown} does not answer: {self.breaker.why}")
+    def _is_down(self, why: str) -> EngineDownError:
+        return EngineDownError(f"no answer of the engine {self.shown}: {why}")
 
     async def _tried(self, path: str, fields: Fields, deadline: float) -> Mapping[str, Any]:
         """As often as may help, within the time. Raises QueryError and _UnansweredError."""
@@ -236,10 +234,10 @@ class Engine:
         except TimeoutError:
             raise QueryError(f"no complete answer of the engine within {seconds:.3g}s", "timeout") from None
         except RemoteError as error:
-            raise EngineDownError(f"the engine {self.shown} does not answer: {error}") from None
+            raise self._is_down(str(error)) from None
         if not said.body.lstrip().startswith(b"{"):
             text = said.body[:80].decode(errors="replace")
-            raise EngineDownError(f"the engine {self.shown} answers with {_status(said)}: {text}")
+            raise self._is_down(f"{_status(said)}: {text!r}")
         return Forwarded(said.status, said.body)
 
     # The other side ---------------------------------------------------------------------------------------------------
@@ -252,12 +250,10 @@ class Engine:
         headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         if settings.tenant is not None:
             headers[_TENANT] = settings.tenant
-        post = by_form and settings.method == "post"
+        method = "POST" if by_form and settings.method == "post" else "GET"
+        url = f"{settings.url.rstrip('/')}/api/v1/{quote(path)}"
         try:
-            return await self._client.ask(
-                "POST" if post else "GET", f"{settings.url.rstrip('/')}/api/v1/{quote(path)}", settings, headers, fields,
-                max_bytes=max_bytes,
-            )  # fmt: skip
+            return await self._client.ask(method, url, settings, headers, fields, max_bytes=max_bytes)
         except RemoteError as error:
             raise _UnansweredError(str(error), again=not error.permanent) from None
 

@@ -54,9 +54,11 @@ def _here(name: str | None) -> bool:
 
 
 class Asked:
-    """Implements Querier. Between `begin` and the end of a round every question is of the same instant."""
+    """Implements Querier. Between `begin` and the end of a round every question is of the same instant. While
+    `engine_down`, no rule is to blame for an answer that has not come."""
 
     def __init__(self, here: Querier) -> None:
+        self.engine_down = False
         self._here = here
         self._answers: dict[str, Answer] = {}
         self._open: dict[str, None] = {}

@@ -84,7 +84,8 @@ class RuleHealth:
     evaluated_at: datetime | None = None
     error: str = ""
     seconds: float = 0.0
-    failing: bool = False  # as `error` says, unless that was no fault of the rule: then as it was before
+    at_fault: bool = False  # whether it failed when it was last answered
+    unanswered: bool = False
 
 
 @dataclass
@@ -249,7 +250,7 @@ class GroupState:
         except UnansweredError:
             return False
         except EngineDownError as error:
-            health.error = str(error)
+            health.error, health.unanswered = str(error), True
             return True
         except QueryError as error:
             health.error = str(error)
@@ -258,7 +259,7 @@ class GroupState:
         else:
             health.error = "" if early else self._write(t, slot.rule)
         health.seconds = self._stopwatch() - began
-        health.failing = bool(health.error)
+        health.at_fault, health.unanswered = bool(health.error), False
         return True
 
     def _write(self, t: float, rule: AlertingRule | RecordingRule | RecordedElsewhere) -> str:
@@ -288,8 +289,9 @@ class GroupState:
 
     def _write_failing(self, t: float) -> None:
         values = np.zeros(len(self._failing.lines))
+        excused = self.asked is not None and self.asked.engine_down
         for slot, number in zip(self._slots, self._failing_at, strict=True):
-            if slot.health.failing:
+            if slot.health.at_fault or (slot.health.unanswered and not excused):
                 values[number] = 1.0
         if len(values):
             self._record(t, Samples(self._failing, values), [])
