@@ -351,8 +351,8 @@ class Service:
     async def reload(self) -> None:
         await self._pager.reload()
 
-    async def metrics(self) -> bytes:
-        return await self._pager.metrics()
+    async def metrics(self, *, openmetrics: bool = False) -> bytes:
+        return await self._pager.metrics(openmetrics=openmetrics)
 
     async def run(self, listener: socket.socket) -> None:
         server = self._server()
