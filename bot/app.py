@@ -397,7 +397,9 @@ class Service:
                 raise SystemExit(1)
 
     def _server(self) -> uvicorn.Server:
-        settings = self._pager.config.settings.http
+        def settings() -> Http:
+            return self._pager.config.settings.http
+
         app = api.build(self, settings, self._slack.asgi)
         config = uvicorn.Config(app, log_config=None, access_log=False)
         return _Server(config)

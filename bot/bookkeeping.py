@@ -26,7 +26,7 @@ from bot.paging.model import Page, PageKind
 from bot.ports import Accounts, Actor, Clock
 from bot.records import digest
 from bot.records.digest import Digest, Present, Shelf
-from bot.records.report import By, Case, case, report
+from bot.records.report import By, Case, ReportJson, case, report
 from bot.records.timeline import Story, plain, span, story
 from bot.records.usage import Usage, Use, usages
 from bot.runbooks.model import Runbook
@@ -92,7 +92,7 @@ class Bookkeeper:
         pages = await self._store.pages_of(incident.id)
         return story(incident, entries, pages, self._world().book, self._clock.now())
 
-    async def report(self, start: datetime, end: datetime, by: By | None = None) -> dict[str, Any]:
+    async def report(self, start: datetime, end: datetime, by: By | None = None) -> ReportJson:
         """Raises UsageError when it would be over too many incidents."""
         count = await self._store.history.count_opened(start, end)
         if count > MOST:

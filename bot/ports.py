@@ -25,7 +25,7 @@ from bot.oncall.model import Book, Person
 from bot.paging.model import Page
 from bot.readiness.model import Verdict
 from bot.records.digest import Digest
-from bot.records.report import By
+from bot.records.report import By, ReportJson
 from bot.records.timeline import Story
 from bot.records.usage import Usage
 from bot.runbooks.rendered import Rendered
@@ -89,8 +89,8 @@ class Channels(Protocol):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: `id` is `person:<id>`, `cli:<user>` or `api`; `via` is slack, cli, api, or the second channel whose
-    link was used: email or webhook."""
+    """Who acts: `id` is `person:<id>`, `cli:<user>`, `token:<name>` or `api`; `via` is slack, cli, api, or the second
+    channel whose link was used: email or webhook."""
 
     id: str
     name: str
@@ -404,7 +404,7 @@ class Records(Protocol):
 
     async def timeline(self, reference: str) -> Story: ...
 
-    async def report(self, start: datetime, end: datetime, by: By | None = None) -> dict[str, Any]: ...
+    async def report(self, start: datetime, end: datetime, by: By | None = None) -> ReportJson: ...
 
     async def handover(self, schedule: str) -> Digest:
         """The latest hand-over of a schedule."""

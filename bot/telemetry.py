@@ -56,6 +56,9 @@ bridge_requests = Counter(
     ["bridge", "outcome"],
     registry=registry,
 )
+http_refused = Counter(
+    "agentpager_http_refused_total", "Requests that were refused at the door, by why.", ["why"], registry=registry
+)
 error_budget = Gauge(
     "agentpager_slo_error_budget_remaining",
     "Share of the error budget that is left; below 0 when more is gone.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from bot.agents.budget import SUCCESS, Budget
 from bot.agents.cost import FEW_DAYS, LOOK_BACK, Forecast, Spending
@@ -109,7 +110,32 @@ def _worst(budgets: Sequence[Budget]) -> str:
     return f"budget {_left(worst)}" + ("" if worst.objective == SUCCESS else f" ({worst.title})")
 
 
-def vitals_json(vitals: Vitals) -> dict[str, Any]:
+class BudgetJson(TypedDict):
+    agent: str
+    objective: str
+    title: str
+    target: float
+    window: str
+    events: float
+    bad: float
+    good_share: float | None
+    budget_left: float | None
+    since: str | None
+    whole_window: bool
+
+
+class VitalsJson(TypedDict):
+    running: bool
+    last_run: str | None
+    last_success: str | None
+    runs_24h: float | None
+    good_share_24h: float | None
+    cost_usd_24h: float | None
+    cost_usd_hour: float | None
+    budgets: list[BudgetJson]
+
+
+def vitals_json(vitals: Vitals) -> VitalsJson:
     return {
         "running": vitals.running,
         "last_run": _iso(vitals.last_run),
@@ -139,7 +165,7 @@ def budget_words(budget: Budget) -> str:
     return f"Budget for {budget.title}: {_left(budget)}; {share(budget.good)} good, target {over}{since}"
 
 
-def budget_row(budget: Budget) -> dict[str, Any]:
+def budget_row(budget: Budget) -> BudgetJson:
     """As JSON."""
     return {
         "agent": budget.agent,
@@ -251,7 +277,23 @@ def cost_row(one: Spending) -> str:
     return f"{one.agent}: {money(one.today)}{of} today{pace}{gone}{run}"
 
 
-def cost_json(one: Spending) -> dict[str, Any]:
+class CostJson(TypedDict):
+    agent: str
+    at: str
+    since: str | None
+    today_usd: float | None
+    budget_usd_day: float | None
+    pace_usd_hour: float | None
+    forecast_usd_day: float | None
+    usual_usd_rest_of_day: list[float] | None
+    budget_gone_at: str | None
+    cost_per_run_usd: float | None
+    cost_per_run_target_usd: float | None
+    week_usd: float | None
+    week_before_usd: float | None
+
+
+def cost_json(one: Spending) -> CostJson:
     return {
         "agent": one.agent,
         "at": one.now.isoformat(),
@@ -339,7 +381,28 @@ def _caveats(one: Forecast) -> Iterator[str]:
         )
 
 
-def forecast_json(one: Forecast) -> dict[str, Any]:
+class ForecastJson(TypedDict):
+    agent: str
+    runs_per_day: float | None
+    days: int
+    since: str | None
+    runs_seen: float
+    busiest_day_runs: float
+    cost_per_run_usd: float | None
+    cost_per_run_range_usd: list[float] | None
+    cost_per_run_target_usd: float | None
+    day_usd: float | None
+    day_range_usd: list[float] | None
+    budget_usd_day: float | None
+    runs_per_day_in_budget: float | None
+    budget_usd: float | None
+    spent_usd: float | None
+    gone_on: str | None
+    gone_between: list[str | None]
+    lines: list[str]
+
+
+def forecast_json(one: Forecast) -> ForecastJson:
     early, late = one.gone_range or (None, None)
     return {
         "agent": one.agent,

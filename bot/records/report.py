@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from typing_extensions import TypedDict
+
 from bot.forecast.nights import is_night
 from bot.incidents.model import Incident, State
 from bot.incidents.promises import lasted
@@ -107,14 +109,66 @@ def _telling(page: Page) -> tuple[str | None, ...]:
     return page.person, *page.id.split(".")[:2]
 
 
-def report(cases: Sequence[Case], start: datetime, end: datetime, by: By | None = None) -> dict[str, Any]:
+class SpreadJson(TypedDict):
+    mean: float
+    median: float
+    p90: float
+    p95: float
+
+
+class PromisesJson(TypedDict):
+    promised: int
+    ack_breached: int
+    resolve_breached: int
+
+
+class NumbersJson(TypedDict):
+    incidents: int
+    woke: int
+    suppressed: int
+    answered: int
+    unattended: int
+    ended: int
+    reopened: int
+    ack_seconds: SpreadJson | None
+    resolve_seconds: SpreadJson | None
+    pages: int
+    night_pages: int
+    escalated: int
+    escalated_share: float | None
+    marked: int
+    noise: int
+    noise_share: float | None
+    sla: PromisesJson
+
+
+class PersonJson(TypedDict):
+    person: str
+    pages: int
+    night_pages: int
+    incidents: int
+    acks: int
+
+
+_Report = TypedDict("_Report", {"from": str, "to": str, "by": By | None})
+
+
+class ReportJson(_Report):
+    """`rows` are numbers too, each with what it is of."""
+
+    total: NumbersJson
+    rows: list[dict[str, Any]]
+    people: list[PersonJson]
+
+
+def report(cases: Sequence[Case], start: datetime, end: datetime, by: By | None = None) -> ReportJson:
     """`total` over all; `rows` the same by agent, rule, person or team; `people` who was woken how often."""
     rows: list[dict[str, Any]] = []
     if by is not None:
         rows = [{by: name, **_numbers(mine)} for name, mine in sorted(_groups(cases, by), key=lambda group: group[0])]
         rows.sort(key=lambda row: (-row["pages"], -row["incidents"]))
-    told = {"from": start.isoformat(), "to": end.isoformat(), "by": by, "total": _numbers(cases), "rows": rows}
-    return told | {"people": _people(cases)}
+    told: _Report = {"from": start.isoformat(), "to": end.isoformat(), "by": by}
+    return {**told, "total": _numbers(cases), "rows": rows, "people": _people(cases)}
 
 
 def _groups(cases: Sequence[Case], by: By) -> Iterable[tuple[str, list[Case]]]:
@@ -139,7 +193,7 @@ def _of_person(one: Case, person: str) -> Case:
     return replace(one, woke=mine, answered=answered)
 
 
-def _numbers(cases: Sequence[Case]) -> dict[str, Any]:
+def _numbers(cases: Sequence[Case]) -> NumbersJson:
     woke = [one for one in cases if one.told_somebody]
     marked = [one for one in woke if one.mark]
     noise = sum(one.mark == "noise" for one in marked)
@@ -170,23 +224,23 @@ def _numbers(cases: Sequence[Case]) -> dict[str, Any]:
     }
 
 
-def _spread(seconds: list[float]) -> dict[str, float] | None:
+def _spread(seconds: list[float]) -> SpreadJson | None:
     """Mean, median and two percentiles by nearest rank: `p90` is the smallest that nine of ten do not exceed."""
     if not seconds:
         return None
     ranked = sorted(seconds)
     middle = len(ranked) // 2
     median = ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
-    told = {"mean": math.fsum(ranked) / len(ranked), "median": median}
-    told |= {f"p{share}": ranked[math.ceil(len(ranked) * share / 100) - 1] for share in (90, 95)}
-    return {name: round(value, 1) for name, value in told.items()}
+    p90, p95 = (ranked[math.ceil(len(ranked) * share / 100) - 1] for share in (90, 95))
+    mean = math.fsum(ranked) / len(ranked)
+    return {"mean": round(mean, 1), "median": round(median, 1), "p90": round(p90, 1), "p95": round(p95, 1)}
 
 
 def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def _people(cases: Sequence[Case]) -> list[dict[str, Any]]:
+def _people(cases: Sequence[Case]) -> list[PersonJson]:
     """Whoever was woken most at night comes first."""
     pages: dict[str, list[Woke]] = {}
     incidents: dict[str, int] = {}
@@ -198,7 +252,7 @@ def _people(cases: Sequence[Case]) -> list[dict[str, Any]]:
             incidents[person] = incidents.get(person, 0) + 1
         if one.answered_by is not None and one.answered is not None:
             acks[one.answered_by] = acks.get(one.answered_by, 0) + 1
-    rows = [
+    rows: list[PersonJson] = [
         {
             "person": person,
             "pages": len(mine),
@@ -208,4 +262,4 @@ def _people(cases: Sequence[Case]) -> list[dict[str, Any]]:
         }
         for person, mine in pages.items()
     ]
-    return sorted(rows, key=lambda row: (-int(row["night_pages"]), -int(row["pages"]), str(row["person"])))
+    return sorted(rows, key=lambda row: (-row["night_pages"], -row["pages"], row["person"]))

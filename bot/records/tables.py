@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bot.records import markdown
@@ -23,7 +23,7 @@ _PEOPLE = {"person": "person", "pages": "pages", "night_pages": "at night", "inc
 Table = tuple[list[str], list[list[str]]]
 
 
-def sentences(report: dict[str, Any]) -> Iterator[str]:
+def sentences(report: Mapping[str, Any]) -> Iterator[str]:
     """The total in a few lines."""
     total = report["total"]
     yield f"{report['from'][:16]} to {report['to'][:16]} UTC"
@@ -47,7 +47,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def by_group(report: dict[str, Any]) -> Table | None:
+def by_group(report: Mapping[str, Any]) -> Table | None:
     by = report["by"]
     if by is None:
         return None
@@ -55,11 +55,11 @@ def by_group(report: dict[str, Any]) -> Table | None:
     return [by, *_COLUMNS.values()], rows
 
 
-def people(report: dict[str, Any]) -> Table:
+def people(report: Mapping[str, Any]) -> Table:
     return list(_PEOPLE.values()), [[str(row[name]) for name in _PEOPLE] for row in report["people"]]
 
 
-def as_markdown(report: dict[str, Any]) -> str:
+def as_markdown(report: Mapping[str, Any]) -> str:
     lines = [f"# On-call report, {report['from'][:10]} to {report['to'][:10]}", ""]
     lines += [f"- {markdown.text(line)}" for line in sentences(report)]
     for heading, table in ((f"By {report['by']}", by_group(report)), ("Who was woken", people(report))):
@@ -68,7 +68,7 @@ def as_markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _marks(total: dict[str, Any]) -> str:
+def _marks(total: Mapping[str, Any]) -> str:
     if not total["marked"]:
         return "nobody has said whether it was right to wake them"
     return f"{_share(total['noise_share'])} of {total['marked']} marked ones were noise"

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.actions.model import Run
 from bot.agents.evidence import Evidence
 from bot.agents.record import Hour, Minute, fresh, hour_of
+from bot.audit import through
 from bot.audit.chain import GENESIS, link_text
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
@@ -202,7 +203,7 @@ class Transaction:
         sequence, previous = (head[0], head[1]) if head else (0, GENESIS)
         rows = []
         for sequence, entry in enumerate(entries, start=sequence + 1):  # noqa: B020 - it goes on from the head
-            text = entry.model_dump_json()
+            text = through.told(entry).model_dump_json()
             previous = link_text(previous, text)
             filed = {"sequence": sequence, "at": entry.at.timestamp(), "subject": entry.subject}
             rows.append(filed | {"doc": text, "hash": previous})

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Annotated, Protocol
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from pydantic import Field
 
 from bot.ports import Accounts
-from bot.records.accounts import budget_row, cost_json, cost_lines, forecast_json
-from bot.settings import Http
-from bot.web.request import BadRequestError, guarded
+from bot.records.accounts import BudgetJson, CostJson, ForecastJson, budget_row, cost_json, cost_lines, forecast_json
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation
+from bot.web.request import Query
 
 
 class Backend(Protocol):
@@ -20,12 +19,32 @@ class Backend(Protocol):
     def accounts(self) -> Accounts: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+class OfAgent(Query):
+    agent: str | None = None
+
+
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Volume(Query):
+    """`at` are runs a day, `budget` dollars for this month."""
+
+    agent: str = Field(min_length=1)
+    at: Amount | None = None
+    budget: Amount | None = None
+
+
+class CostTold(CostJson):
+    lines: list[str]
+
+
+def operations(backend: Backend) -> Sequence[Operation]:
     paths = _Paths(backend)
+    read = ApiScope.READ
     return [
-        Route("/api/pager/budgets", guarded(settings, paths.budgets), methods=["GET"]),
-        Route("/api/pager/costs", guarded(settings, paths.costs), methods=["GET"]),
-        Route("/api/pager/forecast", guarded(settings, paths.forecast), methods=["GET"]),
+        Operation("GET", "/api/pager/budgets", paths.budgets, read, "How much of each error budget is left."),
+        Operation("GET", "/api/pager/costs", paths.costs, read, "What agents have cost."),
+        Operation("GET", "/api/pager/forecast", paths.forecast, read, "What an agent would cost at a volume."),
     ]
 
 
@@ -33,30 +52,13 @@ class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def budgets(self, request: Request) -> Response:
-        told = await self._backend.accounts.budgets(request.query_params.get("agent"))
-        return JSONResponse([budget_row(one) for one in told])
+    async def budgets(self, call: Call[OfAgent, None]) -> list[BudgetJson]:
+        return [budget_row(one) for one in await self._backend.accounts.budgets(call.query.agent)]
 
-    async def costs(self, request: Request) -> Response:
-        told = await self._backend.accounts.spending(request.query_params.get("agent"))
-        return JSONResponse([cost_json(one) | {"lines": cost_lines(one)} for one in told])
+    async def costs(self, call: Call[OfAgent, None]) -> list[CostTold]:
+        told = await self._backend.accounts.spending(call.query.agent)
+        return [{**cost_json(one), "lines": cost_lines(one)} for one in told]
 
-    async def forecast(self, request: Request) -> Response:
-        agent = request.query_params.get("agent")
-        if not agent:
-            raise BadRequestError(400, "agent: name the agent")
-        told = await self._backend.accounts.forecast(agent, _amount(request, "at"), _amount(request, "budget"))
-        return JSONResponse(forecast_json(told))
-
-
-def _amount(request: Request, name: str) -> float | None:
-    given = request.query_params.get(name)
-    if given is None:
-        return None
-    try:
-        value = float(given)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise BadRequestError(400, f'{name}: "{given}" is not a number above 0')
-    return value
+    async def forecast(self, call: Call[Volume, None]) -> ForecastJson:
+        query = call.query
+        return forecast_json(await self._backend.accounts.forecast(query.agent, query.at, query.budget))

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from bot.errors import ConflictError, UsageError
 from bot.incidents.model import Alert, Incident, State
@@ -25,6 +24,9 @@ from bot.paging import acklink
 from bot.paging.model import Page
 from bot.paging.words import one_line, state_note
 from bot.ports import Actor, Clock, Commands
+from bot.web.door import Open
+from bot.web.operation import Call, Operation
+from bot.web.request import Nothing
 
 _LISTED = 5
 _STYLE = """
@@ -74,9 +76,12 @@ class Backend(Protocol):
     async def page(self, page_id: str) -> Page | None: ...
 
 
-def routes(backend: Backend) -> list[BaseRoute]:
-    links = _Links(backend)
-    return [Route("/ack/{token}", links.show, methods=["GET"]), Route("/ack/{token}", links.act, methods=["POST"])]
+def operations(backend: Backend) -> Sequence[Operation]:
+    links, path = _Links(backend), "/ack/{token}"
+    return [
+        Operation("GET", path, links.show, Open.LINK, raw=True),
+        Operation("POST", path, links.act, Open.LINK, raw=True),
+    ]
 
 
 @dataclass(frozen=True)
@@ -97,15 +102,15 @@ class _Links:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def show(self, request: Request) -> Response:
-        link = await self._read(request.path_params["token"])
+    async def show(self, call: Call[Nothing, None]) -> Response:
+        link = await self._read(call.of_path("token"))
         if link is None:
             return _invalid()
         return self._answer(link, *self._state(link))
 
-    async def act(self, request: Request) -> Response:
+    async def act(self, call: Call[Nothing, None]) -> Response:
         """The token stands in the address, which no other site knows: nothing else proves that the click is meant."""
-        link = await self._read(request.path_params["token"])
+        link = await self._read(call.of_path("token"))
         if link is None:
             return _invalid()
         said, may_act = self._state(link)
@@ -121,7 +126,9 @@ class _Links:
         if not outcome.changed:
             said = "This link has been used already. It works once; a newer message has a new one."
             return self._answer(link, said, may_act=False, status=409)
-        return RedirectResponse(request.url.path, 303, headers=_HEADERS)  # so that a reload of the page acts no more
+        return RedirectResponse(
+            call.request.url.path, 303, headers=_HEADERS
+        )  # so that a reload of the page acts no more
 
     async def _read(self, token: str) -> _Link | None:
         claim, key = acklink.read(token), self._backend.ack_key
@@ -157,7 +164,7 @@ class _Links:
         return "Nobody has it yet.", True
 
     def _name(self, actor: str | None) -> str:
-        name = (actor or "somebody").removeprefix("person:").removeprefix("cli:")
+        name = (actor or "somebody").removeprefix("person:").removeprefix("cli:").removeprefix("token:")
         person = self._backend.commands.book.people.get(name)
         return person.name if person is not None else name
 

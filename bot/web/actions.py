@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from bot.actions.model import Run
 from bot.actions.runs import told
 from bot.errors import UsageError
 from bot.oncall.model import Book
 from bot.ports import Acting, Proposal, Settled
-from bot.settings import Http
-from bot.web.request import BadRequestError, actor_of, guarded, json_of
+from bot.runbooks.model import Approve
+from bot.runbooks.rendered import RenderedCall
+from bot.settings import ApiScope
+from bot.web.operation import Call, Dumped, Operation
+from bot.web.request import Nothing, Query, Who
 
 
 class Backend(Protocol):
@@ -25,15 +28,71 @@ class Backend(Protocol):
     def book(self) -> Book: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+class OfIncident(Query):
+    incident: str = Field(min_length=1, examples=["INC-7"])
+
+
+class Step(Who):
+    """`step` is the id or number of a step of the incident's runbook."""
+
+    incident: str = Field(min_length=1, examples=["INC-7"])
+    step: Annotated[str, Field(min_length=1)] | int
+    undo: bool = False
+
+
+class Wish(Step):
+    """With the `token` of a preview it is asked for only if the request is still the same."""
+
+    token: str = ""
+    reason: str = ""
+
+
+_UNTOLD = Field(exclude=True)
+RunJson = Annotated[
+    dict[str, Any],
+    Dumped(
+        Run,
+        "ActionJson",
+        call=(RenderedCall, _UNTOLD),
+        undo=(RenderedCall | None, _UNTOLD),
+        approve=(Approve, _UNTOLD),
+        request=(RenderedCall, ...),
+        needs=(int, ...),
+        told=(str, ...),
+    ),
+]
+
+
+class SettledJson(TypedDict):
+    message: str
+    action: RunJson
+
+
+class ProposalJson(TypedDict):
+    incident: str
+    step: str
+    title: str
+    undo: bool
+    request: RenderedCall
+    taken_back_by: RenderedCall | None
+    needs: int
+    may_agree: dict[str, str]
+    enough: bool
+    token: str
+    problem: str | None
+    earlier: list[RunJson]
+
+
+def operations(backend: Backend) -> Sequence[Operation]:
     paths = _Paths(backend)
+    every, run = "/api/pager/actions", ApiScope.RUN
     return [
-        Route("/api/pager/actions", guarded(settings, paths.all), methods=["GET"]),
-        Route("/api/pager/actions", guarded(settings, paths.ask), methods=["POST"]),
-        Route("/api/pager/actions/preview", guarded(settings, paths.preview), methods=["POST"]),
-        Route("/api/pager/actions/{run}", guarded(settings, paths.one), methods=["GET"]),
-        Route("/api/pager/actions/{run}/approve", guarded(settings, paths.agree), methods=["POST"]),
-        Route("/api/pager/actions/{run}/refuse", guarded(settings, paths.refuse), methods=["POST"]),
+        Operation("GET", every, paths.all, ApiScope.READ, "What has been asked for on an incident."),
+        Operation("POST", every, paths.ask, run, "Asks for the action of a step.", status=201),
+        Operation("POST", f"{every}/preview", paths.preview, ApiScope.READ, "The exact request of a step."),
+        Operation("GET", f"{every}/{{run}}", paths.one, ApiScope.READ, "One action."),
+        Operation("POST", f"{every}/{{run}}/approve", paths.agree, run, "Agrees to an action."),
+        Operation("POST", f"{every}/{{run}}/refuse", paths.refuse, run, "Refuses an action, or takes it back."),
     ]
 
 
@@ -41,61 +100,49 @@ class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def all(self, request: Request) -> Response:
-        reference = request.query_params.get("incident")
-        if not reference:
-            raise BadRequestError(400, "name the incident: ?incident=INC-7")
-        return JSONResponse([as_json(run) for run in await self._backend.acting.runs(reference)])
+    async def all(self, call: Call[OfIncident, None]) -> list[RunJson]:
+        return [as_json(run) for run in await self._backend.acting.runs(call.query.incident)]
 
-    async def one(self, request: Request) -> Response:
-        name = request.path_params["run"]
+    async def one(self, call: Call[Nothing, None]) -> RunJson:
+        name = call.of_path("run")
         run = await self._backend.acting.run(name.upper())
         if run is None:
             raise UsageError(f'there is no action "{name}"')
-        return JSONResponse(as_json(run))
+        return as_json(run)
 
-    async def preview(self, request: Request) -> Response:
-        body = await json_of(request)
-        actor, (reference, step) = actor_of(body, self._backend.book), _step_of(body)
-        found = await self._backend.acting.propose(actor, reference, step, undo=body.get("undo") is True)
-        return JSONResponse(_proposal(found))
+    async def preview(self, call: Call[Nothing, Step]) -> ProposalJson:
+        body, acting = call.body, self._backend.acting
+        actor = call.actor(body, self._backend.book)
+        return _proposal(await acting.propose(actor, body.incident, str(body.step), undo=body.undo))
 
-    async def ask(self, request: Request) -> Response:
-        body = await json_of(request)
-        actor, (reference, step) = actor_of(body, self._backend.book), _step_of(body)
-        more = {name: str(body.get(name) or "") for name in ("token", "reason")}
-        undo = body.get("undo") is True
-        return _answer(await self._backend.acting.ask(actor, reference, step, undo=undo, **more), 201)
+    async def ask(self, call: Call[Nothing, Wish]) -> SettledJson:
+        body, acting = call.body, self._backend.acting
+        actor = call.actor(body, self._backend.book)
+        more = {"token": body.token, "reason": body.reason}
+        return _answer(await acting.ask(actor, body.incident, str(body.step), undo=body.undo, **more))
 
-    async def agree(self, request: Request) -> Response:
-        actor = actor_of(await json_of(request), self._backend.book)
-        return _answer(await self._backend.acting.agree(actor, request.path_params["run"]))
+    async def agree(self, call: Call[Nothing, Who]) -> SettledJson:
+        actor = call.actor(call.body, self._backend.book)
+        return _answer(await self._backend.acting.agree(actor, call.of_path("run")))
 
-    async def refuse(self, request: Request) -> Response:
-        actor = actor_of(await json_of(request), self._backend.book)
-        return _answer(await self._backend.acting.refuse(actor, request.path_params["run"]))
+    async def refuse(self, call: Call[Nothing, Who]) -> SettledJson:
+        actor = call.actor(call.body, self._backend.book)
+        return _answer(await self._backend.acting.refuse(actor, call.of_path("run")))
 
 
-def _step_of(body: dict[str, Any]) -> tuple[str, str]:
-    reference, step = body.get("incident"), body.get("step")
-    if not isinstance(reference, str) or not isinstance(step, str | int) or not reference or step == "":
-        raise BadRequestError(400, 'the body has "incident" (INC-7) and "step" (its id or number)')
-    return reference, str(step)
+def _answer(settled: Settled) -> SettledJson:
+    return {"message": settled.message, "action": as_json(settled.run)}
 
 
-def _answer(settled: Settled, status: int = 200) -> Response:
-    return JSONResponse({"message": settled.message, "action": as_json(settled.run)}, status)
-
-
-def _proposal(found: Proposal) -> dict[str, Any]:
+def _proposal(found: Proposal) -> ProposalJson:
     wish = found.wish
     return {
         "incident": found.incident.id,
         "step": wish.step,
         "title": wish.title,
         "undo": wish.kind == "undo",
-        "request": wish.call.model_dump(mode="json"),
-        "taken_back_by": wish.undo.model_dump(mode="json") if wish.undo is not None else None,
+        "request": wish.call,
+        "taken_back_by": wish.undo,
         "needs": wish.approve.min,
         "may_agree": dict(found.may),
         "enough": found.enough,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from bot.ports import Bundles
-from bot.settings import Http
-from bot.web.request import guarded
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation
+from bot.web.request import Nothing
 
 
 class Backend(Protocol):
@@ -18,14 +16,15 @@ class Backend(Protocol):
     def bundles(self) -> Bundles: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
-    async def agents(_request: Request) -> Response:
-        return JSONResponse(list(await backend.bundles.agents()))
+def operations(backend: Backend) -> Sequence[Operation]:
+    async def agents(_call: Call[Nothing, None]) -> list[dict[str, Any]]:
+        return list(await backend.bundles.agents())
 
-    async def one(request: Request) -> Response:
-        return JSONResponse(await backend.bundles.bundle(request.path_params["agent"]))
+    async def one(call: Call[Nothing, None]) -> dict[str, Any]:
+        return await backend.bundles.bundle(call.of_path("agent"))
 
+    every = "/api/pager/agents"
     return [
-        Route("/api/pager/agents", guarded(settings, agents), methods=["GET"]),
-        Route("/api/pager/agents/{agent}", guarded(settings, one), methods=["GET"]),
+        Operation("GET", every, agents, ApiScope.READ, "Each agent with stage, owner and who is on call."),
+        Operation("GET", f"{every}/{{agent}}", one, ApiScope.READ, "The hand-over bundle of an agent."),
     ]

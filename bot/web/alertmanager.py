@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from bot.alertmanager import outgoing, silencing
 from bot.alertmanager.incoming import PostedError
@@ -19,8 +18,9 @@ from bot.errors import ConflictError, UsageError
 from bot.oncall.model import Book
 from bot.ports import Actor, Clock, Pushing, Silencing
 from bot.schema import format_duration
-from bot.settings import Http
-from bot.web.request import BadRequestError, body_of, guarded
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation, actor_of
+from bot.web.request import BadRequestError, Nothing, body_of
 
 _MAX_BODY = 8 << 20  # ten thousand alerts
 
@@ -45,29 +45,33 @@ class Backend(Protocol):
     def resolve_timeout(self) -> timedelta: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+def operations(backend: Backend) -> Sequence[Operation]:
     paths = _Paths(backend)
+    read = ApiScope.READ
 
-    def route(path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> Route:
-        return Route(f"/api/v2/{path}", guarded(settings, _as_there(handler)), methods=[method])
+    def operation(method: str, path: str, handler: _Handler, needs: ApiScope = read) -> Operation:
+        return Operation(method, f"/api/v2/{path}", _as_there(handler), needs, raw=True)
 
     return [
-        route("status", paths.status, "GET"),
-        route("receivers", paths.receivers, "GET"),
-        route("alerts", paths.alerts, "GET"),
-        route("alerts", paths.post, "POST"),
-        route("alerts/groups", paths.groups, "GET"),
-        route("silences", paths.silences, "GET"),
-        route("silences", paths.silence, "POST"),
-        route("silence/{id}", paths.one_silence, "GET"),
-        route("silence/{id}", paths.expire, "DELETE"),
+        operation("GET", "status", paths.status),
+        operation("GET", "receivers", paths.receivers),
+        operation("GET", "alerts", paths.alerts),
+        operation("POST", "alerts", paths.post, ApiScope.INGEST),
+        operation("GET", "alerts/groups", paths.groups),
+        operation("GET", "silences", paths.silences),
+        operation("POST", "silences", paths.silence, ApiScope.SILENCE),
+        operation("GET", "silence/{id}", paths.one_silence),
+        operation("DELETE", "silence/{id}", paths.expire, ApiScope.SILENCE),
     ]
 
 
-def _as_there(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    async def asked(request: Request) -> Response:
+_Handler = Callable[[Call[Nothing, None]], Awaitable[Response]]
+
+
+def _as_there(handler: _Handler) -> _Handler:
+    async def asked(call: Call[Nothing, None]) -> Response:
         try:
-            return await handler(request)
+            return await handler(call)
         except (PostedError, ConflictError, ValueError) as error:
             return JSONResponse(str(error), 400)
         except BadRequestError as error:
@@ -82,7 +86,7 @@ class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def status(self, _request: Request) -> Response:
+    async def status(self, _call: Call[Nothing, None]) -> Response:
         ours = {"version": version("agentpager"), "revision": "", "branch": "", "buildUser": "", "buildDate": ""}
         return JSONResponse(
             {
@@ -104,37 +108,37 @@ class _Paths:
         }
         return json.dumps(said, indent=2)  # JSON is YAML
 
-    async def receivers(self, _request: Request) -> Response:
+    async def receivers(self, _call: Call[Nothing, None]) -> Response:
         return JSONResponse(list(outgoing.receivers([*self._backend.book.escalation_policies, "owner"])))
 
-    async def alerts(self, request: Request) -> Response:
+    async def alerts(self, call: Call[Nothing, None]) -> Response:
         incidents = await self._backend.pushing.incidents()
-        return JSONResponse(outgoing.alerts(incidents, _wanted(request), self._backend.clock.now()))
+        return JSONResponse(outgoing.alerts(incidents, _wanted(call.request), self._backend.clock.now()))
 
-    async def groups(self, request: Request) -> Response:
+    async def groups(self, call: Call[Nothing, None]) -> Response:
         incidents = await self._backend.pushing.incidents()
-        return JSONResponse(outgoing.groups(incidents, _wanted(request), self._backend.clock.now()))
+        return JSONResponse(outgoing.groups(incidents, _wanted(call.request), self._backend.clock.now()))
 
-    async def post(self, request: Request) -> Response:
+    async def post(self, call: Call[Nothing, None]) -> Response:
         """Answered once they are written down."""
-        await self._backend.pushing.take(_json(await body_of(request, _MAX_BODY)))
+        await self._backend.pushing.take(_json(await body_of(call.request, _MAX_BODY)))
         return Response(status_code=200)
 
-    async def silences(self, request: Request) -> Response:
+    async def silences(self, call: Call[Nothing, None]) -> Response:
         known = await self._backend.silencing.silences(ended=True)
-        return JSONResponse(outgoing.silences(known, _filters(request), self._backend.clock.now()))
+        return JSONResponse(outgoing.silences(known, _filters(call.request), self._backend.clock.now()))
 
-    async def one_silence(self, request: Request) -> Response:
-        wanted = request.path_params["id"].upper()
+    async def one_silence(self, call: Call[Nothing, None]) -> Response:
+        wanted = call.of_path("id").upper()
         for one in await self._backend.silencing.silences(ended=True):
             if one.id == wanted:
                 return JSONResponse(outgoing.silence(one, self._backend.clock.now()))
         return JSONResponse("silence not found", 404)
 
-    async def silence(self, request: Request) -> Response:
+    async def silence(self, call: Call[Nothing, None]) -> Response:
         """One that replaces another has a new id, as one with other matchers has there."""
-        replaced, author, draft = silencing.read(_json(await body_of(request)))
-        actor = _actor(author, self._backend.book)
+        replaced, author, draft = silencing.read(_json(await body_of(call.request)))
+        actor = _actor(call, author, self._backend.book)
         if replaced:
             now = self._backend.clock.now()
             known = {one.id: one for one in await self._backend.silencing.silences(ended=True)}
@@ -146,11 +150,11 @@ class _Paths:
         made, _ = await self._backend.silencing.add(actor, draft)
         return JSONResponse({"silenceID": made.id})
 
-    async def expire(self, request: Request) -> Response:
-        wanted = request.path_params["id"].upper()
+    async def expire(self, call: Call[Nothing, None]) -> Response:
+        wanted = call.of_path("id").upper()
         if all(one.id != wanted for one in await self._backend.silencing.silences(ended=True)):
             return JSONResponse("silence not found", 404)
-        await self._backend.silencing.expire(_actor("api", self._backend.book), wanted)
+        await self._backend.silencing.expire(_actor(call, "", self._backend.book), wanted)
         return Response(status_code=200)
 
 
@@ -169,9 +173,11 @@ def _filters(request: Request) -> Sequence[str]:
     return request.query_params.getlist("filter")
 
 
-def _actor(name: str, book: Book) -> Actor:
-    """Somebody of the book by id, name or address; else whoever they say they are."""
+def _actor(call: Call[Nothing, None], name: str, book: Book) -> Actor:
+    """Somebody of the book by id, name or address; else whoever they say they are. One whom the token may not act for
+    is no more than a name."""
     for person in book.people.values():
-        if name.casefold() in {person.id.casefold(), person.name.casefold(), (person.email or "").casefold()} - {""}:
-            return Actor(f"person:{person.id}", person.name, "api", person)
-    return Actor(f"cli:{name[:64] or 'api'}", name[:64] or "api", "api")
+        names = {person.id.casefold(), person.name.casefold(), (person.email or "").casefold()} - {""}
+        if name.casefold() in names and (call.caller.anybody or person.id == call.caller.person):
+            return actor_of(call.caller, person.id, None, book)
+    return actor_of(call.caller, None, name, book)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from bot.bridges.model import PayloadError
 from bot.ports import Bridging
-from bot.web.request import BadRequestError, body_of, object_of, refuse
+from bot.web.door import Open
+from bot.web.operation import Call, Operation
+from bot.web.request import BadRequestError, Nothing, body_of, object_of, refuse
 
 _MOST_LABELS = 16
 
@@ -20,25 +22,23 @@ class Backend(Protocol):
     def bridging(self) -> Bridging: ...
 
 
-def routes(backend: Backend) -> list[BaseRoute]:
-    return [Route("/api/bridges/{name}", _Paths(backend).take, methods=["POST"])]
+def operations(backend: Backend) -> Sequence[Operation]:
+    return [Operation("POST", "/api/bridges/{name}", _Paths(backend).take, Open.BRIDGE, raw=True)]
 
 
 class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def take(self, request: Request) -> Response:
+    async def take(self, call: Call[Nothing, None]) -> Response:
         """Answered once it is written down. News that is no alert is fine too: the sender should not give up on us."""
-        name = request.path_params["name"]
+        name, request = call.of_path("name"), call.request
+        raw = await body_of(request)
+        signature = request.headers.get("x-langfuse-signature", "")
+        if not self._backend.bridging.admits(name, _token(request), signature, raw):
+            return refuse(401, "unauthorized", "no such bridge, or not its token; see bridges in agentpager.yaml")
         try:
-            raw = await body_of(request)
-            signature = request.headers.get("x-langfuse-signature", "")
-            if not self._backend.bridging.admits(name, _token(request), signature, raw):
-                return refuse(401, "unauthorized", "no such bridge, or not its token; see bridges in agentpager.yaml")
             count = await self._backend.bridging.take(name, object_of(raw), _labels(request))
-        except BadRequestError as error:
-            return refuse(error.status, "bad_data", str(error))
         except PayloadError as error:
             return refuse(400, "bad_data", str(error))
         return JSONResponse({"status": "success", "alerts": count})

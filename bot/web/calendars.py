@@ -4,17 +4,20 @@ who ask for such an address or take it back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import PlainTextResponse, Response
+from typing_extensions import TypedDict
 
 from bot.oncall.model import Book
 from bot.ports import Actor
-from bot.settings import Http
-from bot.web.request import actor_of, guarded, json_of
+from bot.settings import ApiScope
+from bot.web.door import Open
+from bot.web.operation import Call, Operation
+from bot.web.request import Nothing, Who
 
 _SUFFIX = ".ics"
 _TYPE = "text/calendar; charset=utf-8"
@@ -39,22 +42,31 @@ class Backend(Protocol):
     def book(self) -> Book: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+class UrlJson(TypedDict):
+    url: str
+
+
+def operations(backend: Backend) -> Sequence[Operation]:
+    """An address reads a rota for as long as it lasts: whoever may only read does not get one."""
     paths = _Paths(backend)
+    one = "/api/pager/calendars/{target:path}"
     return [
-        Route("/calendar/{token}/{kind}/{file:path}", paths.calendar),
-        Route("/api/pager/calendars/{target:path}", guarded(settings, paths.url), methods=["GET"]),
-        Route("/api/pager/calendars/{target:path}", guarded(settings, paths.revoke), methods=["DELETE"]),
+        Operation("GET", one, paths.url, ApiScope.ROTA, "The address of a calendar."),
+        Operation("DELETE", one, paths.revoke, ApiScope.ROTA, "Makes an address invalid; answers the new one."),
     ]
+
+
+def links(backend: Backend) -> Sequence[Operation]:
+    return [Operation("GET", "/calendar/{token}/{kind}/{file:path}", _Paths(backend).calendar, Open.LINK, raw=True)]
 
 
 class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def calendar(self, request: Request) -> Response:
+    async def calendar(self, call: Call[Nothing, None]) -> Response:
         """Whether an id exists is nobody's business who does not know its token: all refusals are the same."""
-        token, kind, file = (request.path_params[name] for name in ("token", "kind", "file"))
+        token, kind, file = (call.of_path(name) for name in ("token", "kind", "file"))
         name = file.removesuffix(_SUFFIX)
         text = await self._backend.calendars.text(kind, name, token) if file.endswith(_SUFFIX) else None
         if text is None:
@@ -62,16 +74,16 @@ class _Paths:
         body = text.encode()
         tag = f'"{sha256(body).hexdigest()[:32]}"'
         headers = {"ETag": tag, "Cache-Control": _FRESH, "X-Content-Type-Options": "nosniff"}
-        if tag in _tags(request):
+        if tag in _tags(call.request):
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type=_TYPE)
 
-    async def url(self, request: Request) -> Response:
-        return JSONResponse({"url": await self._backend.calendars.url(request.path_params["target"])})
+    async def url(self, call: Call[Nothing, None]) -> UrlJson:
+        return {"url": await self._backend.calendars.url(call.of_path("target"))}
 
-    async def revoke(self, request: Request) -> Response:
-        actor = actor_of(await json_of(request), self._backend.book)
-        return JSONResponse({"url": await self._backend.calendars.revoke(request.path_params["target"], actor)})
+    async def revoke(self, call: Call[Nothing, Who]) -> UrlJson:
+        actor = call.actor(call.body, self._backend.book)
+        return {"url": await self._backend.calendars.revoke(call.of_path("target"), actor)}
 
 
 def _tags(request: Request) -> set[str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from bot.errors import RemoteError
-from bot.settings import Http
-from bot.web.request import guarded, refuse
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation
+from bot.web.request import Nothing, refuse
 
 # Opened by itself in a browser it may do nothing, whatever stands in it.
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
@@ -21,14 +20,13 @@ class Backend(Protocol):
         """SVG; empty when there is nothing to draw. Raises UsageError for an incident there is not, RemoteError."""
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
-    async def chart(request: Request) -> Response:
-        try:
-            svg = await backend.chart(request.path_params["id"])
-        except RemoteError as error:
-            return refuse(503, "unavailable", str(error))
+def operations(backend: Backend) -> Sequence[Operation]:
+    async def chart(call: Call[Nothing, None]) -> Response:
+        svg = await backend.chart(call.of_path("id"))
         if not svg:
             return refuse(404, "not_found", "there is nothing to draw: no samples of what its rule watches are kept")
         return Response(svg, media_type="image/svg+xml", headers=_HEADERS)
 
-    return [Route("/api/pager/incidents/{id}/chart.svg", guarded(settings, chart))]
+    about = "What the rule of an incident watches, drawn."
+    path = "/api/pager/incidents/{id}/chart.svg"
+    return [Operation("GET", path, chart, ApiScope.READ, about, media="image/svg+xml")]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from typing_extensions import TypedDict
 
 from bot.agents.evidence import Evidence
 from bot.incidents.drill import Drill
 from bot.oncall.model import Book
 from bot.ports import Drilling
-from bot.settings import Http
-from bot.web.request import actor_of, guarded, json_of
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation
+from bot.web.request import InstantText, Nothing, Query, Who
 
 
 class Backend(Protocol):
@@ -24,12 +24,43 @@ class Backend(Protocol):
     def book(self) -> Book: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+class OfAgent(Query):
+    agent: str | None = None
+
+
+class Wish(Who):
+    """`ladder` wakes the next levels too; `runbook` is another one than that for drills."""
+
+    ladder: bool = False
+    runbook: str = ""
+
+
+class DrillJson(TypedDict):
+    id: str
+    agent: str
+    state: Literal["running", "passed", "failed"]
+    asked_by: str
+    asked_at: InstantText
+    incident: str | None
+    ended_at: InstantText | None
+    person: str | None
+    summary: str
+    legs: dict[str, Any]
+    seconds: dict[str, float]
+
+
+class BegunJson(TypedDict):
+    message: str
+    drill: DrillJson | None
+
+
+def operations(backend: Backend) -> Sequence[Operation]:
     paths = _Paths(backend)
+    begin, every = "/api/pager/agents/{agent}/drill", "/api/pager/drills"
     return [
-        Route("/api/pager/agents/{agent}/drill", guarded(settings, paths.start), methods=["POST"]),
-        Route("/api/pager/drills", guarded(settings, paths.all), methods=["GET"]),
-        Route("/api/pager/drills/{id}", guarded(settings, paths.one), methods=["GET"]),
+        Operation("POST", begin, paths.start, ApiScope.DRILL, "Begins a drill.", status=201),
+        Operation("GET", every, paths.all, ApiScope.READ, "Drills under way, and those of the past."),
+        Operation("GET", f"{every}/{{id}}", paths.one, ApiScope.READ, "One drill."),
     ]
 
 
@@ -37,29 +68,26 @@ class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def start(self, request: Request) -> Response:
-        body = await json_of(request)
+    async def start(self, call: Call[Nothing, Wish]) -> BegunJson:
+        body = call.body
+        actor = call.actor(body, self._backend.book)
         begun = await self._backend.drills.start(
-            actor_of(body, self._backend.book),
-            request.path_params["agent"],
-            runbook=str(body.get("runbook") or ""),
-            whole_ladder=body.get("ladder") is True,
+            actor, call.of_path("agent"), runbook=body.runbook, whole_ladder=body.ladder
         )
-        shown = under_way(begun.drill) if begun.drill is not None else None
-        return JSONResponse({"message": begun.message, "drill": shown}, 201)
+        return {"message": begun.message, "drill": under_way(begun.drill) if begun.drill is not None else None}
 
-    async def all(self, request: Request) -> Response:
-        agent = request.query_params.get("agent") or None
+    async def all(self, call: Call[OfAgent, None]) -> list[DrillJson]:
+        agent = call.query.agent or None
         running = [one for one in await self._backend.drills.running() if agent in {None, one.agent}]
         past = await self._backend.drills.past(agent)
-        return JSONResponse([*(under_way(one) for one in running), *(ended(one) for one in past)])
+        return [*(under_way(one) for one in running), *(ended(one) for one in past)]
 
-    async def one(self, request: Request) -> Response:
-        found = await self._backend.drills.one(request.path_params["id"])
-        return JSONResponse(under_way(found) if isinstance(found, Drill) else ended(found))
+    async def one(self, call: Call[Nothing, None]) -> DrillJson:
+        found = await self._backend.drills.one(call.of_path("id"))
+        return under_way(found) if isinstance(found, Drill) else ended(found)
 
 
-def under_way(drill: Drill) -> dict[str, Any]:
+def under_way(drill: Drill) -> DrillJson:
     return {
         "id": drill.id,
         "agent": drill.agent,
@@ -75,7 +103,7 @@ def under_way(drill: Drill) -> dict[str, Any]:
     }
 
 
-def ended(shown: Evidence) -> dict[str, Any]:
+def ended(shown: Evidence) -> DrillJson:
     detail = shown.detail
     return {
         "id": detail["drill"],

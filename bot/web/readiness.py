@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 from bot.agents.model import Stage
-from bot.agents.readiness import STAGES
 from bot.ports import Gate
-from bot.settings import Http
-from bot.web.request import BadRequestError, guarded
+from bot.readiness.model import Verdict
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation
+from bot.web.request import Query
 
 
 class Backend(Protocol):
@@ -20,16 +18,16 @@ class Backend(Protocol):
     def gate(self) -> Gate: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
-    async def readiness(request: Request) -> Response:
-        found = await backend.gate.verdicts(request.query_params.get("agent") or None, _stage(request))
-        return JSONResponse([one.model_dump(mode="json") for one in found])
+class For(Query):
+    """`stage` instead of the agent's own."""
 
-    return [Route("/api/pager/readiness", guarded(settings, readiness), methods=["GET"])]
+    agent: str | None = None
+    stage: Literal["pilot", "crawl", "walk", "run"] | None = None
 
 
-def _stage(request: Request) -> Stage | None:
-    given = request.query_params.get("stage")
-    if given and given not in STAGES:
-        raise BadRequestError(400, f'stage: "{given}" is none of {", ".join(STAGES)}')
-    return Stage(given) if given else None
+def operations(backend: Backend) -> Sequence[Operation]:
+    async def readiness(call: Call[For, None]) -> list[Verdict]:
+        stage = Stage(call.query.stage) if call.query.stage else None
+        return list(await backend.gate.verdicts(call.query.agent or None, stage))
+
+    return [Operation("GET", "/api/pager/readiness", readiness, ApiScope.READ, "How ready each agent is.")]

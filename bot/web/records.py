@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from pydantic import Field
+from starlette.responses import PlainTextResponse, Response
 
 from bot.ports import Clock, Records
-from bot.records import digest
+from bot.records.digest import Digest
 from bot.records.markdown import postmortem
-from bot.records.report import BYS, By
+from bot.records.report import By, ReportJson
 from bot.records.tables import as_markdown
-from bot.settings import Http
-from bot.web.request import BadRequestError, guarded, instant_of
+from bot.records.timeline import Story
+from bot.records.usage import Usage
+from bot.settings import ApiScope
+from bot.web.operation import Call, Operation
+from bot.web.request import BadRequestError, Instant, Nothing, Query
 
 _WEEK = timedelta(days=7)
-_SHELF_DAYS = 90
 _MARKDOWN = "text/markdown; charset=utf-8"
 # Labels and notes are somebody else's text: no browser may take an answer for a page.
 _PLAIN = {"X-Content-Type-Options": "nosniff"}
@@ -32,15 +34,41 @@ class Backend(Protocol):
     def clock(self) -> Clock: ...
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+class Export(Query):
+    format: Literal["markdown", "json"] = "markdown"
+
+
+class Span(Query):
+    """The last seven days where nothing is said."""
+
+    start: Instant | None = Field(None, alias="from")
+    end: Instant | None = Field(None, alias="to")
+    by: By | None = None
+    format: Literal["json", "markdown"] = "json"
+
+
+class OfSchedule(Query):
+    schedule: str = Field(min_length=1)
+
+
+class Of(Query):
+    of: Literal["day", "week"] = "week"
+
+
+class Lately(Query):
+    days: Annotated[int, Field(ge=0, le=9999)] = 90
+
+
+def operations(backend: Backend) -> Sequence[Operation]:
     paths = _Paths(backend)
+    one, read, markdown = "/api/pager/incidents/{id}", ApiScope.READ, "text/markdown"
     return [
-        Route("/api/pager/incidents/{id}/timeline", guarded(settings, paths.timeline), methods=["GET"]),
-        Route("/api/pager/incidents/{id}/export", guarded(settings, paths.export), methods=["GET"]),
-        Route("/api/pager/report", guarded(settings, paths.report), methods=["GET"]),
-        Route("/api/pager/handover", guarded(settings, paths.handover), methods=["GET"]),
-        Route("/api/pager/digest", guarded(settings, paths.digest), methods=["GET"]),
-        Route("/api/pager/runbooks", guarded(settings, paths.runbooks), methods=["GET"]),
+        Operation("GET", f"{one}/timeline", paths.timeline, read, "The story of an incident."),
+        Operation("GET", f"{one}/export", paths.export, read, "The skeleton of a postmortem.", media=markdown),
+        Operation("GET", "/api/pager/report", paths.report, read, "Who was woken, how often.", media=markdown),
+        Operation("GET", "/api/pager/handover", paths.handover, read, "The latest hand-over of a schedule."),
+        Operation("GET", "/api/pager/digest", paths.digest, read, "The last day or week."),
+        Operation("GET", "/api/pager/runbooks", paths.runbooks, read, "How each runbook was used."),
     ]
 
 
@@ -48,63 +76,34 @@ class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def timeline(self, request: Request) -> Response:
-        story = await self._backend.records.timeline(request.path_params["id"])
-        return JSONResponse(story.model_dump(mode="json"))
+    async def timeline(self, call: Call[Nothing, None]) -> Story:
+        return await self._backend.records.timeline(call.of_path("id"))
 
-    async def export(self, request: Request) -> Response:
-        story = await self._backend.records.timeline(request.path_params["id"])
-        if _choice(request, "format", ("markdown", "json"), "markdown") == "json":
-            return JSONResponse(story.model_dump(mode="json"))
-        return _text(postmortem(story))
+    async def export(self, call: Call[Export, None]) -> Story | Response:
+        story = await self._backend.records.timeline(call.of_path("id"))
+        return story if call.query.format == "json" else _text(postmortem(story))
 
-    async def report(self, request: Request) -> Response:
-        end = instant_of(request, "to") or self._backend.clock.now()
-        start = instant_of(request, "from") or end - _WEEK
+    async def report(self, call: Call[Span, None]) -> ReportJson | Response:
+        end = call.query.end or self._backend.clock.now()
+        try:
+            start = call.query.start or end - _WEEK
+        except OverflowError:
+            raise BadRequestError(400, "to: that instant is outside the calendar") from None
         if end <= start:
             raise BadRequestError(400, "to: the end is not after the beginning")
-        told = await self._backend.records.report(start, end, _by(request))
-        if _choice(request, "format", ("json", "markdown"), "json") == "json":
-            return JSONResponse(told)
-        return _text(as_markdown(told))
+        told = await self._backend.records.report(start, end, call.query.by)
+        return told if call.query.format == "json" else _text(as_markdown(told))
 
-    async def handover(self, request: Request) -> Response:
-        schedule = request.query_params.get("schedule")
-        if not schedule:
-            raise BadRequestError(400, "schedule: name the schedule")
-        return _digest(await self._backend.records.handover(schedule))
+    async def handover(self, call: Call[OfSchedule, None]) -> Digest:
+        return await self._backend.records.handover(call.query.schedule)
 
-    async def digest(self, request: Request) -> Response:
-        if _choice(request, "of", ("day", "week"), "week") == "day":
-            return _digest(await self._backend.records.daily())
-        return _digest(await self._backend.records.weekly())
+    async def digest(self, call: Call[Of, None]) -> Digest:
+        records = self._backend.records
+        return await (records.daily() if call.query.of == "day" else records.weekly())
 
-    async def runbooks(self, request: Request) -> Response:
-        given = request.query_params.get("days") or str(_SHELF_DAYS)
-        if not given.isdecimal() or len(given) > 4:
-            raise BadRequestError(400, f'days: "{given}" is not a number of days')
-        told = await self._backend.records.runbooks(int(given))
-        return JSONResponse([one.model_dump(mode="json") for one in told])
-
-
-def _digest(told: digest.Digest) -> Response:
-    return JSONResponse(told.model_dump(mode="json"))
+    async def runbooks(self, call: Call[Lately, None]) -> list[Usage]:
+        return list(await self._backend.records.runbooks(call.query.days))
 
 
 def _text(page: str) -> Response:
     return PlainTextResponse(page, media_type=_MARKDOWN, headers=_PLAIN)
-
-
-def _by(request: Request) -> By | None:
-    given = request.query_params.get("by")
-    known: dict[str, By] = {by: by for by in BYS}
-    if given and given not in known:
-        raise BadRequestError(400, f'by: "{given}" is none of {", ".join(BYS)}')
-    return known.get(given or "")
-
-
-def _choice(request: Request, name: str, known: tuple[str, ...], default: str) -> str:
-    given = request.query_params.get(name) or default
-    if given not in known:
-        raise BadRequestError(400, f'{name}: "{given}" is none of {", ".join(known)}')
-    return given

@@ -1,92 +1,94 @@
-"""What all paths of the HTTP server share: who may ask, how a body is read, how a refusal looks, who acts."""
+"""What all paths of the HTTP server share: how a request is read, how a refusal looks."""
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any, TypeVar
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
-from bot.errors import ConflictError, UsageError
-from bot.oncall.model import Book
-from bot.ports import Actor
-from bot.settings import Http
+from bot.complaints import complaints
+from bot.schema import Model
 
 _MAX_BODY = 1 << 20
-# A proxy on this machine makes everybody look local.
-_PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
-
-Handler = Callable[[Request], Awaitable[Response]]
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
-def guarded(settings: Http, handler: Handler) -> Handler:
-    async def asked(request: Request) -> Response:
-        try:
-            return _refusal(settings, request) or await handler(request)
-        except BadRequestError as error:
-            return refuse(error.status, "bad_data", str(error))
-        except UsageError as error:
-            return refuse(404, "not_found", str(error))
-        except ConflictError as error:
-            return refuse(409, "conflict", str(error))
+class RefusedError(Exception):
+    """The answer is this refusal. `more` stands beside the error in its JSON."""
 
-    return asked
-
-
-class BadRequestError(Exception):
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self.status = status
+        self.kind = kind
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
         super().__init__(message)
 
-
-def _refusal(settings: Http, request: Request) -> Response | None:
-    if settings.token is not None:
-        given = request.headers.get("authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {settings.token.get_secret_value()}".encode()):
-            return None
-        return refuse(401, "unauthorized", "send Authorization: Bearer <http.token>")
-    if any(header in request.headers for header in _PROXIED):
-        return refuse(403, "forbidden", "set http.token in agentpager.yaml to be asked through a proxy")
-    if request.client is None or not _is_loopback(request.client.host):
-        return refuse(403, "forbidden", "set http.token in agentpager.yaml to allow other machines")
-    host = _hostname(f"//{request.headers.get('host', '')}")
-    if host not in _LOCAL_NAMES | _own_names(settings):
-        return refuse(403, "forbidden", f'unknown host name "{host}"; set http.token to be asked under another name')
-    origin = request.headers.get("origin")
-    if request.method != "GET" and origin is not None and _hostname(origin) != host:
-        return refuse(403, "forbidden", "requests from other sites are refused")
-    return None
+    def answer(self) -> JSONResponse:
+        content = {"status": "error", "errorType": self.kind, "error": str(self), **self.more}
+        return JSONResponse(content, self.status, headers=self.headers)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
-def _own_names(settings: Http) -> set[str]:
-    return {_hostname(f"//{settings.listen}")} - {""}
-
-
-def _hostname(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:  # a bracket too many
-        return ""
+class BadRequestError(RefusedError):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, "bad_data", message)
 
 
 def refuse(status: int, kind: str, message: str) -> JSONResponse:
-    return JSONResponse({"status": "error", "errorType": kind, "error": message}, status)
+    return RefusedError(status, kind, message).answer()
+
+
+class Body(Model):
+    """The body of a request: JSON's types are taken at their word."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Who(Body):
+    """Who acts: `person` of oncall/, or `by`, the name of an operator outside it. With a token that has a name it is
+    the token, or the person whom it acts for."""
+
+    person: str | None = None
+    by: str | None = None
+
+
+class Query(Model):
+    """The parameters in the address of a request."""
+
+
+class Nothing(Query):
+    """A request without parameters."""
+
+
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        at = datetime.fromisoformat(value)
+        utc = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("write an instant such as 2026-12-24T18:00:00Z") from None
+    if at.tzinfo is None:
+        raise ValueError("add an offset, for example 2026-12-24T18:00:00Z")
+    return utc
+
+
+Instant = Annotated[
+    datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
+]
+# What is told in answers, as text already.
+InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 async def body_of(request: Request, limit: int = _MAX_BODY) -> bytes:
@@ -99,8 +101,30 @@ async def body_of(request: Request, limit: int = _MAX_BODY) -> bytes:
     return bytes(body)
 
 
-async def json_of(request: Request) -> dict[str, Any]:
-    return object_of(await body_of(request))
+def read_body(raw: bytes, model: type[AnyModel]) -> AnyModel:
+    """No body is an empty one. Raises BadRequestError with the first mistake."""
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        raise _complained(model, object_of(raw), error) from None
+
+
+def read_query(request: Request, model: type[AnyModel]) -> AnyModel:
+    given = request.query_params.multi_items()
+    data = dict(given)
+    if len(data) != len(given):
+        twice = next(name for name, _ in given if [one for one, _ in given].count(name) > 1)
+        raise BadRequestError(400, f'"{twice[:60]}" stands twice in the address')
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _complained(model, data, error) from None
+
+
+def _complained(model: type[BaseModel], data: dict[str, Any], error: ValidationError) -> BadRequestError:
+    first = complaints(model, data, error.errors(include_url=False))[0]
+    message = f"{first.message} ({first.hint})" if first.hint else first.message
+    return BadRequestError(400, message.replace("the file", "the request"))
 
 
 def object_of(raw: bytes) -> dict[str, Any]:
@@ -111,29 +135,3 @@ def object_of(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequestError(400, "the body is not a JSON object")
     return body
-
-
-def instant_of(request: Request, name: str) -> datetime | None:
-    """A parameter of the URL; None when it is not given. Raises BadRequestError."""
-    text = request.query_params.get(name)
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            raise BadRequestError(400, f"{name}: add an offset, for example 2026-12-24T18:00:00Z")
-        return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadRequestError(400, f"{name}: write an instant such as 2026-12-24T18:00:00Z") from None
-
-
-def actor_of(body: dict[str, Any], book: Book) -> Actor:
-    """`{"person": "ana"}` acts for somebody in the book, `{"by": "name"}` for an operator outside it."""
-    person_id = body.get("person")
-    if person_id is None:
-        name = str(body.get("by") or "api")[:64]
-        return Actor(f"cli:{name}", name, "api")
-    person = book.people.get(str(person_id))
-    if person is None:
-        raise UsageError(f'there is no person "{person_id}" in oncall/')
-    return Actor(f"person:{person.id}", person.name, "api", person)

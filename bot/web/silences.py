@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import AwareDatetime, Field, ValidationError
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from bot.incidents.model import Severity
 from bot.incidents.silences import Draft, Silence
 from bot.oncall.model import Book
 from bot.ports import Actor, Clock, Hidden, Silencing
-from bot.schema import Model, Positive
-from bot.settings import Http
-from bot.web.request import BadRequestError, actor_of, guarded, json_of
+from bot.schema import Positive
+from bot.settings import ApiScope
+from bot.web.operation import Call, Dumped, Operation
+from bot.web.request import Instant, Nothing, Query, Who
 
 
 class Backend(Protocol):
@@ -30,36 +30,69 @@ class Backend(Protocol):
     def book(self) -> Book: ...
 
 
-class Wish(Model):
-    """The body of a request. Either `for` or `ends_at` says when it ends."""
+class Wish(Who):
+    """What is to be silent. Either `for` or `ends_at` says when it ends."""
 
-    matchers: tuple[str, ...] = Field(min_length=1)
+    model_config = {"json_schema_extra": {"oneOf": [{"required": ["for"]}, {"required": ["ends_at"]}]}}
+
+    matchers: tuple[str, ...] = Field(min_length=1, examples=[['agent="refund-agent"']])
     reason: str
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
-    lasts: Positive | None = Field(None, alias="for")
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    lasts: Positive | None = Field(None, alias="for", examples=["2h"])
     max_severity: Severity | None = None
     until_resolved: bool = False
-    person: str | None = None
-    by: str | None = None
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Wish:
+        if (self.ends_at is None) == (self.lasts is None):
+            raise ValueError('a silence has an end: give "for" (2h) or "ends_at", not both')
+        return self
 
     def draft(self, now: datetime) -> Draft:
-        """Raises BadRequestError when it says no end, or two."""
-        if (self.ends_at is None) == (self.lasts is None):
-            raise BadRequestError(400, 'a silence has an end: give "for" (2h) or "ends_at", not both')
-        start = self.starts_at.astimezone(UTC) if self.starts_at else None
-        assert self.lasts is not None or self.ends_at is not None
-        end = self.ends_at.astimezone(UTC) if self.ends_at else (start or now) + (self.lasts or now - now)
-        return Draft(self.matchers, end, self.reason, start, self.max_severity, self.until_resolved)
+        end = self.ends_at or (self.starts_at or now) + (self.lasts or now - now)
+        return Draft(self.matchers, end, self.reason, self.starts_at, self.max_severity, self.until_resolved)
 
 
-def routes(backend: Backend, settings: Http) -> list[BaseRoute]:
+class Which(Query):
+    state: Literal["open", "all"] = "open"
+
+
+State = Literal["active", "pending", "expired"]
+SilenceJson = Annotated[dict[str, Any], Dumped(Silence, "SilenceJson", state=(State, ...))]
+PreviewJson = Annotated[dict[str, Any], Dumped(Silence, "PreviewJson", state=(State, ...), id=(None, ...))]
+
+
+class HiddenJson(TypedDict):
+    incident: str
+    alert: str
+    severity: Severity
+
+
+class AddedJson(TypedDict):
+    silence: SilenceJson
+    hides: list[HiddenJson]
+    too_severe: list[HiddenJson]
+
+
+class PreviewedJson(TypedDict):
+    silence: PreviewJson
+    hides: list[HiddenJson]
+    too_severe: list[HiddenJson]
+
+
+class EndedJson(TypedDict):
+    silence: SilenceJson
+
+
+def operations(backend: Backend) -> Sequence[Operation]:
     paths = _Paths(backend)
+    every, change = "/api/pager/silences", ApiScope.SILENCE
     return [
-        Route("/api/pager/silences", guarded(settings, paths.all), methods=["GET"]),
-        Route("/api/pager/silences", guarded(settings, paths.add), methods=["POST"]),
-        Route("/api/pager/silences/preview", guarded(settings, paths.preview), methods=["POST"]),
-        Route("/api/pager/silences/{id}/expire", guarded(settings, paths.expire), methods=["POST"]),
+        Operation("GET", every, paths.all, ApiScope.READ, "Silences that are active or will be."),
+        Operation("POST", every, paths.add, change, "Makes a silence.", status=201),
+        Operation("POST", f"{every}/preview", paths.preview, ApiScope.READ, "What a silence would hide."),
+        Operation("POST", f"{every}/{{id}}/expire", paths.expire, change, "Ends a silence now."),
     ]
 
 
@@ -67,35 +100,31 @@ class _Paths:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def all(self, request: Request) -> Response:
-        ended = request.query_params.get("state") == "all"
+    async def all(self, call: Call[Which, None]) -> list[SilenceJson]:
         now = self._backend.clock.now()
-        return JSONResponse([as_json(one, now) for one in await self._backend.silencing.silences(ended=ended)])
+        known = await self._backend.silencing.silences(ended=call.query.state == "all")
+        return [as_json(one, now) for one in known]
 
-    async def add(self, request: Request) -> Response:
-        actor, draft = await self._wish(request)
+    async def add(self, call: Call[Nothing, Wish]) -> AddedJson:
+        actor, draft = self._wish(call)
         made, hidden = await self._backend.silencing.add(actor, draft)
-        return JSONResponse({"silence": as_json(made, self._backend.clock.now())} | _hidden(hidden), 201)
+        hides, too_severe = _rows(hidden)
+        return {"silence": as_json(made, self._backend.clock.now()), "hides": hides, "too_severe": too_severe}
 
-    async def preview(self, request: Request) -> Response:
-        actor, draft = await self._wish(request)
+    async def preview(self, call: Call[Nothing, Wish]) -> PreviewedJson:
+        actor, draft = self._wish(call)
         made, hidden = await self._backend.silencing.preview(actor, draft)
-        return JSONResponse({"silence": as_json(made, self._backend.clock.now()) | {"id": None}} | _hidden(hidden))
+        hides, too_severe = _rows(hidden)
+        shown = as_json(made, self._backend.clock.now()) | {"id": None}
+        return {"silence": shown, "hides": hides, "too_severe": too_severe}
 
-    async def expire(self, request: Request) -> Response:
-        actor = actor_of(await json_of(request), self._backend.book)
-        ended = await self._backend.silencing.expire(actor, request.path_params["id"])
-        return JSONResponse({"silence": as_json(ended, self._backend.clock.now())})
+    async def expire(self, call: Call[Nothing, Who]) -> EndedJson:
+        actor = call.actor(call.body, self._backend.book)
+        ended = await self._backend.silencing.expire(actor, call.of_path("id"))
+        return {"silence": as_json(ended, self._backend.clock.now())}
 
-    async def _wish(self, request: Request) -> tuple[Actor, Draft]:
-        body = await json_of(request)
-        try:
-            wish = Wish.model_validate(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "body"
-            raise BadRequestError(400, f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-        return actor_of(body, self._backend.book), wish.draft(self._backend.clock.now())
+    def _wish(self, call: Call[Nothing, Wish]) -> tuple[Actor, Draft]:
+        return call.actor(call.body, self._backend.book), call.body.draft(self._backend.clock.now())
 
 
 def as_json(silence: Silence, now: datetime) -> dict[str, Any]:
@@ -103,12 +132,11 @@ def as_json(silence: Silence, now: datetime) -> dict[str, Any]:
     return silence.model_dump(mode="json") | {"state": state}
 
 
-def _hidden(hidden: Hidden) -> dict[str, Any]:
-    return {
-        "hides": [_row(incident.id, alert.name, alert.severity) for incident, alert in hidden.alerts],
-        "too_severe": [_row(incident.id, alert.name, alert.severity) for incident, alert in hidden.too_severe],
-    }
+def _rows(hidden: Hidden) -> tuple[list[HiddenJson], list[HiddenJson]]:
+    """What is hidden, and what is too severe for that."""
+    hides: list[HiddenJson] = [_row(incident.id, alert.name, alert.severity) for incident, alert in hidden.alerts]
+    return hides, [_row(incident.id, alert.name, alert.severity) for incident, alert in hidden.too_severe]
 
 
-def _row(incident: str, alert: str, severity: Severity) -> dict[str, str]:
-    return {"incident": incident, "alert": alert, "severity": severity.value}
+def _row(incident: str, alert: str, severity: Severity) -> HiddenJson:
+    return {"incident": incident, "alert": alert, "severity": severity}

@@ -14,7 +14,7 @@ import uvicorn
 from bot.promql.cells import STALE as STALE_NAN
 from bot.promql.store import SeriesStore
 from bot.queries import Queries
-from bot.settings import Http, Query
+from bot.settings import Http, Query, RateLimit
 from bot.web.api import build
 
 from .answer import Answer
@@ -22,6 +22,7 @@ from .data import GRID_MS, STALE, Line
 from .query import Question
 from .wire import Client
 
+UNLIMITED = Http(limit=RateLimit(per_second=0))
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -42,7 +43,7 @@ class Ours:
     def __enter__(self) -> Ours:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as bot.app does
-        config = uvicorn.Config(build(self, Http()), log_level="error", lifespan="off", access_log=False)
+        config = uvicorn.Config(build(self, lambda: UNLIMITED), log_level="error", lifespan="off", access_log=False)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()

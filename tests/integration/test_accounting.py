@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from config_files import sources_of
 from core_world import NOW, after
+from http_world import app_of
 from starlette.applications import Starlette
 
 from bot import telemetry
@@ -16,7 +17,6 @@ from bot.accounting import Accountant
 from bot.agents.record import Figures, Minute, last_run, last_success, track
 from bot.config import load
 from bot.errors import UsageError
-from bot.settings import Http
 from bot.store.database import Database
 from bot.web import accounts
 
@@ -147,7 +147,7 @@ async def test_over_http_they_are_told_with_their_words(world):
     class Backend:
         accounts = accountant
 
-    app = Starlette(routes=accounts.routes(Backend(), Http()))
+    app = app_of(accounts.operations(Backend()))
     _, (row, _) = await get(app, "/api/pager/budgets?agent=refund-agent")
     assert (row["objective"], row["budget_left"], row["window"]) == ("success", pytest.approx(0.5), "1d")
     _, (cost,) = await get(app, "/api/pager/costs?agent=refund-agent")

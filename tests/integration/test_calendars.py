@@ -12,15 +12,14 @@ import icalendar
 import pytest
 import uvicorn
 from core_world import BOOK
-from starlette.applications import Starlette
+from http_world import app_of
 
 from bot.errors import UsageError
 from bot.oncall.model import Layer, Override, Schedule
 from bot.ports import Actor
-from bot.settings import Http
 from bot.store.database import Database
 from bot.subscriptions import CalendarDesk
-from bot.web.calendars import routes
+from bot.web.calendars import links, operations
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 BY_WEEK = Schedule(id="by/week", layers=(Layer(people=("ana", "ben"), start=date(2026, 1, 5)),))
@@ -56,7 +55,7 @@ async def backend(tmp_path):
 @pytest.fixture
 async def site(backend):
     listener = socket.create_server(("127.0.0.1", 0))
-    app = Starlette(routes=routes(backend, Http()))
+    app = app_of([*operations(backend), *links(backend)])
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     task = asyncio.create_task(server.serve([listener]))
     while not server.started:

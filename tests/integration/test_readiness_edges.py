@@ -7,10 +7,11 @@ import json
 
 import pytest
 from fake_slack import FakeSlack
+from http_world import app_of
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from readiness_world import agent_file, judged
 from slack_world import ANA, FixedClock, desks, settings, until
-from starlette.applications import Starlette
 
 from bot.agents.model import Agent, Stage
 from bot.agents.readiness import Domain, Status, readiness_series
@@ -51,7 +52,7 @@ class Site:
         self.gate = Gate()
         backend = Backend()
         backend.gate = self.gate
-        self._app = Starlette(routes=readiness.routes(backend, Http(token="secret")))
+        self._app = app_of(readiness.operations(backend), Http(token=SecretStr("secret")))
 
     async def get(self, query: str = "", token: str = "Bearer secret") -> tuple[int, object]:
         sent: list[dict] = []

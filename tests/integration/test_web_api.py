@@ -23,7 +23,7 @@ from bot.incidents.model import Incident, Suppression, SuppressionKind
 from bot.oncall.model import Layer, Schedule
 from bot.ports import Actor, AgentStatus, Outcome
 from bot.settings import Http
-from bot.web import api, request
+from bot.web import api, door
 
 LARGE = b'{"data": "' + b"x" * (5 << 20) + b'"}'
 ROTA = Schedule(id="primary", timezone="Europe/Madrid", layers=(Layer(people=("ana", "ben"), start=date(2026, 11, 2)),))
@@ -131,7 +131,7 @@ class Backend:
         if self.reload_error is not None:
             raise self.reload_error
 
-    async def metrics(self) -> bytes:
+    async def metrics(self, *, openmetrics: bool = False) -> bytes:
         return b"agentpager_build_info 1\n"
 
     async def chart(self, reference: str) -> str:
@@ -164,7 +164,7 @@ def named(headers: dict[str, str]) -> dict[str, str]:
 async def serve(settings: Http) -> AsyncIterator[Site]:
     backend = Backend()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(api.build(backend, settings), log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(api.build(backend, lambda: settings), log_config=None, access_log=False))
     task = asyncio.create_task(server.serve([listener]))
     while not server.started:
         await asyncio.sleep(0.01)
@@ -243,17 +243,17 @@ async def test_ones_own_page_may_act(site):
 
 
 async def test_another_machine_is_refused_without_a_token():
-    assert request._is_loopback("127.0.0.1")
-    assert request._is_loopback("127.8.9.1")
-    assert request._is_loopback("::1")
-    assert request._is_loopback("::ffff:127.0.0.1")
+    assert door._is_loopback("127.0.0.1")
+    assert door._is_loopback("127.8.9.1")
+    assert door._is_loopback("::1")
+    assert door._is_loopback("::ffff:127.0.0.1")
     for host in ("10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "testclient", "", "localhost"):
-        assert not request._is_loopback(host)
+        assert not door._is_loopback(host)
 
 
 async def test_what_a_proxy_says_about_the_client_counts(site):
     status, body = await site.get("/api/pager/incidents", x_forwarded_for="203.0.113.7")
-    assert (status, body["error"]) == (403, "set http.token in agentpager.yaml to be asked through a proxy")
+    assert (status, body["error"]) == (403, "give http.tokens in agentpager.yaml to be asked through a proxy")
 
 
 # Health
@@ -480,7 +480,7 @@ async def test_an_unknown_person_or_verb_is_not_found(site):
     status, answer = await site.post("/api/pager/incidents/INC-1/delete")
     assert (status, answer["error"]) == (
         404,
-        "unknown verb; one of ack, resolve, release, decline, take, escalate, snooze, hand, note, mark",
+        "there is no /api/pager/incidents/INC-1/delete here; docs/api.md lists what there is",
     )
 
 

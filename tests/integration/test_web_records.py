@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from core_world import BOOK, NOW, opened
+from http_world import app_of
 from starlette.applications import Starlette
 
 from bot.errors import UsageError
@@ -110,7 +111,7 @@ class Site:
 
 @pytest.fixture
 def site(backend) -> Site:
-    return Site(Starlette(routes=records.routes(backend, Http.model_validate({"token": "secret"}))))
+    return Site(app_of(records.operations(backend), Http.model_validate({"token": "secret"})))
 
 
 async def test_a_timeline_is_the_story(site):
@@ -150,14 +151,23 @@ async def test_a_report_as_markdown(site):
 @pytest.mark.parametrize(
     ("path", "error"),
     [
-        ("/api/pager/report?from=yesterday", "from: write an instant such as 2026-12-24T18:00:00Z"),
-        ("/api/pager/report?to=2026-11-01T00:00", "to: add an offset, for example 2026-12-24T18:00:00Z"),
+        (
+            "/api/pager/report?from=yesterday",
+            'from cannot be "yesterday": write an instant such as 2026-12-24T18:00:00Z',
+        ),
+        (
+            "/api/pager/report?to=2026-11-01T00:00",
+            'to cannot be "2026-11-01T00:00": add an offset, for example 2026-12-24T18:00:00Z',
+        ),
         ("/api/pager/report?from=2026-11-04T02:00Z", "to: the end is not after the beginning"),
-        ("/api/pager/report?from=0001-01-01T00:00%2B10:00", "from: write an instant such as 2026-12-24T18:00:00Z"),
-        ("/api/pager/report?by=zodiac", 'by: "zodiac" is none of agent, rule, person, team'),
-        ("/api/pager/report?format=pdf", 'format: "pdf" is none of json, markdown'),
-        ("/api/pager/incidents/INC-1/export?format=pdf", 'format: "pdf" is none of markdown, json'),
-        ("/api/pager/handover", "schedule: name the schedule"),
+        (
+            "/api/pager/report?from=0001-01-01T00:00%2B10:00",
+            'from cannot be "0001-01-01T00:00+10:00": write an instant such as 2026-12-24T18:00:00Z',
+        ),
+        ("/api/pager/report?by=zodiac", 'by must be one of agent, rule, person, team, not "zodiac"'),
+        ("/api/pager/report?format=pdf", 'format must be one of json, markdown, not "pdf"'),
+        ("/api/pager/incidents/INC-1/export?format=pdf", 'format must be one of markdown, json, not "pdf"'),
+        ("/api/pager/handover", 'missing key "schedule" in the request'),
     ],
 )
 async def test_a_mistake_is_named(site, path, error):
@@ -183,7 +193,7 @@ async def test_a_digest_is_of_the_week_or_of_the_day(site):
     told = [(await site.get(f"/api/pager/digest{query}")).json()["title"] for query in ("", "?of=week", "?of=day")]
     assert told == ["The week", "The week", "The day"]
     refused = await site.get("/api/pager/digest?of=year")
-    assert (refused.status_code, refused.json()["error"]) == (400, 'of: "year" is none of day, week')
+    assert (refused.status_code, refused.json()["error"]) == (400, 'of must be one of day, week, not "year"')
 
 
 async def test_the_use_of_runbooks_is_of_the_last_90_days_if_nothing_else_is_said(site, backend):
