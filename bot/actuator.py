@@ -61,14 +61,14 @@ class Actuator(Loop):
     async def _work(self, run: Run) -> None:
         """Each run by itself: one that cannot be worked in keeps no other waiting."""
         if run.state is RunState.ASKED:
-            self._tell(await acting.expire(self._store, run.id, self._world(), self._clock.now()))
+            self._tell(await acting.expire(self._store.leading, run.id, self._world(), self._clock.now()))
         elif run.state is RunState.SENDING:  # we were killed, or could not write down what became of it
-            self._tell(await acting.recover(self._store, run.id, self._world(), self._clock.now()))
+            self._tell(await acting.recover(self._store.leading, run.id, self._world(), self._clock.now()))
         else:
             await self._carry_out(run.id)
 
     async def _carry_out(self, run_id: str) -> None:
-        claimed = await acting.claim(self._store, run_id, self._world(), self._clock.now())
+        claimed = await acting.claim(self._store.leading, run_id, self._world(), self._clock.now())
         if claimed is None or claimed.run.state is not RunState.SENDING:
             self._tell(claimed)
             return
@@ -76,11 +76,11 @@ class Actuator(Loop):
         try:
             answer = await self._ask(run)
         except RemoteError as error:
-            changed = await acting.failed(self._store, run.id, error, self._world(), self._clock.now())
+            changed = await acting.failed(self._store.leading, run.id, error, self._world(), self._clock.now())
             telemetry.action_attempts.labels("failed" if changed.run.over else "again").inc()
             log.warning("action.not_done", **_about(run), over=changed.run.over, error=str(error))
         else:
-            changed = await acting.finished(self._store, run.id, answer, self._world(), self._clock.now())
+            changed = await acting.finished(self._store.leading, run.id, answer, self._world(), self._clock.now())
             telemetry.action_attempts.labels("done").inc()
             log.info("action.done", **_about(run))
         self._tell(changed)

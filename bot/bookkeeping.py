@@ -246,7 +246,7 @@ class Bookkeeper:
 
     async def _write_down(self, names: Sequence[str], now: datetime) -> None:
         found: list[tuple[Incident, Standing]] = []
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             for name in names:
                 incident = await tx.incident(name)
                 broken = unnoticed(incident, now) if incident is not None else []
@@ -311,7 +311,7 @@ class Bookkeeper:
         now = self._clock.now()
         text = digest.as_text(told)
         page = Page(id=page_id, incident=None, kind=kind, channel=channel, due_at=now, text=text, reason=why)
-        await pipeline.announce(self._store, page, now)
+        await pipeline.announce(self._store.leading, page, now)
         self._wake()
 
 

@@ -6,12 +6,13 @@ A reload never reads them: the book that counted until then is put by. After a s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import structlog
 
 from bot.config import read_book
 from bot.errors import AgentpagerError
+from bot.incidents.model import Incident
 from bot.oncall.model import Book
 from bot.sources import Sources
 from bot.store.database import Database
@@ -38,6 +39,11 @@ class Books:
     def put_by(self, book_id: str, book: Book) -> None:
         """This book counts no longer for what opens from now on."""
         self.known = {**self.known, book_id: book}
+
+    def lacks(self, incidents: Iterable[Incident], current: str) -> bool:
+        """Whether one began with a book that is not here: another replica has opened it with other files."""
+        needed = {incident.book_id for incident in incidents} - {"", current}
+        return bool(needed - self.known.keys() - self._lost)
 
     async def look(self, current: str) -> None:
         """Reads what a live incident needs and is not here, and forgets what none needs any more."""

@@ -69,6 +69,10 @@ class BridgeDesk:
         telemetry.bridge_requests.labels(name, "taken" if alerts else "ignored").inc()
         return len(alerts)
 
+    def begin(self) -> None:
+        """This process is from now on the one that ends what is not sent any more."""
+        self._since = self._clock.now()
+
     async def tick(self) -> None:
         """Ends what is not sent any more, here or to the API of Alertmanager. What was sent to the process before is
         given time to be sent to this one: nobody could while there was none."""
@@ -76,4 +80,4 @@ class BridgeDesk:
         since = self._since if now - self._since < _SENT_AGAIN else None
         live = (await self._store.live()).incidents.values()
         if any(alert.expired(now, since) for incident in live for alert in incident.going_on):
-            self._changed(await pipeline.expire_pushed(self._store, self._world(), now, since))
+            self._changed(await pipeline.expire_pushed(self._store.leading, self._world(), now, since))

@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 
 from bot import pipeline, telemetry
-from bot.clock import SteadyClock
+from bot.clock import SteadyClock, said_at
 from bot.incidents.decision import World
 from bot.store.database import Database
 
@@ -41,16 +41,20 @@ class ClockWatch:
         """We were asleep or down until a moment ago: what is overdue waits for fresh numbers."""
         return self._clock.seconds() < self._settled
 
-    async def begin(self) -> None:
+    async def begin(self, *, watched: bool = False) -> None:
         """After a start: the clock may have been set since the last run. What we cannot know, because the machine was
-        started anew, is bounded: nothing waits longer than its whole wait."""
+        started anew, or because it was another machine, is bounded: nothing waits longer than its whole wait. `watched`
+        says that our numbers are fresh: we were there all along, and another one led."""
         fresh = self._clock.mark()
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             before = await tx.key(_MARK, fresh)
         known = self._clock.since(before)
         if known is not None and abs(known[0]) > JUMP:
             await self._move(known[0], "before this start")
-        if before != fresh and (known is None or known[1].total_seconds() > ASLEEP + _MARK_SECONDS):
+        away = known[1] if known is not None else None
+        if watched and away is None:  # the clocks of two machines are about the same
+            away = self._clock.now() - said_at(before)
+        if before != fresh and (away is None or abs(away.total_seconds()) > ASLEEP + _MARK_SECONDS):
             self._wake("down")
         await self._bound()
         await self._keep()
@@ -79,17 +83,19 @@ class ClockWatch:
     async def _move(self, jump: timedelta, when: str) -> None:
         now = self._clock.wall()
         keys = {_MARK: self._clock.mark(now)}
-        incidents, pages = await pipeline.clock_jumped(self._store, jump, when, now, keys)
+        incidents, pages = await pipeline.clock_jumped(self._store.leading, jump, when, now, keys)
         telemetry.clock_jumps.inc()
         seconds = round(jump.total_seconds(), 1)
         log.warning("clock.jumped", seconds=seconds, when=when, incidents=incidents, pages=pages)
 
     async def _bound(self) -> None:
-        changed = await pipeline.bound_deadlines(self._store, self._world().rules.flapping.quiet, self._clock.now())
+        changed = await pipeline.bound_deadlines(
+            self._store.leading, self._world().rules.flapping.quiet, self._clock.now()
+        )
         if changed:
             log.warning("clock.bounded", deadlines=changed)
 
     async def _keep(self) -> None:
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             await tx.replace_key(_MARK, self._clock.mark())
         self._marked = self._clock.seconds()

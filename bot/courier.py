@@ -64,7 +64,7 @@ class Courier(Sender):
         every = [page for page in await self._store.on_their_way() if page.kind is not PageKind.CHART]
         mine = [page for page in every if not page.by_slack and page.id not in self._busy]
         if interrupted := [page for page in mine if page.state is PageState.SENDING]:
-            await delivery.recover(self._store, interrupted, now)
+            await delivery.recover(self._store.leading, interrupted, now)
             return _FIRST_SLEEP
         self._rests = {place: until for place, until in self._rests.items() if until > now}
         due = [page for page in mine if page.due_at <= now]
@@ -96,7 +96,7 @@ class Courier(Sender):
         ):
             rendered = await self._rendered(seen) if len(pages) == 1 else None
         claimed = await self._claim(pages)
-        if not claimed:
+        if not claimed or not self._store.leads:  # stopped in between: whoever leads now settles it
             return
         (lead, incident), others = claimed[0], [(page, one) for page, one in claimed[1:] if one is not None]
         to_people = lead.kind is not PageKind.STATUS
@@ -113,14 +113,14 @@ class Courier(Sender):
     async def _claim(self, pages: Sequence[Page]) -> Sequence[tuple[Page, Incident | None]]:
         now = self._clock.now()
         if len(pages) > 1:
-            return (await delivery.claim_together(self._store, [[page.id for page in pages]], now))[0]
-        claimed = await delivery.claim(self._store, pages[0].id, now)
+            return (await delivery.claim_together(self._store.leading, [[page.id for page in pages]], now))[0]
+        claimed = await delivery.claim(self._store.leading, pages[0].id, now)
         return [claimed] if claimed is not None else []
 
     async def _sent(self, claimed: Sequence[tuple[Page, Incident | None]]) -> None:
         now = self._clock.now()
         shown = [(page, incident.revision if incident else 0) for page, incident in claimed]
-        await delivery.sent_together(self._store, [(shown, _NOWHERE)], now)
+        await delivery.sent_together(self._store.leading, [(shown, _NOWHERE)], now)
         telemetry.attempts.labels(Verdict.SENT).inc()
         for page, _ in claimed:
             telemetry.delivered(page, (now - page.due_at).total_seconds())
@@ -129,13 +129,13 @@ class Courier(Sender):
         log.info("page.sent", page=lead.id, **about, shows=shows)
 
     async def _failed(self, pages: Sequence[Page], error: RemoteError) -> None:
-        verdict = await delivery.failed_together(self._store, pages, error, self._world(), self._clock.now())
+        verdict = await delivery.failed_together(self._store.leading, pages, error, self._world(), self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.not_sent", page=pages[0].id, verdict=verdict.value, error=str(error), code=error.code)
 
     async def _settle(self, pages: Sequence[Page]) -> None:
         """The request can no longer land, and nobody can say whether it did."""
-        verdict = await delivery.searched_together(self._store, pages, _NOT_READ_BACK, self._clock.now())
+        verdict = await delivery.searched_together(self._store.leading, pages, _NOT_READ_BACK, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.settled", page=pages[0].id, verdict=verdict.value)
 

@@ -107,16 +107,19 @@ class DrillDesk:
         return Drills.model_validate_json(await self._store.key(pipeline.DRILLS) or "{}")
 
     async def tick(self) -> None:
-        """Ends what is over, gives up what never fired, and sees to it that the watcher knows the rest."""
+        """Sees to it that the watcher knows those under way."""
+        await self._tell()
+
+    async def end(self) -> None:
+        """Ends what is over, and gives up what never fired: one process does it for all."""
         drills = await self._kept()
         world, now = self._world(), self._clock.now()
         if any(one.incident is None and drill.late(one, now) for one in drills.running):
-            for one in await pipeline.give_up_drills(self._store, world, now):
+            for one in await pipeline.give_up_drills(self._store.leading, world, now):
                 log.warning("drill.not_fired", drill=one.id, agent=one.agent)
             self._changed([])
         if await self._any_over(drills):
-            self._changed(await pipeline.end_drills(self._store, world, now))
-        await self._tell()
+            self._changed(await pipeline.end_drills(self._store.leading, world, now))
 
     async def _any_over(self, drills: Drills) -> bool:
         for one in drills.running:

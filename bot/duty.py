@@ -90,7 +90,7 @@ class Duty:
             text=as_text(told),
             reason="your shift begins" if what == "begins" else "your shift is coming",
         )
-        await pipeline.announce(self._store, page, now)
+        await pipeline.announce(self._store.leading, page, now)
         self._wake()
 
 

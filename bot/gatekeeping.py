@@ -93,9 +93,12 @@ class Gatekeeper:
         self._ticked_at = now
         async with self._turn:
             await self._look()
+            if not self._store.leads:
+                self._known = None  # the leader records; what it has recorded is read anew
             known = await self._recorded()
             found = await asyncio.to_thread(self._judged, None)
-            await self._record(found, known)
+            if self._store.leads:
+                await self._record(found, known)
             await self._tell(found)
 
     async def verdicts(self, agent: str | None = None, stage: Stage | None = None) -> Sequence[Verdict]:
@@ -226,7 +229,7 @@ class Gatekeeper:
         changed = [one for one in there if known.get(one.agent) != settled[one.agent]]
         for start in range(0, len(changed), _AT_ONCE):
             part = changed[start : start + _AT_ONCE]
-            async with self._store.transaction() as tx:
+            async with self._store.leading.transaction() as tx:
                 for one in part:
                     await tx.add_evidence(_evidence(one, settled[one.agent], now))
                     await tx.append_audit(_entries(one, settled[one.agent], known.get(one.agent), now))

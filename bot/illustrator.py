@@ -77,9 +77,9 @@ class Illustrator(Loop):
             await self._drop(page, why)
             return
         if thread is None:
-            await delivery.postponed(self._store, page, plan.CHART_WAITS, self._clock.now())
+            await delivery.postponed(self._store.leading, page, plan.CHART_WAITS, self._clock.now())
             return
-        page, incident = await delivery.claim(self._store, page.id, self._clock.now()) or (page, None)
+        page, incident = await delivery.claim(self._store.leading, page.id, self._clock.now()) or (page, None)
         if incident is None:
             return
         picture = await self._picture_of(incident)
@@ -91,7 +91,7 @@ class Illustrator(Loop):
         except RemoteError as error:
             await self._failed(page, error)
             return
-        await delivery.sent(self._store, page, posted, incident.revision, self._clock.now())
+        await delivery.sent(self._store.leading, page, posted, incident.revision, self._clock.now())
         telemetry.attempts.labels(Verdict.SENT).inc()
         log.info("chart.sent", page=page.id, channel=posted.channel)
 
@@ -127,16 +127,16 @@ class Illustrator(Loop):
                 self._refused = (error.code or str(error), time.monotonic() + _REFUSED_FOR)
             await self._give_up(page, str(error))
             return
-        verdict = await delivery.failed_together(self._store, [page], error, self._world(), self._clock.now())
+        verdict = await delivery.failed_together(self._store.leading, [page], error, self._world(), self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.info("chart.not_sent", page=page.id, verdict=verdict.value, error=str(error))
 
     async def _give_up(self, page: Page, why: str) -> None:
         error = RemoteError(why, permanent=True)
-        await delivery.failed_together(self._store, [page], error, self._world(), self._clock.now())
+        await delivery.failed_together(self._store.leading, [page], error, self._world(), self._clock.now())
         telemetry.attempts.labels(Verdict.REFUSED).inc()
         log.warning("chart.given_up", page=page.id, error=why)
 
     async def _drop(self, page: Page, why: str) -> None:
-        await delivery.dropped(self._store, attempt.cancelled(page, why))
+        await delivery.dropped(self._store.leading, attempt.cancelled(page, why))
         log.info("chart.dropped", page=page.id, why=why)

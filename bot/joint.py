@@ -20,7 +20,8 @@ class Update(Model):
     """`state` is what the watcher wants back after a restart, opaque to the pager; None when it has not changed.
 
     `still` holds the fingerprints of what goes on beside `alerts`, as it was told before: together they are all there
-    is. None says that `alerts` is only what changed.
+    is. None says that `alerts` is only what changed. `incarnation` is the one that the watcher was last told to be of:
+    what it found for a replica that the others had given up does not count.
     """
 
     kind: Literal["update"] = "update"
@@ -29,9 +30,12 @@ class Update(Model):
     alerts: tuple[Alert, ...]
     still: tuple[str, ...] | None = ()
     state: dict[str, Any] | None = None
+    incarnation: int = 0
 
     def followed_by(self, newer: Update) -> Update:
         """Both as one, when neither has been worked in yet."""
+        if self.incarnation != newer.incarnation:
+            return newer
         alerts = {alert.fingerprint: alert for alert in (*self.alerts, *newer.alerts)}
         still = self.still
         if newer.still is not None:
@@ -67,7 +71,7 @@ class Heartbeat(Model):
 
 
 class Request(Model):
-    """`method` is one of configure, api, cancel, render, chart, release, metrics, minutes, drills, readiness."""
+    """`method` is one of configure, share, api, cancel, render, chart, release, metrics, minutes, drills, readiness."""
 
     kind: Literal["request"] = "request"
     id: int

@@ -48,7 +48,7 @@ class Ledger:
             return
         minutes = [Minute.model_validate(one) for one in found]
         known = self._config().agents
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             for one in minutes:
                 mine = {agent: figures for agent, figures in one.agents.items() if agent in known}
                 await tx.add_minute(one.model_copy(update={"agents": mine}))
@@ -61,6 +61,6 @@ class Ledger:
         before = now - self._config().settings.store.retention.track_record
         gone = most = 1000
         while gone == most:
-            async with self._store.transaction() as tx:
+            async with self._store.leading.transaction() as tx:
                 gone = await tx.forget_agent_hours(before, most)
         self._tidied = now

@@ -81,6 +81,7 @@ class Outbox(Sender):
         self._holding_since: float | None = None
         self._board = Board(self._urgency)
         self._recent: dict[tuple[str, PageKind], Recent] = {}
+        self._begun = False
         self.channel_refused = ""  # why Slack refuses messages to the default channel for good
 
     def wake(self, hurried: str | None = None) -> None:
@@ -115,25 +116,28 @@ class Outbox(Sender):
         found = (page for place in places for page in waiting.of(place) if page.kind is PageKind.PAGE and page.by_slack)
         return not self._health.doubtful and any(page.due_at <= now for page in found)
 
-    async def run(self) -> None:
+    async def _round(self) -> float:
+        if not self._begun:
+            await self._recall()
+            self._begun = True
+        await self._recover()
+        pauses = [await self._start_sends(), await self._start_edits()]
+        return max(min([pause for pause in pauses if pause > 0], default=_LONGEST_SLEEP), _FIRST_SLEEP)
+
+    async def _recall(self) -> None:
+        """What was going on before this one began."""
         for page in await self._store.storm_messages(self._clock.now() - merge.COOL_DOWN):
             self._remember(page, page.sent_at or page.due_at, merged=True)
         if len((await self._store.live()).owed) > _STORM:
             # Killed in a storm: pages go at once, cards wait for what the watcher is about to report again.
             self._holding_since = time.monotonic() - _HOLD_PAGES
-        await super().run()
-
-    async def _round(self) -> float:
-        await self._recover()
-        pauses = [await self._start_sends(), await self._start_edits()]
-        return max(min([pause for pause in pauses if pause > 0], default=_LONGEST_SLEEP), _FIRST_SLEEP)
 
     async def _recover(self) -> None:
         """Pages in `sending` that nobody sends: we were killed, or could not write down what became of them."""
         interrupted = [page for page in await self._store.interrupted() if page.by_slack]
         stranded = [page for page in interrupted if not {page.id, message_of(page)} & self._busy]
         if stranded:
-            await delivery.recover(self._store, stranded, self._clock.now())
+            await delivery.recover(self._store.leading, stranded, self._clock.now())
 
     async def _start_sends(self) -> float:
         """Starts what each place may have now, the most urgent first."""
@@ -251,8 +255,8 @@ class Outbox(Sender):
         rendered = None
         if page.incident is not None and (seen := await self._store.incident(page.incident)) is not None:
             rendered = await self._rendered(seen)
-        claimed = await delivery.claim(self._store, page.id, self._clock.now())
-        if claimed is None:
+        claimed = await delivery.claim(self._store.leading, page.id, self._clock.now())
+        if claimed is None or not self._store.leads:  # stopped in between: whoever leads now settles it
             return
         page, incident = claimed
         self._pace.sent("chat.postMessage", page.channel, time.monotonic())
@@ -264,16 +268,16 @@ class Outbox(Sender):
         await self._sent(page, posted, incident)
 
     async def _claim(self, messages: Sequence[Sequence[str]]) -> Sequence[list[tuple[Page, Incident]]]:
-        return await delivery.claim_together(self._store, messages, self._clock.now())
+        return await delivery.claim_together(self._store.leading, messages, self._clock.now())
 
     async def _land(self, messages: Sequence[tuple[Sequence[tuple[Page, int]], Posted]]) -> Sequence[None]:
-        await delivery.sent_together(self._store, messages, self._clock.now())
+        await delivery.sent_together(self._store.leading, messages, self._clock.now())
         return [None] * len(messages)
 
     async def _deliver_merged(self, parcel: Parcel) -> None:
         """Several pages as one message; their runbooks are a tap away."""
         taken = await self._claims([page.id for page in parcel.pages])
-        if not taken:
+        if not taken or not self._store.leads:
             return
         lead = taken[0][0]
         self._pace.sent("chat.postMessage", lead.channel, time.monotonic())
@@ -313,10 +317,10 @@ class Outbox(Sender):
             return
         telemetry.edits.labels("shown").inc()
         now = self._clock.now()
-        await delivery.joined(self._store, lead, [(page, incident.revision) for page, incident in told], now)
+        await delivery.joined(self._store.leading, lead, [(page, incident.revision) for page, incident in told], now)
         behind = [(page.id, incident.revision) for page, incident in shown if page.shown_revision < incident.revision]
         if behind:
-            await delivery.shown_together(self._store, behind)
+            await delivery.shown_together(self._store.leading, behind)
         self._remember(lead, lead.sent_at or now, merged=True)
         telemetry.merged.labels(lead.kind).inc(len(told))
 
@@ -366,7 +370,7 @@ class Outbox(Sender):
         lead = pages[0]
         if error.retry_after_seconds is not None:
             self._pace.told_to_wait("chat.postMessage", lead.channel, error.retry_after_seconds, time.monotonic())
-        verdict = await delivery.failed_together(self._store, pages, error, self._world(), self._clock.now())
+        verdict = await delivery.failed_together(self._store.leading, pages, error, self._world(), self._clock.now())
         if verdict is Verdict.CLIENT_REFUSED:
             self.refused_since = self.refused_since or time.monotonic()
         if verdict is Verdict.REFUSED and lead.channel == self._world().channel:
@@ -388,7 +392,7 @@ class Outbox(Sender):
         except RemoteError as raised:
             error = raised
             self._heard_from(error)
-        verdict = await delivery.searched_together(self._store, unknown, error, self._clock.now())
+        verdict = await delivery.searched_together(self._store.leading, unknown, error, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
         log.warning("page.settled", page=page.id, verdict=verdict.value, error=str(error or ""))
 
@@ -450,7 +454,7 @@ class Outbox(Sender):
         else:
             telemetry.edits.labels("shown").inc()
             self._edit_refused.pop(message, None)
-        await delivery.shown_together(self._store, [(one.id, incident.revision) for one, incident in shown])
+        await delivery.shown_together(self._store.leading, [(one.id, incident.revision) for one, incident in shown])
 
     def _edit_failed(self, lead: Page, error: RemoteError) -> None:
         self._heard_from(error)

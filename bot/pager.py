@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -18,6 +18,7 @@ import aiohttp
 import structlog
 
 from bot import delivery, judge, pipeline, png, telemetry
+from bot.actuator import Actuator
 from bot.agents.series import registry_series
 from bot.alertmanager import incoming
 from bot.books import Books
@@ -27,8 +28,9 @@ from bot.errors import ConfigError, Finding, RemoteError
 from bot.incidents import drill
 from bot.incidents.decision import Decision, Say, World, book_of
 from bot.incidents.drill import Drills
-from bot.incidents.model import Alert, AlertState, Event, Incident, State, pushed_group
+from bot.incidents.model import Alert, AlertState, Event, Incident, Severity, State, pushed_group
 from bot.incidents.own import OwnAlert, nothing_held
+from bot.incidents.silences import Silence
 from bot.joint import Update
 from bot.labels import Labels
 from bot.oncall.changes import RotaChange
@@ -41,10 +43,12 @@ from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock
 from bot.renderings import Renderings
 from bot.rules.load import with_builtin
+from bot.sharing import Shares
 from bot.sources import Sources, read_sources
 from bot.store.archive import Archive
 from bot.store.database import Database
-from bot.supervisor import WatcherProcess
+from bot.store.replicas import Replica
+from bot.supervisor import HUNG_SECONDS, WatcherProcess
 
 log = structlog.get_logger()
 
@@ -57,6 +61,7 @@ _FIRST_PART, _PART = 500, 1000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
+_SHARE_SECONDS = 30.0
 _TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it
 _BUILT_ONCE = ("slack", "store.url", "http", "heartbeat")  # parts of agentpager.yaml
 _HIDDEN_FOR = 60.0
@@ -86,6 +91,9 @@ class Pager:
         self._reloading = asyncio.Lock()
         self._hiding_changes: datetime | None = _LONG_AGO  # when what is hidden next changes by itself
         self._hidden_at = 0.0
+        self._silences: Sequence[Silence] = ()  # as last seen
+        self._stood: dict[str, tuple[State, str | None]] = {}  # how people had left each incident
+        self._released: set[tuple[str, str, datetime]] = set()
         self._releasing: set[asyncio.Task[None]] = set()
         self._watcher_missed = time.monotonic()
         self.config = config
@@ -95,8 +103,13 @@ class Pager:
         self.changes: tuple[RotaChange, ...] = ()  # overrides and swaps made beside the files
         self.readiness_series: Sequence[tuple[Labels, float]] = ()  # how ready the agents are, as last seen
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
-        self.outbox: Outbox | None = None
+        self.replicas: Sequence[Replica] = ()  # as last seen
+        self._shares = Shares()
+        self._blind_since: dict[str, float] = {}  # replicas whose watcher does not work
+        self._known_groups: frozenset[str] | None = None
+        self.outbox: Outbox | None = None  # these are there while this process leads
         self.courier: Courier | None = None
+        self.actuator: Actuator | None = None
         self._told_otherwise: set[str] = set()  # pages in trouble that have been seen to
         self.renderings: Renderings | None = None
         self.slack: SlackEdge | None = None
@@ -130,11 +143,34 @@ class Pager:
         names = [book.people[person.person].name for person in reached]
         return {"oncall": names, "external_url": self.config.settings.http.external_url}
 
+    def begin_to_lead(self, outbox: Outbox, courier: Courier, actuator: Actuator) -> None:
+        """What was told and seen in an earlier time as leader counts no more: another one has led since."""
+        self._own_told.clear()
+        self._aside.clear()
+        self._told_otherwise.clear()
+        self._hiding_changes = _LONG_AGO
+        self._known_groups = None
+        self.outbox, self.courier, self.actuator = outbox, courier, actuator
+
+    def end_leading(self) -> None:
+        self.outbox = self.courier = self.actuator = None
+
+    @property
+    def leads(self) -> bool:
+        return self._store.leads
+
+    @property
+    def only_one(self) -> bool:
+        """Whether there is no other replica, as far as is known."""
+        return len(self.replicas) <= 1
+
     def wake(self, incident_id: str | None = None) -> None:
+        """Something has been written that is to go out. Another replica that leads hears of it from the database."""
         if self.outbox is not None:
             self.outbox.wake(incident_id)
-        if self.courier is not None:
-            self.courier.wake()
+        for one in (self.courier, self.actuator):
+            if one is not None:
+                one.wake()
 
     def person_changed(self, incident: Incident) -> None:
         """Somebody has just acted: their messages are redrawn first, and what they closed is no longer held as no
@@ -160,12 +196,16 @@ class Pager:
             "states": await self._store.rule_state(),
             "drills": [one.labels for one in drills.running],
             "readiness": self.readiness_series,
+            "incarnation": self._shares.incarnation,
+            "mine": None if self._store.alone else sorted(self._shares.mine),
         }
 
     async def on_update(self, update: Update) -> None:
         """A report of the watcher. What says nothing new is worked in once a minute, to bring values up to date."""
         if update.still is None and not update.alerts and update.state is None:
             return
+        if not self._store.alone and not self._shares.counts(update.group, update.incarnation):
+            return  # another replica has the group by now, and finds the same
         if update.state is None and update.group in self._unsaved:
             update = update.model_copy(update={"state": self._unsaved[update.group]})
         signature = _signature(update)
@@ -247,12 +287,101 @@ class Pager:
         if known_alerts_changed and self.renderings is not None:
             self.renderings.refresh(decision.incident, self.facts(decision.incident))
 
+    # Other replicas ---------------------------------------------------------------------------------------------------
+
+    async def share(self) -> None:
+        """Whose rule groups are whose from now on, by who is alive; one process alone has them all."""
+        if self._store.alone:
+            return
+        groups = [group.id for group in with_builtin(self.config.groups)]
+        watching = self.watcher.ready and self.watcher.silence_seconds < HUNG_SECONDS
+        self._store.announce(url=self.config.settings.http.external_url, groups=groups, watching=watching)
+        self.replicas = await self._store.replicas()
+        self._note_blind()
+        telemetry.replicas.set(len(self.replicas))
+        before = self._shares.mine
+        changed = self._shares.look(
+            self._store.me, self.replicas, frozenset(groups), self._store.incarnation, time.monotonic()
+        )
+        if changed:
+            self._released.clear()
+            for group in before ^ self._shares.mine:
+                self._seen.pop(group, None)
+                self._unsaved.pop(group, None)
+            log.info("rules.shared", mine=len(self._shares.mine), of=len(groups), replicas=len(self.replicas))
+        if self.watcher.ready:
+            await self._tell_watcher_of_shares(changed=changed)
+
+    async def _tell_watcher_of_shares(self, *, changed: bool) -> None:
+        """With the states that others have saved since: their alerts are series and answers here too."""
+        saved_at = await self._store.rule_states_saved_at()
+        stale = [group for group, at in saved_at.items() if self._shares.is_news(group, at)]
+        taken = self._shares.taken
+        wanted = sorted({*stale, *taken} & saved_at.keys())
+        if not changed and not wanted:
+            return
+        states = await self._store.rule_state(wanted)
+        params = {
+            "incarnation": self._shares.incarnation,
+            "mine": sorted(self._shares.mine),
+            "taken": sorted(taken),
+            "states": states,
+        }
+        await self.watcher.ask("share", params, _SHARE_SECONDS)
+        self._shares.told(taken, {group: state["evaluated_at"] for group, state in states.items()})
+
+    def _note_blind(self) -> None:
+        now = time.monotonic()
+        blind = {one.id for one in self.replicas if not one.watching}
+        self._blind_since = {name: self._blind_since.get(name, now) for name in blind}
+
+    async def catch_up(self) -> None:
+        """Another replica has written something down."""
+        live = await self._store.live()
+        if self.books.lacks(live.incidents.values(), self.config.book_id):
+            await self.books.look(self.config.book_id)
+        await self._release_closed(live.incidents.values())
+        before = self._stood
+        self._stood = {one.id: (one.state, one.acked_by) for one in live.incidents.values()}
+        if not self.leads:
+            return
+        now = self._clock.now()
+        if (silences := await self._store.silences(now)) != self._silences:
+            self._silences, self._hiding_changes = silences, _LONG_AGO
+        self.wake()
+        for name, stands in self._stood.items():
+            if before.get(name, stands) != stands:
+                self.wake(name)  # somebody has just acted, and looks at the message
+
+    async def _release_closed(self, incidents: Iterable[Incident]) -> None:
+        """What people have closed anywhere is no longer held as no data by the watcher that has the group."""
+        held = {
+            (one.id, alert.fingerprint, alert.starts_at)
+            for one in incidents
+            if one.state is State.RESOLVED
+            for alert in one.going_on
+            if alert.state is AlertState.NO_DATA and alert.group in self._shares.mine
+        }
+        fresh, self._released = held - self._released, held
+        if fresh:
+            await self._release([fingerprint for _, fingerprint, _ in fresh])
+
+    async def look_after_replicas(self) -> None:
+        """Alerts of rule groups that nobody's configuration has any more end. While a new release or new files are
+        rolled out, a group is known as long as one replica knows it."""
+        known = _of(self.config).union(*(one.groups for one in self.replicas if one.id != self._store.me))
+        before, self._known_groups = self._known_groups, known
+        if before is not None and before - known:
+            self.note(await pipeline.forget_groups(self._store.leading, known, self.world(), self._clock.now()))
+
+    # Deadlines --------------------------------------------------------------------------------------------------------
+
     async def tick(self) -> None:
         """Deadlines that have come. An incident that cannot be worked in is set aside for a while."""
         now = self._clock.now()
         await self._hide(now)
         if await self._store.waiting_silences(now):
-            self.note(await pipeline.end_silences(self._store, self.world(), now))
+            self.note(await pipeline.end_silences(self._store.leading, self.world(), now))
         overdue = await self._store.overdue(now)
         if len(overdue) > _EACH_BY_ITSELF and self.outbox is not None:
             self.outbox.hold()
@@ -267,7 +396,7 @@ class Pager:
             if self._aside.get(incident_id, 0.0) > time.monotonic():
                 continue
             try:
-                decisions = await pipeline.escalate(self._store, incident_id, self.world(), now)
+                decisions = await pipeline.escalate(self._store.leading, incident_id, self.world(), now)
                 self.note(decisions)
                 if any(decision.incident.over for decision in decisions):  # what it explained is hidden no longer
                     self._hiding_changes = _LONG_AGO
@@ -286,7 +415,7 @@ class Pager:
             return
         self._hidden_at = time.monotonic()
         try:
-            decisions, self._hiding_changes = await pipeline.resuppress(self._store, self.world(), now)
+            decisions, self._hiding_changes = await pipeline.resuppress(self._store.leading, self.world(), now)
             self.note(decisions)
         except Exception:
             telemetry.loop_errors.labels("suppression").inc()
@@ -309,7 +438,7 @@ class Pager:
         ids = list(dict.fromkeys(page.incident for page in fresh if page.incident))
         for start in range(0, len(ids), _TOLD_AT_ONCE):
             part = ids[start : start + _TOLD_AT_ONCE]
-            rows = await delivery.tell_otherwise(self._store, part, world, now)
+            rows = await delivery.tell_otherwise(self._store.leading, part, world, now)
             self._told_otherwise |= {page.id for page in fresh if page.incident in part}
             for row in rows:
                 log.warning("page.otherwise", page=row.id, person=row.person, channel=row.channel, why=row.reason)
@@ -319,19 +448,33 @@ class Pager:
     async def look_after_watcher(self) -> None:
         if self.watcher.ready and self.watcher.silence_seconds < WATCHER_GRACE:
             self._watcher_missed = time.monotonic()
-        missing = time.monotonic() - self._watcher_missed > WATCHER_GRACE
-        why = self.watcher.last_error or "it does not answer"
-        told = [OwnAlert("Nothing is being watched: the watcher is down", why)] if missing else []
-        await self.own_alerts("WatcherDown", told)
+        await self.own_alerts("WatcherDown", self._blind())
+
+    def _blind(self) -> list[OwnAlert]:
+        """Whose watcher has not worked for a while. While one of several does, nobody need get up for the others."""
+        now = time.monotonic()
+        if self.only_one or len(self._blind_since) == len(self.replicas):
+            missing = now - self._watcher_missed > WATCHER_GRACE
+            why = self.watcher.last_error or "it does not answer"
+            return [OwnAlert("Nothing is being watched: the watcher is down", why)] if missing else []
+        why = "The other replicas evaluate its rules. Its log says what is wrong."
+        return [
+            OwnAlert(f"The watcher of the replica {one.id} is down", why, Severity.WARNING, {"replica": one.id})
+            for one in self.replicas
+            if now - self._blind_since.get(one.id, now) > WATCHER_GRACE
+        ]
 
     async def own_alerts(
         self, name: str, told: Collection[OwnAlert], held: Callable[[Alert], bool] = nothing_held
     ) -> None:
         """Everything of this name that is wrong now; what was told before and is not among it has ended, unless it is
-        `held`: then nothing new is known of it."""
+        `held`: then nothing new is known of it. Only the leader tells: what several would find, they would end for each
+        other."""
+        if not self.leads:
+            return
         if held is nothing_held and self._own_told.get(name) == tuple(told):
             return
-        self.note(await pipeline.tell_own(self._store, name, told, held, self.world(), self._clock.now()))
+        self.note(await pipeline.tell_own(self._store.leading, name, told, held, self.world(), self._clock.now()))
         self._own_told[name] = tuple(told)
 
     async def reload(self) -> None:
@@ -351,9 +494,9 @@ class Pager:
             same_watch = _watched(before_sources) == _watched(sources)
             self._seen.clear()
             await self._accepted()
-            known = frozenset(group.id for group in with_builtin(config.groups))
-            known |= {incoming.GROUP, *(pushed_group(name) for name in config.settings.bridges)}
-            self.note(await pipeline.forget_groups(self._store, known, self.world(), self._clock.now()))
+            if self.leads:
+                self._known_groups = self._known_groups or _of(before)
+                await self.look_after_replicas()
             if not same_watch:  # a calendar says who is woken, not what is watched
                 await self.watcher.reconfigure()
             await self._tell_of_restart(before)
@@ -422,9 +565,10 @@ class Pager:
 
     async def _accepted(self) -> None:
         if self._refused:
-            at = round(self._clock.now().timestamp())
             await self._announce(
-                f"config.ok.{at}", "The configuration is good again and running.", "configuration good"
+                f"config.ok.{self._refused_digest[:16]}",
+                "The configuration is good again and running.",
+                "configuration good",
             )
         self._refused, self._refused_digest = (), ""
         telemetry.reload_ok.set(1)
@@ -472,7 +616,14 @@ class Pager:
         if self._refused:
             config["message"] = "the files on disk are refused; the last good configuration keeps running"
             config["findings"] = [str(finding) for finding in self._refused]
-        return {"ready": all(state == "ok" for state in checks.values()), "checks": checks, "config": config}
+        ready = all(state == "ok" for state in checks.values())
+        return {"ready": ready, "checks": checks, "config": config, "replicas": self._shown_replicas()}
+
+    def _shown_replicas(self) -> list[dict[str, Any]]:
+        """This one first."""
+        mine = {"id": self._store.me, "leads": self.leads, "watching": self.watcher.ready, "this": True}
+        others = [one for one in self.replicas if one.id != self._store.me]
+        return [mine, *({"id": one.id, "leads": one.leads, "watching": one.watching, "this": False} for one in others)]
 
     async def heartbeat(self, lateness: float) -> None:
         """Tells an outside dead man's switch that all is well; says nothing when it is not."""
@@ -503,10 +654,13 @@ class Pager:
         telemetry.tick_lateness.set(max(lateness, 0))
         telemetry.slack_up.set(self._slack_state() == "ok")
         telemetry.watcher_up.set(self.watcher.ready)
+        telemetry.leader.set(self.leads)
+        mine = with_builtin(self.config.groups) if self._store.alone else self._shares.mine
+        telemetry.rule_groups.set(len(mine))
 
     async def housekeep(self) -> None:
         await self.books.look(self.config.book_id)
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             await tx.forget_clicks(self._clock.now() - _KEEP_CLICKS)
         await self._archive()
 
@@ -544,6 +698,12 @@ def _loaded(sources: Sources, now: datetime) -> Config:
     config = load(sources)
     ahead(config.book, now)
     return config
+
+
+def _of(config: Config) -> frozenset[str]:
+    """The groups that reports of its rules and of its bridges come from."""
+    rules = (group.id for group in with_builtin(config.groups))
+    return frozenset((*rules, incoming.GROUP, *(pushed_group(name) for name in config.settings.bridges)))
 
 
 def _watched(sources: Sources) -> Sources:

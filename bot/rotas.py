@@ -28,19 +28,22 @@ async def counting(store: Database, now: datetime) -> list[RotaChange]:
 
 
 class RotaDesk:
-    """`changed` is given everything that counts, and makes it count; `wake` sends what was written for people."""
+    """`known` is what counts here, `changed` is given everything that is to count from now on; `wake` sends what was
+    written for people."""
 
     def __init__(
         self,
         store: Database,
         clock: Clock,
         book: Callable[[], Book],
+        known: Callable[[], Sequence[RotaChange]],
         changed: Callable[[Sequence[RotaChange]], Awaitable[None]],
         wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._book = book
+        self._known = known
         self._changed = changed
         self._wake = wake
         self._adopting = asyncio.Lock()  # an older look at what counts must not come after a newer one
@@ -92,9 +95,11 @@ class RotaDesk:
         await tx.add_pages([_notice(change, action, actor, person, book, now) for person in concerned])
 
     async def catch_up(self) -> None:
-        """Makes count what could not be made to when it was written down."""
-        if self._behind:
-            await self._adopt(self._clock.now())
+        """Makes count what could not be made to when it was written down, or was written down elsewhere."""
+        now = self._clock.now()
+        known = [change for change in self._known() if change.counts(now)]
+        if self._behind or await counting(self._store, now) != known:
+            await self._adopt(now)
 
     async def _adopt(self, now: datetime) -> None:
         """It is written down already: should this fail, nobody is told to do it again, and it is tried again."""

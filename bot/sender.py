@@ -27,7 +27,7 @@ class Loop(ABC):
     """`name` stands in the log and in the metric of loops that failed."""
 
     def __init__(self, name: str) -> None:
-        self._name, self._failed_event = name, f"{name}.failed"
+        self.name, self._failed_event = name, f"{name}.failed"
         self._event = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,7 +45,7 @@ class Loop(ABC):
             try:
                 pause = await self._round()
             except Exception:
-                telemetry.loop_errors.labels(self._name).inc()
+                telemetry.loop_errors.labels(self.name).inc()
                 log.exception(self._failed_event)
                 pause = 1.0
             # Not asyncio.wait_for: when the event comes with a cancellation it forgets that it was cancelled.
@@ -57,6 +57,12 @@ class Loop(ABC):
         """Lets what is in flight finish."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+    async def abandon(self) -> None:
+        """Breaks off what is in flight: another process does this now."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None], free: Callable[[], None]) -> asyncio.Task[None]:
         """`free` lets its pages be taken up again: when it has ended, a while later when it broke."""

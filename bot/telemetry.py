@@ -78,6 +78,10 @@ reload_at = Gauge(
     "When the running configuration was loaded.",
     registry=registry,
 )
+leader = Gauge("agentpager_leader", "1 while this replica sends and escalates.", registry=registry)
+replicas = Gauge("agentpager_replicas", "Replicas that share the database and are alive.", registry=registry)
+replicas.set(1)
+rule_groups = Gauge("agentpager_rule_groups", "Rule groups whose alerts this replica evaluates.", registry=registry)
 watcher_up = Gauge("agentpager_watcher_up", "1 while the watcher answers.", registry=registry)
 watcher_starts = Counter("agentpager_watcher_starts_total", "How often the watcher was started.", registry=registry)
 slack_up = Gauge("agentpager_slack_up", "1 while clicks and commands can arrive.", registry=registry)

@@ -77,11 +77,13 @@ class Upkeep:
         self._tried: dict[str, tuple[str, datetime, bool]] = {}  # job → what it looked at, when, whether it was done
 
     async def tick(self) -> None:
-        """Starts what is due and returns."""
+        """Starts what is due and returns. One process reads calendars, proves and changes things for all replicas; whom
+        a page reaches each of them has to know."""
         config, now = self._pager.config, self._clock.now()
-        self._start("feeds", self.read_feeds)
+        leads = self._pager.leads
+        self._start("feeds", self.read_feeds if leads else self.follow_feeds)
         begun = abs(now - self._begun)
-        if begun >= _STARTING and self._is_due("coverage", config.digest, _DAILY, now):
+        if leads and begun >= _STARTING and self._is_due("coverage", config.digest, _DAILY, now):
             self._start("coverage", self.prove_coverage)
         people = ",".join(f"{person.id}={person.slack}" for person in config.book.people.values())
         if begun >= _SETTLING and self._is_due("reachability", people, _HOURLY, now):
@@ -89,7 +91,7 @@ class Upkeep:
 
         groups = wanted(config.book, now)
         on_duty = ",".join(f"{one.group}={'+'.join(sorted(one.users))}" for one in groups)
-        if groups and begun >= _SETTLING and self._is_due("usergroups", on_duty, _DAILY, now):
+        if leads and groups and begun >= _SETTLING and self._is_due("usergroups", on_duty, _DAILY, now):
             self._start("usergroups", self.follow_schedules)
 
     async def stop(self) -> None:
@@ -147,6 +149,14 @@ class Upkeep:
         telemetry.feeds_failing.set(failing)
         return failing == 0
 
+    async def follow_feeds(self) -> bool:
+        """Takes over what the leader has read of calendars."""
+        kept = feeds.kept(await self._store.feeds())
+        before, self._pager.copies = self._pager.copies, kept
+        if any(copy.text != before.get(written, Copy()).text for written, copy in kept.items()):
+            await self._pager.poll_files()
+        return True
+
     async def _asked(self, due: Mapping[str, Copy]) -> dict[str, Copy]:
         client, turn = Client(self._pager.config.base_dir), asyncio.Semaphore(_AT_ONCE)
         try:
@@ -158,7 +168,7 @@ class Upkeep:
     async def _ask(self, written: str, copy: Copy, client: Client, turn: asyncio.Semaphore) -> Copy:
         async with turn:
             after = await edge.read(written, copy, self._env, client, self._clock.now())
-        async with self._store.transaction() as tx:
+        async with self._store.leading.transaction() as tx:
             await tx.save_feed(written, after.model_dump_json())
         if after.error and after.error != copy.error:
             log.warning("feed.failed", calendar=feeds.shown(written), error=after.error)
@@ -250,7 +260,7 @@ class Upkeep:
         config, now = self._pager.config, self._clock.now()
         channel = channel_of(one.schedules[0], config.book) or config.settings.slack.channel
         page = Page(id=page_id, incident=None, kind=PageKind.NOTICE, channel=channel, due_at=now, text=text, reason=why)
-        await pipeline.announce(self._store, page, now)
+        await pipeline.announce(self._store.leading, page, now)
         self._pager.wake()
 
     async def _accounts(self, people: Mapping[str, str]) -> tuple[dict[str, list[Trouble]], set[str]]:

@@ -121,6 +121,7 @@ class Town:
                 await asyncio.sleep(0.02)
 
     async def tick(self) -> None:
+        await self.drills.end()
         await self.drills.tick()
         for incident_id in await self.store.overdue(self.clock.now()):
             await pipeline.escalate(self.store, incident_id, self.world, self.clock.now())

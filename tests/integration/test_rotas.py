@@ -61,7 +61,9 @@ class Town:
         self.folder, self.store, self.clock = folder, store, HandClock()
         sources, config = read(folder)
         self.pager = Pager(folder, {}, sources, config, store, self.clock)
-        self.desk = RotaDesk(store, self.clock, lambda: self.book, self.pager.rotas_changed, lambda: None)
+        self.desk = RotaDesk(
+            store, self.clock, lambda: self.book, lambda: self.pager.changes, self.pager.rotas_changed, lambda: None
+        )
 
     @property
     def book(self):
