@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,14 +14,13 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from bot import telemetry
+from bot import spawn, telemetry
 from bot.errors import QueryError, RemoteError
 from bot.joint import Heartbeat, Reply, Request, Update, decode, encode
 
 log = structlog.get_logger()
 
 HUNG_SECONDS = 15.0  # no heartbeat for this long: killed and started anew
-_LINE_LIMIT = 256 * 1024 * 1024
 _BACKLOG_LIMIT = 8 * 1024 * 1024  # unread requests beyond this mean that the watcher does not read
 _CONFIGURE_SECONDS = 60.0
 
@@ -37,6 +35,7 @@ class WatcherProcess:
     ) -> None:
         self._configuration = configuration
         self._on_update = on_update
+        self.first: asyncio.subprocess.Process | None = None  # started before there was a pager: its first life
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
@@ -130,15 +129,7 @@ class WatcherProcess:
 
     async def _one_life(self) -> None:
         telemetry.watcher_starts.inc()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # a folder named `bot` in the current directory is not ours
-            "-m",
-            "bot.watcher",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LINE_LIMIT,
-        )
+        process, self.first = self.first or await spawn.watcher(), None
         self._process = process
         self._heard = time.monotonic()
         log.info("watcher.started", pid=process.pid)

@@ -1,10 +1,12 @@
-"""What an evaluation returns: scalar, string, vector, and the matrix of a range evaluation."""
+"""What an evaluation returns: scalar, string, vector, and the matrix of a range evaluation. `numbers` are what a check
+of a runbook compares; None where there are none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +24,16 @@ class Scalar:
     value: float
     t: float
 
+    @property
+    def numbers(self) -> list[float]:
+        return [self.value]
+
 
 @dataclass(frozen=True)
 class String:
     value: str
     t: float
+    numbers: ClassVar[None] = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +55,10 @@ class Vector:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def numbers(self) -> list[float]:
+        return [number for _, number in self.samples]
 
     @cached_property
     def samples(self) -> list[tuple[dict[str, str], float]]:
@@ -88,6 +99,7 @@ class Series:
 @dataclass(frozen=True)
 class Matrix:
     series: list[Series]
+    numbers: ClassVar[None] = None
 
     def __iter__(self) -> Iterator[Series]:
         return iter(self.series)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NoReturn
 
 from bot.agents.model import Agent, Tool
 from bot.agents.readiness import Domain, Status
@@ -15,7 +16,6 @@ from bot.humanize import go_float
 from bot.oncall.model import Book, Policy
 from bot.oncall.owners import owner_of, people_of, policy_of, reach
 from bot.oncall.reachability import no_second_way
-from bot.promql.value import Value
 from bot.readiness.model import Dossier, Proof
 from bot.readiness.signals import Noticing, noticing, watches
 from bot.rules.model import Group
@@ -202,7 +202,7 @@ def _runbook_problem(one: Noticing, runbooks: Sequence[Runbook]) -> str:
 _EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 
 
-def _not_asked(_text: str) -> Value:
+def _not_asked(_text: str) -> NoReturn:
     raise QueryError("not asked")
 
 

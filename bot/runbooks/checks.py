@@ -7,14 +7,17 @@ import operator
 import re  # noqa: TID251 - fixed pattern, never a user's
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot.errors import QueryError
 from bot.humanize import go_float, humanize, humanize1024, humanize_duration
-from bot.promql.value import Scalar, Value, Vector
 from bot.runbooks.model import Unit
 from bot.runbooks.rendered import CheckResult, Verdict
 
-Query = Callable[[str], Value]
+if TYPE_CHECKING:  # the pager reads and lints runbooks too, and does without NumPy
+    from bot.promql.value import Value
+
+Query = Callable[[str], "Value"]
 TimeLeft = Callable[[], float]  # seconds of the budget that are left; negative when it is spent
 
 _EXPECT = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*")
@@ -127,13 +130,10 @@ def format_value(value: float, unit: Unit | None) -> str:
 
 
 def _values(value: Value) -> list[float]:
-    match value:
-        case Scalar():
-            return [] if math.isnan(value.value) else [value.value]
-        case Vector():
-            return [number for _, number in value.samples if not math.isnan(number)]
-        case _:
-            raise QueryError("a check needs a number or a vector")
+    numbers = value.numbers
+    if numbers is None:
+        raise QueryError("a check needs a number or a vector")
+    return [number for number in numbers if not math.isnan(number)]
 
 
 def _digits(value: float) -> str:
