@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot import logs
 from bot.actions.model import Run
 from bot.agents.evidence import Evidence
 from bot.agents.record import HOUR, Hour, Sums
@@ -174,6 +175,7 @@ class Database:
             yield tx
         self._live.committed(tx.saved)
         self._written = max(self._written, tx.saved.version)
+        logs.audited(tx.audited, tx.saved.incidents)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:

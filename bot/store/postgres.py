@@ -46,12 +46,12 @@ _CONNECT = 5  # seconds
 _PATIENCE = 4.0  # seconds for which a server that is just not there is tried again
 _START_PATIENCE = 15.0  # the same at the start of a server: the database may be starting too
 _PAUSE = 0.25
-_OLDEST = 130000  # of PostgreSQL: it tells what became of a transaction by its number
 _MIGRATING = 0x6167656E74  # the key of an advisory lock
 
 # Defaults of libpq's parameters; what the address says counts. A peer that is gone without a word is found out.
 _PARAMETERS = {
     "application_name": "agentpager",
+    "client_encoding": "UTF8",
     "connect_timeout": str(_CONNECT),
     "keepalives_idle": "5",
     "keepalives_interval": "2",
@@ -91,10 +91,7 @@ _LEAVE = sa.text("DELETE FROM replicas WHERE id = :me")
 _HOLD = sa.text("UPDATE lease SET holder = :me, epoch = :epoch, expires_at = :until WHERE name = 'pager'")
 _OUTCOME = sa.text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
 _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
-_SERVER = sa.text(
-    "SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS named, "
-    "current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby"
-)
+_STANDBY = sa.text("SELECT pg_is_in_recovery()")
 _REVISION = sa.text("SELECT version_num FROM alembic_version")
 _HAS_TABLES = sa.text("SELECT to_regclass('alembic_version') IS NOT NULL, to_regclass('counters') IS NOT NULL")
 
@@ -154,6 +151,7 @@ class Postgres:
             "", autocommit=True, prepare_threshold=None, context=troubles.adapters(), **parameters
         )
         try:
+            troubles.refuse_server(raw.info, self.name)
             with _deadline(raw, _TRANSACTION):
                 await raw.execute(session)
                 if reads:
@@ -185,16 +183,8 @@ class Postgres:
 
     async def _migrate(self, patience: float) -> None:
         async with AsyncExitStack() as stack:
-            connection, _ = await self._retried(stack, self.writer, _ask_server, patience)
-            server = (await connection.execute(_SERVER)).one()
-            if server.version < _OLDEST:
-                raise UsageError(f"{self.name} is PostgreSQL {server.named}; agentpager needs 13 or newer")
-            if server.encoding != "UTF8":
-                raise UsageError(
-                    f"the database {self.name} has the encoding {server.encoding}, which cannot hold every text; make "
-                    "one with: createdb --encoding UTF8 --template template0 NAME"
-                )
-            if server.standby:
+            connection, _ = await self._retried(stack, self.writer, _nothing, patience)
+            if await connection.scalar(_STANDBY):
                 raise UsageError(troubles.STANDBY.format(name=self.name))
             if await _revision(connection) == migrate.HEAD:
                 return
@@ -234,14 +224,15 @@ class Postgres:
                 raise StaleReplicaError(
                     f"this replica gave no sign of life for {LASTS.seconds} s, and others have taken over what was its"
                 )
-            if leading and not (self._epoch is not None and state.epoch == self._epoch and state.holder == self.me):
+            if leading and self._registered and not (state.epoch == self._epoch and state.holder == self.me):
                 self._epoch = None
                 raise LeaseLostError("another replica leads now")
             yield begun
 
     @asynccontextmanager
-    async def _transaction(self, patience: float = _PATIENCE) -> AsyncIterator[tuple[Begun, _State]]:
+    async def _transaction(self, patience: float | None = None) -> AsyncIterator[tuple[Begun, _State]]:
         async with AsyncExitStack() as stack:
+            patience = _PATIENCE if patience is None else patience
             connection, (version, xid, state) = await self._retried(stack, self.writer, self._begin, patience)
             elsewhere, self._elsewhere = self._elsewhere, False
             try:
@@ -277,8 +268,7 @@ class Postgres:
     @asynccontextmanager
     async def reading(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
-            limit = None if long else _TRANSACTION
-            connection, _ = await self._retried(stack, self.readers, _nothing, _PATIENCE, limit)
+            connection, _ = await self._retried(stack, self.readers, _nothing, _PATIENCE, long=long)
             yield connection
 
     async def _retried(
@@ -287,17 +277,18 @@ class Postgres:
         engine: AsyncEngine,
         begin: Callable[[AsyncConnection], Any],
         patience: float,
-        limit: float | None = _TRANSACTION,
+        *,
+        long: bool = False,
     ) -> tuple[AsyncConnection, Any]:
         """A connection and how it begins; again while the server is away for a moment: nothing is lost by then."""
         end = time.monotonic() + patience
         while True:
             attempt = AsyncExitStack()
             try:
-                connection = await attempt.enter_async_context(engine.connect())
+                connection = await attempt.enter_async_context(_connected(engine))
                 raw = (await connection.get_raw_connection()).driver_connection
-                if limit is not None:
-                    attempt.enter_context(_deadline(raw, limit))
+                if not long:
+                    attempt.enter_context(_deadline(raw, _TRANSACTION))
                 begun = await begin(connection)
             except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
                 await attempt.aclose()
@@ -367,8 +358,18 @@ async def _revision(connection: AsyncConnection) -> str | None:
     return str(await connection.scalar(_REVISION))
 
 
-async def _ask_server(connection: AsyncConnection) -> None:
-    await connection.execute(_SERVER)
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """What goes wrong while it is given back is of no interest: the next one gets another."""
+    connection = await engine.connect()
+    try:
+        yield connection
+    finally:
+        try:
+            await connection.close()
+        except (sa.exc.DBAPIError, OSError):
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
+                await connection.invalidate()
 
 
 async def _nothing(_: AsyncConnection) -> None: ...

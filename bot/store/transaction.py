@@ -60,6 +60,7 @@ class Transaction:
         self._version = version
         self._statements = statements
         self.saved = Saved()
+        self.audited: list[Entry] = []
 
     async def live_incidents(self) -> list[Incident]:
         """All that are not over: unresolved, or closed by hand and still watched."""
@@ -201,9 +202,10 @@ class Transaction:
         query = sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
         head = (await self._connection.execute(query)).first()
         sequence, previous = (head[0], head[1]) if head else (0, GENESIS)
-        rows = []
-        for sequence, entry in enumerate(entries, start=sequence + 1):  # noqa: B020 - it goes on from the head
-            text = through.told(entry).model_dump_json()
+        rows, written = [], [through.told(entry) for entry in entries]
+        self.audited += written
+        for sequence, entry in enumerate(written, start=sequence + 1):  # noqa: B020 - it goes on from the head
+            text = entry.model_dump_json()
             previous = link_text(previous, text)
             filed = {"sequence": sequence, "at": entry.at.timestamp(), "subject": entry.subject}
             rows.append(filed | {"doc": text, "hash": previous})

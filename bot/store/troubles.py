@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
+    from psycopg import ConnectionInfo
     from psycopg.adapt import AdaptersMap
 
+_OLDEST = 130000  # of PostgreSQL: it tells what became of a transaction by its number
 _MISSING = (
     "store.url is the address of a PostgreSQL database, and the driver for it is not installed; "
     "install it with: pip install 'agentpager[postgres]'"
@@ -48,10 +49,13 @@ def plain_url(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    parts = urlsplit(plain_url(url))
-    user, at, host = parts.netloc.rpartition("@")
-    hidden = "&".join(pair for pair in parts.query.split("&") if not pair.lower().startswith("password="))
-    return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{host}", parts.path, hidden, ""))
+    scheme, _, rest = plain_url(url).partition("://")
+    where, _, query = rest.partition("?")
+    who, slash, path = where.partition("/")
+    user, at, host = who.rpartition("@")
+    pairs = [pair for pair in query.split("&") if pair and not pair.lower().startswith("password=")]
+    shown = f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}"
+    return f"{shown}?{'&'.join(pairs)}" if pairs else shown
 
 
 @functools.cache
@@ -72,6 +76,18 @@ def adapters() -> AdaptersMap:
 
 def without_nul(text: str) -> str:
     return text.replace("\0", "\u2400") if "\0" in text else text
+
+
+def refuse_server(info: ConnectionInfo, name: str) -> None:
+    """Raises UsageError for one that nobody should rely on."""
+    if info.server_version < _OLDEST:
+        version = f"{info.server_version // 10000}.{info.server_version % 10000}"
+        raise UsageError(f"{name} is PostgreSQL {version}; agentpager needs 13 or newer")
+    if (encoding := info.parameter_status("server_encoding")) not in {"UTF8", None}:
+        raise UsageError(
+            f"the database {name} has the encoding {encoding}, which cannot hold every text; make one with: "
+            "createdb --encoding UTF8 --template template0 NAME"
+        )
 
 
 def sqlstate(error: BaseException) -> str:
