@@ -125,6 +125,7 @@ class World:
         self.slack = FakeSlack()
         self.port = free_port()
         self.process: asyncio.subprocess.Process | None = None
+        self.headers: dict[str, str] = {}  # of every request: a token, where the configuration has some
         self._wait = wait
         self._log = directory / "serve.log"
 
@@ -217,7 +218,8 @@ class World:
 
     async def get(self, path: str, *, quiet: bool = False) -> Any:
         try:
-            async with ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+            url = f"http://127.0.0.1:{self.port}{path}"
+            async with ClientSession(headers=self.headers) as session, session.get(url) as answer:
                 return await answer.json()
         except OSError:
             if quiet:
@@ -226,7 +228,7 @@ class World:
 
     async def post(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, str]:
         url = f"http://127.0.0.1:{self.port}{path}"
-        async with ClientSession() as session, session.post(url, json=body) as answer:
+        async with ClientSession(headers=self.headers) as session, session.post(url, json=body) as answer:
             return answer.status, await answer.text()
 
     async def cli(self, *args: str) -> tuple[int, str]:
