@@ -83,17 +83,11 @@ class ClockWatch:
     async def _move(self, jump: timedelta, when: str) -> None:
         now = self._clock.wall()
         keys = {_MARK: self._clock.mark(now)}
-        incidents, pages = await pipeline.clock_jumped(self._store.leading, jump, when, now, keys)
+        await pipeline.clock_jumped(self._store.leading, jump, when, now, keys)
         telemetry.clock_jumps.inc()
-        seconds = round(jump.total_seconds(), 1)
-        log.warning("clock.jumped", seconds=seconds, when=when, incidents=incidents, pages=pages)
 
     async def _bound(self) -> None:
-        changed = await pipeline.bound_deadlines(
-            self._store.leading, self._world().rules.flapping.quiet, self._clock.now()
-        )
-        if changed:
-            log.warning("clock.bounded", deadlines=changed)
+        await pipeline.bound_deadlines(self._store.leading, self._world().rules.flapping.quiet, self._clock.now())
 
     async def _keep(self) -> None:
         async with self._store.leading.transaction() as tx:

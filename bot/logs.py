@@ -6,19 +6,44 @@ import contextlib
 import logging
 import re  # noqa: TID251 - fixed patterns, never a user's
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+from bot.audit.events import reason
+from bot.audit.model import Entry
 from bot.incidents.model import Incident
+from bot.paging.attempt import Verdict
+
+log = structlog.get_logger()
+
+_MANY = 50  # rows of one transaction: of more the log says how many, the audit has each
+# What somebody may have to look after; so are attempts that did not succeed.
+_WARNINGS = frozenset(
+    {
+        "page.otherwise",
+        "sla.breached",
+        "action.failed",
+        "action.delayed",
+        "drill.failed",
+        "test.unanswered",
+        "clock.jumped",
+        "clock.bounded",
+    }
+)
+_OURS = frozenset({"event", "level", "timestamp", "process", "incident", "page", "subject", "by", "why"})
+_on = False  # a command keeps its output to itself
 
 _SECRETS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=Bearer )\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 
 
 def set_up(process: str, level: int = logging.INFO) -> None:
     """`process` names the process in every line."""
+    global _on  # noqa: PLW0603 - there is one log in a process
+    _on = True
     console = sys.stderr.isatty()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -43,6 +68,27 @@ def set_up(process: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def audited(entries: Sequence[Entry], known: Mapping[str, Incident]) -> None:
+    """What has just been written down is a line each: an action of the audit log, about what, by whom, and why. `known`
+    are incidents as they were saved with it."""
+    if not _on:
+        return
+    if len(entries) > _MANY:
+        counts = dict(Counter(entry.action for entry in entries))
+        log.info("many", count=len(entries), first=entries[0].subject, last=entries[-1].subject, actions=counts)
+        return
+    for entry in entries:
+        name, page = entry.detail.get("incident") or entry.subject.partition(".")[0], entry.action.startswith("page.")
+        about: dict[str, Any] = {"page": entry.subject} if page else {"subject": entry.subject}
+        if name.startswith("INC-"):
+            about = {"incident": known.get(name, name)} | (about if page else {})
+        said = {"by": entry.actor, "why": reason(entry)}
+        detail = {key: value for key, value in entry.detail.items() if key not in _OURS}
+        failed = page and entry.action != f"page.{Verdict.SENT}"
+        say = log.warning if failed or entry.action in _WARNINGS else log.info
+        say(entry.action, **about, **detail, **{key: value for key, value in said.items() if value})
 
 
 class _Unbreakable:

@@ -55,7 +55,7 @@ log = structlog.get_logger()
 WATCHER_GRACE = 60.0  # seconds without the watcher before somebody is woken
 # A report that says nothing new is worked in this often all the same; the watcher sends one a minute.
 _UNCHANGED_FOR = 50.0
-# Of more changes at once the log says how many; the audit has each. Their runbooks are rendered for who opens them.
+# Of more changes at once the runbooks are rendered for who opens them.
 _EACH_BY_ITSELF = 50
 _FIRST_PART, _PART = 500, 1000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
@@ -265,21 +265,9 @@ class Pager:
         for decision in decisions:
             if decision.event is not None:
                 telemetry.decisions.labels(decision.event).inc()
-        if len(decisions) > _EACH_BY_ITSELF:
-            last = decisions[-1].incident.id
-            log.info("incidents.changed", count=len(decisions), first=decisions[0].incident.id, last=last)
-            return
-        for decision in decisions:
-            if decision.event is not None:
-                log.info(
-                    "incident.changed",
-                    incident=decision.incident.id,
-                    change=decision.event.value,
-                    state=decision.incident.state.value,
-                    woken=[reached.person for reached in decision.wake],
-                    why=decision.why,
-                )
-            self._render_anew(decision)
+        if len(decisions) <= _EACH_BY_ITSELF:
+            for decision in decisions:
+                self._render_anew(decision)
 
     def _render_anew(self, decision: Decision) -> None:
         known_alerts_changed = decision.event in {Event.FIRED, Event.WORSENED} and Say.CARD not in decision.say
@@ -438,10 +426,8 @@ class Pager:
         ids = list(dict.fromkeys(page.incident for page in fresh if page.incident))
         for start in range(0, len(ids), _TOLD_AT_ONCE):
             part = ids[start : start + _TOLD_AT_ONCE]
-            rows = await delivery.tell_otherwise(self._store.leading, part, world, now)
+            await delivery.tell_otherwise(self._store.leading, part, world, now)
             self._told_otherwise |= {page.id for page in fresh if page.incident in part}
-            for row in rows:
-                log.warning("page.otherwise", page=row.id, person=row.person, channel=row.channel, why=row.reason)
         if fresh:
             self.wake()
 
@@ -668,9 +654,7 @@ class Pager:
         """Incidents that were over long ago leave the database."""
         retention, now = self.config.settings.store.retention, self._clock.now()
         folder = self.config.base_dir / retention.archive if retention.archive else self._store.archive_folder
-        moved = await Archive(self._store).move(now - retention.incidents, folder / f"{now:%Y-%m-%d}.jsonl.gz", now)
-        if moved.incidents or moved.pages:
-            log.info("store.archived", incidents=moved.incidents, pages=moved.pages, folder=str(folder))
+        await Archive(self._store).move(now - retention.incidents, folder / f"{now:%Y-%m-%d}.jsonl.gz", now)
 
     async def metrics(self, *, openmetrics: bool = False) -> bytes:
         """The pager's own page, with the watcher's appended when it answers in time, and the registry of agents."""

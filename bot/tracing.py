@@ -186,10 +186,11 @@ class Tracing:
             return {}
         name = trace.trace_of(incident)
         ids = {"trace_id": name}
-        if isinstance(event.get("page"), str) and "attempt" in event:
-            ids["span_id"] = trace.send_span(name, event["page"], int(event["attempt"]))
-        elif "revision" in event and "change" in event:
-            ids["span_id"] = trace.change_span(name, int(event["revision"]), str(event["change"]))
+        what, _, change = str(event.get("event")).partition(".")
+        if "page" in event and "attempt" in event:
+            ids["span_id"] = trace.send_span(name, str(event["page"]), int(event["attempt"]))
+        elif what == "incident" and "revision" in event:
+            ids["span_id"] = trace.change_span(name, int(event["revision"]), change)
         return ids
 
     def _exemplar_of(self, incident_id: str | None) -> dict[str, str] | None:

@@ -8,10 +8,20 @@ from bot.agents.evidence import Evidence
 from bot.audit.model import Entry
 from bot.incidents.decision import Decision
 from bot.incidents.drill import Drill
+from bot.incidents.model import Event
 from bot.paging import measured
 from bot.paging.attempt import Verdict
 from bot.paging.measured import Measured
 from bot.paging.model import Page
+
+
+_PRIVATE = frozenset(f"incident.{event}" for event in (Event.NOTED, Event.REPORTED, Event.MARKED))
+
+
+def reason(entry: Entry) -> str:
+    """Why, for logs and traces: what people write for each other is not in it, nor are further lines, which they have
+    written too."""
+    return "" if entry.action in _PRIVATE else entry.why.partition("\n")[0]
 
 
 def of_decision(decision: Decision, now: datetime, evaluated_at: datetime | None = None) -> Entry:

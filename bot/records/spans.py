@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from bot.audit.events import reason
 from bot.audit.model import Entry
 from bot.incidents import trace
 from bot.incidents.model import Alert, Event, Incident
@@ -28,8 +29,6 @@ Numbered = tuple[int, Entry]  # an audit row and its sequence
 Value = str | int | float | bool | tuple[str, ...]
 
 _LONGEST = 300  # characters of a reason
-# What a person writes for colleagues stays where they read it.
-_PRIVATE = frozenset(f"incident.{event}" for event in (Event.NOTED, Event.REPORTED, Event.MARKED))
 # These answer the page before them; the time in between is somebody's.
 _ANSWERS = frozenset(
     f"incident.{event}"
@@ -143,8 +142,8 @@ class _Story:
             if asked.subject in self.pages and row.actor == f"person:{asked.detail.get('person')}":
                 parent = trace.page_span(self.trace, asked.subject)
         attributes = self._about() | {"agentpager.actor": row.actor, "agentpager.state": row.detail.get("state", "")}
-        if row.action not in _PRIVATE:
-            attributes["agentpager.why"] = _short(row.why)
+        if why := reason(row):
+            attributes["agentpager.why"] = why[:_LONGEST]
         for key in ("woken", "channels"):
             if names := row.detail.get(key):
                 attributes[f"agentpager.{key}"] = tuple(names.split(","))
@@ -278,7 +277,6 @@ def _system(page: Page) -> str:
 
 
 def _short(why: str) -> str:
-    """Further lines are what people have written."""
     return why.partition("\n")[0][:_LONGEST]
 
 
