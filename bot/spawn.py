@@ -4,14 +4,21 @@ when the command starts the watcher before it loads the pager."""
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from asyncio.subprocess import PIPE, Process
+from pathlib import Path
 
 _LINE_LIMIT = 256 * 1024 * 1024
 
 
-async def watcher() -> Process:
-    """It ends when its input does, so one that nobody takes over is gone with whoever started it."""
+async def watcher(config_path: Path | None = None) -> Process:
+    """It ends when its input does, so one that nobody takes over is gone with whoever started it. With a path it reads
+    the configuration beforehand, in case the one that it will be given is the same."""
     # -P: a folder named `bot` in the current directory is not ours.
     command = (sys.executable, "-P", "-m", "bot.watcher")
-    return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE_LIMIT)
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE_LIMIT)
+    if config_path is not None and process.stdin is not None:
+        request = {"kind": "request", "id": 0, "method": "prepare", "params": {"path": str(config_path)}}
+        process.stdin.write(json.dumps(request).encode() + b"\n")  # nobody waits for its answer
+    return process

@@ -7,6 +7,7 @@ Ends when its input ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,6 +46,7 @@ from bot.promql.store import SeriesStore
 from bot.promql.value import Value, Vector
 from bot.queries import Asking, Queries
 from bot.rounds import Lag, Rounds
+from bot.rules.asked import ENGINE_UP, Asked
 from bot.rules.evaluate import GroupState, Surroundings
 from bot.rules.load import DRILL, required_metrics, warm_seconds, with_builtin
 from bot.rules.model import Group, Rule
@@ -55,7 +58,7 @@ from bot.runbooks.render import main_alert, render_incident
 from bot.runbooks.rendered import History, Rendered
 from bot.scheduler import Ticker
 from bot.schema import format_duration
-from bot.sources import Sources
+from bot.sources import Sources, read_sources
 
 if TYPE_CHECKING:
     from bot.metrics.prometheus import Engine as Elsewhere
@@ -96,8 +99,10 @@ class Watcher:
         self._elsewhere: Elsewhere | None = None  # what has the samples of agents, when the store has not
         self._elsewhere_told = NO_LINES  # whether it answers, as a series
         self._tasks: set[asyncio.Task[None]] = set()
+        self._mine: frozenset[str] | None = None  # groups whose alerts other replicas do not evaluate; None: all
         self._drills: list[Labels] = []  # the series of those under way
         self._drills_told = False
+        self._prepared: asyncio.Task[tuple[Sources, Config]] | None = None
         self._readiness = Samples(NO_LINES, np.array([], np.float64))
         self._readiness_told = False
 
@@ -129,7 +134,9 @@ class Watcher:
 
     async def answer(self, request: Request) -> None:
         methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
+            "prepare": self._prepare,
             "configure": self._configure,
+            "share": self._share,
             "cancel": self._cancel,
             "render": self._render,
             "chart": self._chart,
@@ -162,12 +169,62 @@ class Watcher:
     async def _cancel(self, params: dict[str, Any]) -> None:
         self._queries.cancel(params["id"])
 
+    async def _prepare(self, params: dict[str, Any]) -> None:
+        """Reads the files that `configure` will most likely bring, while the pager still loads."""
+
+        def read() -> tuple[Sources, Config]:
+            sources = read_sources(Path(params["path"]), os.environ).for_watcher()
+            return sources, load(sources)
+
+        self._prepared = asyncio.create_task(asyncio.to_thread(read))
+        with contextlib.suppress(AgentpagerError, OSError):  # the pager finds the same, and says so
+            await self._prepared
+
+    async def _load(self, sources: Sources) -> Config:
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            with contextlib.suppress(AgentpagerError, OSError):
+                found, config = await prepared
+                if found == sources:
+                    return config
+        return await asyncio.to_thread(load, sources)
+
+    async def _share(self, params: dict[str, Any]) -> None:
+        """Which groups' alerts are evaluated here, and which by other replicas."""
+        if self._config is not None:
+            with garbage.let_lie():
+                await self._rounds.in_thread(self._take_share, params)
+
+    def _take_share(self, params: dict[str, Any]) -> None:
+        """Runs between evaluations. `states` are those that others have saved; where a group is `taken` from another
+        replica, the rounds since then are caught up with."""
+        now, since = self._clock.now(), _instant(params["since"])
+        self._mine, self._rounds.incarnation = frozenset(params["mine"]), params["incarnation"]
+        for name, group in self._rounds.groups.items():
+            saved = params["states"].get(name)
+            try:
+                state = None if saved is None else json.loads(saved["state"])
+                at = since if saved is None else _instant(saved["evaluated_at"])
+                if name in params["taken"]:
+                    self._take_group(name, group, state, max(at, since))
+                elif name not in self._mine and (saved is not None or not group.mirrored):
+                    group.mirror(state, now)
+            except ValueError as error:
+                log.error("rules.state_not_restored", group=name, error=str(error))
+
+    def _take_group(self, name: str, group: GroupState, state: dict[str, Any] | None, left_at: datetime) -> None:
+        watched = self._started < left_at and group.asked is None
+        group.take_up(state, left_at if watched else self._clock.now(), self._started)
+        if watched:
+            self._rounds.catch_up(group, self._rounds.missed(name, left_at))
+        self._rounds.begin_anew(name)
+
     async def _configure(self, params: dict[str, Any]) -> None:
         with garbage.let_lie():
             await self._take_up(params)
 
     async def _take_up(self, params: dict[str, Any]) -> None:
-        config = await asyncio.to_thread(load, Sources.from_json(params["sources"]))
+        config = await self._load(Sources.from_json(params["sources"]))
         before, self._config = self._config, config
         self._configured = self._clock.now()
         groups = with_builtin(config.groups)
@@ -202,6 +259,10 @@ class Watcher:
         fresh = await asyncio.to_thread(lambda: {group.id: compiled(group) for group in groups})
         exprs = [rule.expr for group in fresh.values() for rule, _, _ in group.rules]
         await self._rounds.in_thread(self._engine.expect, exprs)
+        if before is None:
+            mine = params.get("mine")
+            self._mine = None if mine is None else frozenset(mine)
+            self._rounds.incarnation = params.get("incarnation", 0)
         await self._rounds.in_thread(self._take_over, fresh, params.get("states", {}) if before is None else {})
         self._rounds.elsewhere = self._elsewhere
         if former is not None and former is not self._elsewhere:
@@ -225,6 +286,7 @@ class Watcher:
         now = self._clock.now()
         old, self._rounds.groups = self._rounds.groups, fresh
         for name, group in fresh.items():
+            group.mirrored = self._mine is not None and name not in self._mine
             if name in old:
                 group.adopt(old.pop(name), now)
             elif name in saved:

@@ -28,7 +28,7 @@ async def _serve(config_path: Path) -> None:
     """The watcher loads on another core while the pager loads here."""
     from bot import garbage, spawn
 
-    watcher = await spawn.watcher()
+    watcher = await spawn.watcher(config_path)
     try:
         with garbage.let_lie():
             from bot import logs
