@@ -155,8 +155,12 @@ class Service:
 
     async def _lead(self) -> None:
         """Leads whenever this process holds the lease, for as long as it does."""
+        watching = False
         while True:
             leading = self._leading
+            if watching is not self._pager.watcher.ready:  # the others hear of it at once
+                watching = not watching
+                self._ticker.at_once("lease")
             if leading is None and self._store.leads:
                 await self._try_to_lead()
             elif leading is not None and not self._store.leads and not self._store.lost.is_set():
@@ -242,6 +246,7 @@ class Service:
 
     async def _renew(self) -> None:
         """A sign of life; and whose rule groups are whose from now on."""
+        self._pager.announce()
         await self._store.renew(self._clock.wall())
         if not self._store.leads:
             self._clock.adopt()  # the leader moves the deadlines when its clock is set; ours only has to be right

@@ -28,7 +28,7 @@ from bot.errors import ConfigError, Finding, RemoteError
 from bot.incidents import drill
 from bot.incidents.decision import Decision, Say, World, book_of
 from bot.incidents.drill import Drills
-from bot.incidents.model import Alert, AlertState, Event, Incident, Severity, State, pushed_group
+from bot.incidents.model import BY_HAND, INTERNAL, Alert, AlertState, Event, Incident, Severity, State, pushed_group
 from bot.incidents.own import OwnAlert, nothing_held
 from bot.incidents.silences import Silence
 from bot.joint import Update
@@ -62,6 +62,8 @@ _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
 _SHARE_SECONDS = 30.0
+_UNKNOWN_FOR = 60.0
+_UNSURE, _LONGEST_UNSURE = 30.0, 600.0  # seconds before a look at the replicas: what was found then may not be saved
 _TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it
 _BUILT_ONCE = ("slack", "store.url", "http", "heartbeat")  # parts of agentpager.yaml
 _HIDDEN_FOR = 60.0
@@ -105,8 +107,9 @@ class Pager:
         self.watcher = WatcherProcess(self._for_watcher, self.on_update)
         self.replicas: Sequence[Replica] = ()  # as last seen
         self._shares = Shares()
+        self._shared_at = time.monotonic()
         self._blind_since: dict[str, float] = {}  # replicas whose watcher does not work
-        self._known_groups: frozenset[str] | None = None
+        self._unknown_since: dict[str, float] = {}  # groups with alerts that nobody's configuration has
         self.outbox: Outbox | None = None  # these are there while this process leads
         self.courier: Courier | None = None
         self.actuator: Actuator | None = None
@@ -149,7 +152,6 @@ class Pager:
         self._aside.clear()
         self._told_otherwise.clear()
         self._hiding_changes = _LONG_AGO
-        self._known_groups = None
         self.outbox, self.courier, self.actuator = outbox, courier, actuator
 
     def end_leading(self) -> None:
@@ -277,30 +279,33 @@ class Pager:
 
     # Other replicas ---------------------------------------------------------------------------------------------------
 
+    def announce(self) -> None:
+        """What the others are to know of this replica from its next sign of life on."""
+        groups = [group.id for group in with_builtin(self.config.groups)]
+        watching = self.watcher.ready and self.watcher.silence_seconds < HUNG_SECONDS
+        self._store.announce(url=self.config.settings.http.external_url, groups=groups, watching=watching)
+
     async def share(self) -> None:
         """Whose rule groups are whose from now on, by who is alive; one process alone has them all."""
         if self._store.alone:
             return
-        groups = [group.id for group in with_builtin(self.config.groups)]
-        watching = self.watcher.ready and self.watcher.silence_seconds < HUNG_SECONDS
-        self._store.announce(url=self.config.settings.http.external_url, groups=groups, watching=watching)
         self.replicas = await self._store.replicas()
         self._note_blind()
         telemetry.replicas.set(len(self.replicas))
-        before = self._shares.mine
-        changed = self._shares.look(
-            self._store.me, self.replicas, frozenset(groups), self._store.incarnation, time.monotonic()
-        )
+        groups = frozenset(group.id for group in with_builtin(self.config.groups))
+        before, reborn = self._shares.mine, self._store.incarnation != self._shares.incarnation
+        changed = self._shares.look(self._store.me, self.replicas, groups, self._store.incarnation, time.monotonic())
         if changed:
             self._released.clear()
-            for group in before ^ self._shares.mine:
+            for group in before | self._shares.mine if reborn else before ^ self._shares.mine:
                 self._seen.pop(group, None)
                 self._unsaved.pop(group, None)
             log.info("rules.shared", mine=len(self._shares.mine), of=len(groups), replicas=len(self.replicas))
         if self.watcher.ready:
-            await self._tell_watcher_of_shares(changed=changed)
+            await self._tell_watcher_of_shares(time.monotonic() - self._shared_at, changed=changed)
+            self._shared_at = time.monotonic()
 
-    async def _tell_watcher_of_shares(self, *, changed: bool) -> None:
+    async def _tell_watcher_of_shares(self, away: float, *, changed: bool) -> None:
         """With the states that others have saved since: their alerts are series and answers here too."""
         saved_at = await self._store.rule_states_saved_at()
         stale = [group for group, at in saved_at.items() if self._shares.is_news(group, at)]
@@ -314,6 +319,7 @@ class Pager:
             "mine": sorted(self._shares.mine),
             "taken": sorted(taken),
             "states": states,
+            "since": self._clock.now().timestamp() - min(_UNSURE + away, _LONGEST_UNSURE),
         }
         await self.watcher.ask("share", params, _SHARE_SECONDS)
         self._shares.told(taken, {group: state["evaluated_at"] for group, state in states.items()})
@@ -355,12 +361,21 @@ class Pager:
             await self._release([fingerprint for _, fingerprint, _ in fresh])
 
     async def look_after_replicas(self) -> None:
-        """Alerts of rule groups that nobody's configuration has any more end. While a new release or new files are
-        rolled out, a group is known as long as one replica knows it."""
-        known = _of(self.config).union(*(one.groups for one in self.replicas if one.id != self._store.me))
-        before, self._known_groups = self._known_groups, known
-        if before is not None and before - known:
-            self.note(await pipeline.forget_groups(self._store.leading, known, self.world(), self._clock.now()))
+        """Alerts of rule groups that nobody's configuration has had for a while end. While new files are rolled out, a
+        group is known as long as one replica knows it."""
+        known, now = self._known_groups(), time.monotonic()
+        live = (await self._store.live()).incidents.values()
+        used = {alert.group for incident in live for alert in incident.going_on} - {INTERNAL, BY_HAND}
+        self._unknown_since = {group: self._unknown_since.get(group, now) for group in used - known}
+        waiting = {group for group, since in self._unknown_since.items() if now - since < _UNKNOWN_FOR}
+        if self._unknown_since.keys() - waiting:
+            await self._forget_groups(known | waiting)
+
+    def _known_groups(self) -> frozenset[str]:
+        return _of(self.config).union(*(one.groups for one in self.replicas if one.id != self._store.me))
+
+    async def _forget_groups(self, known: frozenset[str]) -> None:
+        self.note(await pipeline.forget_groups(self._store.leading, known, self.world(), self._clock.now()))
 
     # Deadlines --------------------------------------------------------------------------------------------------------
 
@@ -480,9 +495,8 @@ class Pager:
             same_watch = _watched(before_sources) == _watched(sources)
             self._seen.clear()
             await self._accepted()
-            if self.leads:
-                self._known_groups = self._known_groups or _of(before)
-                await self.look_after_replicas()
+            if self.leads and self.only_one:
+                await self._forget_groups(self._known_groups())
             if not same_watch:  # a calendar says who is woken, not what is watched
                 await self.watcher.reconfigure()
             await self._tell_of_restart(before)

@@ -121,6 +121,7 @@ class Rounds:
         self.groups: dict[str, GroupState] = {}
         self.scraped = asyncio.Event()
         self.elsewhere: Elsewhere | None = None  # what has the samples, when we do not
+        self.incarnation = 0  # of the replica that this watcher evaluates for
         self._engine = engine
         self._now = now
         self._send = send
@@ -154,6 +155,24 @@ class Rounds:
             telemetry.rule_iterations.labels(name)
             telemetry.rule_iterations_missed.labels(name)
 
+    def begin_anew(self, name: str) -> None:
+        """The group comes from another replica: what has been told of it is not known, so all of it is told."""
+        if (pace := self._paces.get(name)) is not None:
+            self._paces[name] = Pace(pace.interval)
+
+    def missed(self, name: str, since: datetime) -> list[datetime]:
+        """The instants at which a group would have been evaluated since, and was not as far as we know."""
+        step = timedelta(seconds=self._paces[name].interval)
+        count = int((self._now() - since) / step)
+        return [since + number * step for number in range(1, count + 1)]
+
+    def catch_up(self, group: GroupState, instants: Iterable[datetime]) -> None:
+        """Looks at the alerts as they were then, so that `for` goes on as if nothing had happened. Tells nothing."""
+        for at in instants:
+            self._alive()
+            with self._engine.round(group.asked_at(at)):
+                group.look(at, early=True)
+
     async def regular(self, name: str) -> None:
         """One group's turn has come."""
         pace = self._paces.get(name)
@@ -179,7 +198,7 @@ class Rounds:
             self.scraped.clear()
             spent = 0.0
             for name in list(self.groups):
-                if not self._waiting:
+                if not self._waiting and not self.groups[name].mirrored:
                     spent += await self._one(name, early=True)
             await asyncio.sleep(max(_EARLY_GAP, spent / _EARLY_SHARE))
 
@@ -213,7 +232,7 @@ class Rounds:
         with garbage.let_lie() if first else nullcontext(), self._engine.round(t):
             evaluation = group.evaluate(now, early=early, tell=pace.tell(time.monotonic()))
         # Put into words here: it may be long, and the loop has scrapes to see to.
-        return evaluation, _line(evaluation), time.thread_time() - began
+        return evaluation, _line(evaluation, self.incarnation), time.thread_time() - began
 
     async def _ask(self, name: str, group: GroupState, asked: Asked, pace: Pace) -> Round | None:
         """One round of a group whose samples are elsewhere. None when a reload has replaced it meanwhile."""
@@ -266,7 +285,7 @@ class Rounds:
         if group.asked is not None and self.elsewhere is not None:
             group.asked.engine_down = not self.elsewhere.up
         evaluation = group.finish(at, seconds, tell=pace.tell(time.monotonic()))
-        return evaluation, _line(evaluation), time.thread_time() - began
+        return evaluation, _line(evaluation, self.incarnation), time.thread_time() - began
 
     async def in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         """One at a time, in order: nothing changes a group while it is evaluated."""
@@ -286,7 +305,7 @@ class Rounds:
             self._busy_since = None
 
 
-def _line(evaluation: Evaluation) -> bytes:
+def _line(evaluation: Evaluation, incarnation: int) -> bytes:
     """Empty when there is nothing to say."""
     if evaluation.still is None and not evaluation.alerts and evaluation.state is None:
         return b""
@@ -297,6 +316,7 @@ def _line(evaluation: Evaluation) -> bytes:
             alerts=evaluation.alerts,
             still=evaluation.still,
             state=evaluation.state,
+            incarnation=incarnation,
         )
     )
 

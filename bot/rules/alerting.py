@@ -511,6 +511,26 @@ class AlertingRule:
         self._distrust_since = self._doubtful_from(now)
         self.changes += 1
 
+    def forget(self) -> Mapping[Key, dict[str, Line]]:
+        """Drops its alerts without a word, for another replica has had them since. Returns their series by alert."""
+        lines = {held.key: held.lines for held in self._slots}
+        self._clear()
+        self._resolved.clear()
+        self._news.clear()
+        self._going_on = None
+        self.changes += 1
+        return lines
+
+    def go_on_writing(self, lines: Mapping[Key, dict[str, Line]]) -> None:
+        """The same series as before, not ones that end and begin."""
+        for held in self._slots:
+            held.lines = lines.get(held.key, held.lines)
+
+    def trust(self, since: datetime) -> None:
+        """There are samples from then on, also of the time before the alerts were taken up."""
+        if self._distrust_since is not None:
+            self._distrust_since = min(since, self._distrust_since)
+
     def _doubtful_from(self, now: datetime) -> datetime | None:
         """Samples here begin anew with a restart, those of an engine elsewhere do not."""
         return now if self._around.asked_every is None else None

@@ -134,6 +134,8 @@ class GroupState:
         self._save = False  # what was saved may name rules that are gone: the next round saves anew
         self._saved_at: datetime | None = None
         self._next_told = 0
+        self._failing_saved: dict[str, str] = {}
+        self.mirrored = False  # another replica evaluates its alerts; they are here to be seen
         self.evaluated_at: datetime | None = None
         self.seconds = 0.0
 
@@ -159,17 +161,22 @@ class GroupState:
         t = self.asked_at(now)
         numbers = range(len(self._slots)) if left is None else left
         due = [number for number in numbers if not early or self._is_quick(self._slots[number])]
+        if self.mirrored:
+            due = [number for number in due if self._slots[number].alerting is None]
         return [number for number in due if not self._evaluate_one(self._slots[number], now, t, early=early)]
 
     def finish(self, now: datetime, seconds: float, *, early: bool = False, tell: Tell = Tell.EVERYTHING) -> Evaluation:
         """The end of a round that took so long: what it writes beside the rules' own series, and what it tells."""
         if not early:
             t = self.asked_at(now)
+            for slot in self._slots if self.mirrored else ():
+                if slot.alerting is not None:
+                    self._write(t, slot.alerting)
             self._write_no_data(t)
             self._write_failing(t)
             self.seconds = seconds
         self.evaluated_at = now
-        return self._evaluation(now, tell)
+        return Evaluation(self.group.id, now, (), still=None) if self.mirrored else self._evaluation(now, tell)
 
     def asked_at(self, now: datetime) -> float:
         """The instant that a round at `now` asks about, in unix seconds."""
@@ -201,6 +208,36 @@ class GroupState:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"saved state of group {self.group.id} cannot be read: {error!r}") from None
         self._save = True
+
+    def mirror(self, state: Mapping[str, Any] | None, now: datetime) -> None:
+        """Another replica evaluates its alerts: they are here as that one has saved them, to be seen and to be read by
+        rules of other groups. Raises ValueError as `restore`."""
+        self.mirrored = True
+        self._replace(state, now)
+
+    def take_up(self, state: Mapping[str, Any] | None, now: datetime, watched_since: datetime) -> None:
+        """Evaluates its alerts itself from `now` on, as another replica has left them; there are samples since
+        `watched_since`. Raises ValueError as `restore`."""
+        self.mirrored = False
+        self._replace(state, now)
+        for slot in self._slots:
+            if slot.alerting is not None:
+                slot.alerting.trust(watched_since)
+        self._save = True
+
+    def _replace(self, state: Mapping[str, Any] | None, now: datetime) -> None:
+        rules = [slot.alerting for slot in self._slots if slot.alerting is not None]
+        lines = [rule.forget() for rule in rules]
+        self._orphans = []
+        failing: Mapping[str, str] = state.get("failing", {}) if state is not None else {}
+        for slot in self._slots:
+            if slot.alerting is not None:
+                error = failing.get(slot.compiled.key, "")
+                slot.health = RuleHealth(evaluated_at=now, error=error, at_fault=bool(error))
+        if state is not None:
+            self.restore(state, now, now)
+        for rule, before in zip(rules, lines, strict=True):
+            rule.go_on_writing(before)
 
     def adopt(self, other: GroupState, now: datetime) -> None:
         """Takes over from the same group before a reload; alerts of rules that are gone end."""
@@ -350,15 +387,18 @@ class GroupState:
         """What a restart needs, when it differs from what was given out last. Each rule's part is JSON of its own, so
         that only the parts that changed are written anew."""
         rules = [(slot, slot.rule) for slot in self._slots if isinstance(slot.rule, AlertingRule)]
+        failing = {slot.compiled.key: slot.health.error for slot, _ in rules if slot.health.at_fault}
         changed = self._save or any(rule.changes != slot.saved for slot, rule in rules)
+        changed = changed or failing.keys() != self._failing_saved.keys()
         overdue = self._saved_at is not None and now - self._saved_at >= PENDING_SAVE_EVERY
         if not changed and not (overdue and any(rule.pending for _, rule in rules)):
             return None
-        self._save, self._saved_at = False, now
+        self._save, self._saved_at, self._failing_saved = False, now, failing
         for slot, rule in rules:
             slot.saved = rule.changes
         parts = {slot.compiled.key: rule.saved() for slot, rule in rules if not rule.empty}
-        return {"version": VERSION, "evaluated_at": now.timestamp(), "rules": parts}
+        state = {"version": VERSION, "evaluated_at": now.timestamp(), "rules": parts}
+        return {**state, "failing": failing} if failing else state
 
 
 def _slot(compiled: Compiled, group: Group, around: Surroundings) -> _Slot:
