@@ -155,5 +155,5 @@ def running(*, fsync: bool = False, **more) -> Iterator[Server]:
         yield server
     finally:
         with contextlib.suppress(AssertionError):
-            server.stop("immediate")
+            server._ctl("-W", "-m", "immediate", "stop")  # nobody waits for it
         shutil.rmtree(folder, ignore_errors=True)

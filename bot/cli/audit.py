@@ -98,16 +98,20 @@ def _second(at: datetime) -> str:
 
 
 def _ask(config_path: Path, question: Callable[[History], Awaitable[T]]) -> T:
+    from bot.errors import UsageError
     from bot.store.database import Database
 
     config = read_config(config_path)
-    store = Database(config.settings.store.url, config.base_dir)
 
     async def run() -> T:
-        await store.open()
+        store = Database(config.settings.store.url, config.base_dir)
         try:
+            await store.open()
             return await question(store.history)
         finally:
             await store.close()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except UsageError as error:
+        stop(str(error), CONFIG_ERROR)

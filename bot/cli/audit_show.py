@@ -29,12 +29,16 @@ def command(incident: str, files: bool, config_path: Path, output: str) -> None:
 
     Reads the database; needs no running server.
     """
+    from bot.errors import UsageError
     from bot.store.database import Database
 
     config = read_config(config_path)
-    store = Database(config.settings.store.url, config.base_dir)
     number = incident.upper().removeprefix("INC-")
-    found = asyncio.run(_read(store, f"INC-{number}"))
+    try:
+        store = Database(config.settings.store.url, config.base_dir)
+        found = asyncio.run(_read(store, f"INC-{number}"))
+    except UsageError as error:
+        stop(str(error), CONFIG_ERROR)
     if found is None:
         stop(f'there is no incident "{incident}"; `agentpager incidents --all` lists them', CONFIG_ERROR)
     one, entries, kept = found

@@ -86,7 +86,10 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[dict[str, An
         checks += found
     rows = [asdict(check) for check in checks] + await _targets(config)
     checks = []
-    checks.append(_store(settings.store.url, config.base_dir))
+    store = settings.store.url
+    checks.append(
+        _store(store, config.base_dir) if store.startswith("sqlite") else await _server(store, config.base_dir)
+    )
     checks.append(await _listen(settings.http.listen))
     checks += await _second_channels(settings.notify, config.base_dir)
     checks += await _actions(settings.actions)
@@ -243,6 +246,20 @@ def _store(url: str, base_dir: Path) -> Check:
     if free < _FREE_BYTES:
         return Check("store", "fail", f"only {free // 1024 // 1024} MiB left for {path}", "free some space")
     return Check("store", "ok", f"{path} can be written")
+
+
+async def _server(url: str, base_dir: Path) -> Check:
+    from bot.errors import UsageError
+    from bot.slack.examine import Check
+    from bot.store.database import Database
+
+    try:
+        store = Database(url, base_dir)
+    except UsageError as error:
+        return Check("store", "fail", str(error))
+    doubt = await store.doubt()
+    await store.close()
+    return Check("store", "fail", doubt) if doubt else Check("store", "ok", f"{store.name} can be written")
 
 
 def _user() -> str:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from bot.errors import UsageError
 from bot.oncall.changes import RotaChange
 from bot.store.database import Database
 
@@ -30,13 +31,15 @@ async def kept_changes(url: str, base_dir: Path, now: datetime) -> list[RotaChan
 
 
 async def _asked(url: str, base_dir: Path, question: Callable[[Database], Awaitable[T]]) -> T | None:
-    path = base_dir / (sa.make_url(url).database or "")
-    if url.startswith("sqlite") and not path.is_file():
+    if url.startswith("sqlite") and not (base_dir / (sa.make_url(url).database or "")).is_file():
         return None
-    store = Database(url, base_dir)
+    try:
+        store = Database(url, base_dir)
+    except UsageError:  # its driver is not installed here
+        return None
     try:
         return await question(store)
-    except (sa.exc.SQLAlchemyError, OSError):  # older than the table, or not to be reached: as if there were none
+    except (sa.exc.SQLAlchemyError, OSError, UsageError):  # older than the table, or not to be reached
         return None
     finally:
         await store.close()

@@ -193,6 +193,10 @@ class Database:
         async with self.transaction() as tx:
             await tx.prove_writable()
 
+    async def doubt(self) -> str:
+        """Why it cannot be written, or loses what it has taken; empty when there is no reason. Changes nothing."""
+        return await self._home.doubt()
+
     async def _now(self) -> Live:
         """What is going on, as of this moment."""
         async with self._read() as connection:

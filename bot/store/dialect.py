@@ -72,6 +72,9 @@ class Home(Protocol):
     def check(self) -> None:
         """Raises UsageError when it is known by now that the rows cannot be trusted."""
 
+    async def doubt(self) -> str:
+        """Why it cannot be written, or loses what it has taken; empty when there is no reason. Changes nothing."""
+
     async def resign(self) -> None:
         """Lets others take over at once."""
 

@@ -81,7 +81,7 @@ def restore(source: Path, path: Path, kept_as: str) -> Path | None:
     `kept_as`; its path, if there was anything. No process may have the database open."""
     if (why := damage(source)) is not None or not source.exists():
         raise UsageError(f"{source} is no sound database: {why or 'there is no such file'}; nothing was changed")
-    if not _ours(source):
+    if not ours(source):
         raise UsageError(f"{source} is not a database of agentpager; nothing was changed")
     part = path.with_name(f"{path.name}.part")
     try:
@@ -98,12 +98,19 @@ def restore(source: Path, path: Path, kept_as: str) -> Path | None:
 def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as write:
         read.backup(write)  # in one piece: in several it would begin anew whenever somebody writes
-        write.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
-    with target.open("rb") as file:
+    settle(target)
+
+
+def settle(path: Path) -> None:
+    """One file, with nothing beside it, on the disk."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _ours(path: Path) -> bool:
+def ours(path: Path) -> bool:
+    """Whether it has the tables of agentpager."""
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('alembic_version', 'incidents')"
         return bool(connection.execute(query).fetchone()[0] == 2)

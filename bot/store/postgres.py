@@ -92,6 +92,10 @@ _HOLD = sa.text("UPDATE lease SET holder = :me, epoch = :epoch, expires_at = :un
 _OUTCOME = sa.text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
 _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _STANDBY = sa.text("SELECT pg_is_in_recovery()")
+_MAY_CREATE = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
+_RISKS = sa.text(
+    "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name"
+)
 _REVISION = sa.text("SELECT version_num FROM alembic_version")
 _HAS_TABLES = sa.text("SELECT to_regclass('alembic_version') IS NOT NULL, to_regclass('counters') IS NOT NULL")
 
@@ -214,6 +218,23 @@ class Postgres:
 
     def check(self) -> None:
         """The server looks after its files."""
+
+    async def doubt(self) -> str:
+        try:
+            async with AsyncExitStack() as stack:
+                connection, _ = await self._retried(stack, self.writer, _nothing, 0.0)
+                if await connection.scalar(_STANDBY):
+                    return troubles.STANDBY.format(name=self.name)
+                if (await connection.execute(_HAS_TABLES)).one()[1]:
+                    await connection.execute(_LOCK, {"me": self.me})
+                elif not await connection.scalar(_MAY_CREATE):
+                    return f"{self.name}: {troubles.NO_TABLES}"
+                off = (await connection.scalars(_RISKS)).all()
+                await connection.rollback()
+        except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
+            return str(troubles.explained(error, self.name))
+        lost = f"{self.name}: {' and '.join(off)} is off, so that a crash of the server may lose pages"
+        return lost if off else ""
 
     # Transactions
 

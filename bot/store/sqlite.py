@@ -134,6 +134,9 @@ class Sqlite:
             held = await lease.read(connection)
         return [] if held is None else [held.replica(self._shown)]
 
+    async def doubt(self) -> str:
+        return files.damage(self.path) or "" if self.path.exists() else ""
+
     async def resign(self) -> None:
         with suppress(LeaseLostError, sa.exc.DatabaseError):
             async with self.writing() as begun:

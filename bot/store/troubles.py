@@ -22,6 +22,10 @@ STANDBY = (
     "the database {name} is a read-only standby; name its primary in store.url, or all hosts as "
     "postgresql://USER@HOST1,HOST2/NAME, of which the one that can be written is used"
 )
+NO_TABLES = (
+    "The user of store.url has to make its tables there: let it have the database (ALTER DATABASE … OWNER TO …), or "
+    "GRANT CREATE, USAGE ON SCHEMA public TO it"
+)
 # Classes of SQLSTATE that pass: connection, rollback, resources, operator intervention, system.
 _PASSING = ("08", "40", "53", "57", "58")
 _PASSING_CODES = {"55P03", "25P03"}  # a lock that was not available, a session that was idle for too long
@@ -114,10 +118,7 @@ def explained(error: BaseException, name: str) -> UsageError:
     why = _first_line(error)
     state = sqlstate(error)
     if state == "42501":
-        return UsageError(
-            f"{name}: {why}. The user of store.url needs tables of its own there; let it have the database "
-            "(ALTER DATABASE … OWNER TO …), or GRANT CREATE, USAGE ON SCHEMA public TO it"
-        )
+        return UsageError(f"{name}: {why}. {NO_TABLES}")
     if state.startswith("25") or "read-only" in why or "session is not" in why:
         return UsageError(STANDBY.format(name=name))
     if state.startswith("28") or "authentication" in why or "password" in why or "pg_hba" in why:

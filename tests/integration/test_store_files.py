@@ -1,4 +1,6 @@
-"""The database as a file: copies, damage, a full disk, an older schema, and what moves out of it."""
+"""The database as a file: copies, damage, a full disk, an older schema. Of both kinds: what moves out, what is on."""
+
+# ruff: noqa: F811 - fixtures are imported, and named again by each test
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from alembic import command
 from click.testing import CliRunner
 from core_world import NOW, after, opened
+from store_places import place, store  # noqa: F401
 
 from bot.audit.model import Entry
 from bot.cli.main import cli
@@ -28,7 +31,7 @@ from bot.store.lease import LockFile
 
 
 @pytest.fixture
-async def store(tmp_path):
+async def file(tmp_path):
     database = Database("sqlite:///pager.db", tmp_path)
     await database.open()
     yield database
@@ -59,31 +62,31 @@ def raw(path: Path):
 # Copies
 
 
-async def test_a_backup_of_a_running_database_has_what_is_committed_and_belongs_to_its_owner(store, tmp_path):
-    await save(store, [opened()])
+async def test_a_backup_of_a_running_database_has_what_is_committed_and_belongs_to_its_owner(file, tmp_path):
+    await save(file, [opened()])
     target = tmp_path / "backup.db"
-    async with store.transaction() as tx:
+    async with file.transaction() as tx:
         await tx.save_incidents([resolved(2, NOW)])
-        files.backup(store.path, target)
+        files.backup(file.path, target)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     with raw(target) as copy:
         assert copy.execute("SELECT id FROM incidents").fetchall() == [("INC-1",)]
     assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.db"]
 
 
-async def test_a_backup_overwrites_nothing(store, tmp_path):
+async def test_a_backup_overwrites_nothing(file, tmp_path):
     target = tmp_path / "backup.db"
     target.write_text("dear")
     with pytest.raises(UsageError, match="is there already"):
-        files.backup(store.path, target)
+        files.backup(file.path, target)
     assert target.read_text() == "dear"
 
 
-async def test_what_is_restored_is_as_it_was_and_the_other_one_is_kept(store, tmp_path):
-    await save(store, [opened()])
-    files.backup(store.path, tmp_path / "backup.db")
-    await save(store, [resolved(2, NOW)])
-    await store.close()
+async def test_what_is_restored_is_as_it_was_and_the_other_one_is_kept(file, tmp_path):
+    await save(file, [opened()])
+    files.backup(file.path, tmp_path / "backup.db")
+    await save(file, [resolved(2, NOW)])
+    await file.close()
     kept = files.restore(tmp_path / "backup.db", tmp_path / "pager.db", "before-x")
     assert kept == tmp_path / "pager.db.before-x"
     again = Database("sqlite:///pager.db", tmp_path)
@@ -96,11 +99,11 @@ async def test_what_is_restored_is_as_it_was_and_the_other_one_is_kept(store, tm
 
 
 @pytest.mark.parametrize("content", [b"no database", b""])
-async def test_what_is_no_database_of_ours_is_not_restored(store, tmp_path, content):
+async def test_what_is_no_database_of_ours_is_not_restored(file, tmp_path, content):
     (tmp_path / "bad.db").write_bytes(content)
     with pytest.raises(UsageError, match="nothing was changed"):
-        files.restore(tmp_path / "bad.db", store.path, "x")
-    assert await store.unresolved() == []
+        files.restore(tmp_path / "bad.db", file.path, "x")
+    assert await file.unresolved() == []
 
 
 CONFIG = """
@@ -143,8 +146,8 @@ async def grown(store: Database) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 100, 4096 * 3 + 5])
-async def test_a_damaged_file_is_refused_with_its_name_and_the_way_out(store, tmp_path, place):
-    await grown(store)
+async def test_a_damaged_file_is_refused_with_its_name_and_the_way_out(file, tmp_path, place):
+    await grown(file)
     with (tmp_path / "pager.db").open("r+b") as file:
         file.seek(place)
         file.write(bytes(range(255, 155, -1)))
@@ -154,12 +157,12 @@ async def test_a_damaged_file_is_refused_with_its_name_and_the_way_out(store, tm
     await again.close()
 
 
-async def test_damage_that_is_found_after_the_start_fails_every_ping(store, monkeypatch):
-    await store.close()
+async def test_damage_that_is_found_after_the_start_fails_every_ping(file, monkeypatch):
+    await file.close()
     late = threading.Event()
     monkeypatch.setattr(files, "damage", lambda path: late.wait(30) and "row 7 is missing")
     monkeypatch.setattr("bot.store.sqlite._CHECK_SECONDS", 0.01)
-    again = Database("sqlite:///pager.db", store.path.parent)
+    again = Database("sqlite:///pager.db", file.path.parent)
     await again.open(lease_at=NOW)
     await again.ping()
     late.set()
@@ -170,22 +173,22 @@ async def test_damage_that_is_found_after_the_start_fails_every_ping(store, monk
     await again.close()
 
 
-async def test_a_full_disk_turns_up_in_the_ping_and_all_goes_on_when_there_is_space_again(store):
-    await save(store, [opened()])
-    async with store._writer.connect() as connection:
+async def test_a_full_disk_turns_up_in_the_ping_and_all_goes_on_when_there_is_space_again(file):
+    await save(file, [opened()])
+    async with file._writer.connect() as connection:
         full = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
         await connection.exec_driver_sql(f"PRAGMA max_page_count = {full}")
         await connection.rollback()
     big = Entry(at=NOW, actor="x", action="x", subject="x", why="x" * 100_000)
     with pytest.raises(sa.exc.OperationalError, match="disk is full"):
-        await save(store, [resolved(2, NOW)], entries=[big])
-    assert await store.incident("INC-2") is None
-    assert [incident.id for incident in await store.unresolved()] == ["INC-1"]
-    async with store._writer.connect() as connection:
+        await save(file, [resolved(2, NOW)], entries=[big])
+    assert await file.incident("INC-2") is None
+    assert [incident.id for incident in await file.unresolved()] == ["INC-1"]
+    async with file._writer.connect() as connection:
         await connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
         await connection.rollback()
-    await save(store, [resolved(2, NOW)], entries=[big])
-    assert await store.incident("INC-2") == resolved(2, NOW)
+    await save(file, [resolved(2, NOW)], entries=[big])
+    assert await file.incident("INC-2") == resolved(2, NOW)
 
 
 # An older schema
@@ -222,11 +225,11 @@ def test_a_database_of_the_first_release_is_brought_here_with_its_rows(tmp_path)
     engine.dispose()
 
 
-async def test_a_database_of_a_newer_release_is_refused_in_plain_words(store):
-    await store.close()
-    with raw(store.path) as connection:
+async def test_a_database_of_a_newer_release_is_refused_in_plain_words(file):
+    await file.close()
+    with raw(file.path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    again = Database("sqlite:///pager.db", store.path.parent)
+    again = Database("sqlite:///pager.db", file.path.parent)
     with pytest.raises(UsageError, match="written by a newer release"):
         await again.open(lease_at=NOW)
     await again.close()
@@ -297,8 +300,8 @@ async def test_nothing_leaves_the_database_when_the_file_cannot_be_written(store
 # What is going on, in memory
 
 
-async def test_what_another_process_saves_is_seen_and_what_is_taken_back_is_not(store, tmp_path):
-    other = Database("sqlite:///pager.db", tmp_path)
+async def test_what_another_process_saves_is_seen_and_what_is_taken_back_is_not(store, place):
+    other = place.database()
     await other.open()
     await save(store, [opened()], [page("INC-1", PageState.DUE)])
     assert [incident.id for incident in await other.unresolved()] == ["INC-1"]
@@ -322,14 +325,14 @@ async def test_what_another_process_saves_is_seen_and_what_is_taken_back_is_not(
     await other.close()
 
 
-async def test_a_message_is_behind_from_the_change_of_its_incident_until_it_shows_it(store):
+async def test_a_message_is_behind_from_the_change_of_its_incident_until_it_shows_it(store, place):
     card = page("INC-1").model_copy(update={"shown_revision": 1})
     await save(store, [opened()], [card])
     over = resolved(1, NOW).model_copy(update={"revision": 2})
     await save(store, [over])
     assert await store.outdated() == [(card, over)]
     await store.close()
-    again = Database("sqlite:///pager.db", store.path.parent)
+    again = place.database()
     await again.open()
     assert await again.outdated() == [(card, over)], "after a start too"
     async with again.transaction() as tx:

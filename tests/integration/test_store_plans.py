@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from core_world import NOW, after, opened
+from store_rows import CHANGE, ENTRY, EVIDENCE, MINUTE, PAGE, RUN, SILENCE
 
-from bot.actions.model import Run, RunState
-from bot.agents.evidence import Evidence
-from bot.agents.record import Figures, Minute
-from bot.audit.model import Entry
-from bot.incidents.silences import Silence
-from bot.oncall.changes import RotaChange
-from bot.paging.model import Page, PageKind
-from bot.runbooks.model import Approve
-from bot.runbooks.rendered import Rendered, RenderedCall
+from bot.runbooks.rendered import Rendered
 from bot.store.database import Database
 from bot.store.history import History
 from bot.store.transaction import Transaction
@@ -37,28 +32,13 @@ APART = {
     "unlock",
     "reading",
     "announce",
+    "doubt",
     "on_change",
 }
 # What is in these is going on: they stay small.
 LIVE = {"incidents_unresolved", "incidents_one_per_key", "pages_waiting", "pages_behind"}
-
-PAGE = Page(id="INC-1.1.page.ana", incident="INC-1", kind=PageKind.PAGE, channel="U0ANA", due_at=NOW, reason="because")
-ENTRY = Entry(at=NOW, actor="person:ana", action="incident.acked", subject="INC-1")
-SILENCE = Silence(
-    id="SIL-1", matchers=('alertname="X"',), created_by="person:ana", reason="because",
-    created_at=NOW, starts_at=NOW, ends_at=after(hours=1),
-)  # fmt: skip
-RUN = Run(
-    id="RUN-1", incident="INC-1", runbook="Down", step="pause", title="Pause it", state=RunState.ASKED,
-    call=RenderedCall(webhook="agent-control", method="POST", path="/pause"), approve=Approve(),
-    asked_by="person:ana", asked_at=NOW, due_at=NOW,
-)  # fmt: skip
-CHANGE = RotaChange(
-    id="ROTA-1", kind="override", schedule="primary", people=("ana",), start=NOW, until=after(hours=1),
-    by="person:ana", at=NOW,
-)  # fmt: skip
-EVIDENCE = Evidence(kind="drill", agent="refund-agent", at=NOW, passed=True, summary="passed")
-MINUTE = Minute(at=NOW, agents={"refund-agent": Figures(runs=2.0)})
+SMALL = LIVE | {"incidents_next_at", "action_runs_due_at"}
+BIG = {"incidents", "pages", "audit", "evidence", "agent_hours"}
 
 READS: dict[str, tuple[object, ...]] = {
     "renew": (NOW,), "ping": (), "replicas": (), "live": (), "unresolved": (), "recent": (1,), "incident": ("INC-9",),
@@ -106,8 +86,9 @@ def test_every_question_is_among_those_that_are_tried_here(kind, calls):
     assert asked(kind) == set(calls)
 
 
-async def test_no_question_of_the_running_server_goes_through_what_is_past(tmp_path):
-    store = Database("sqlite:///pager.db", tmp_path)
+async def everything_asked(url: str, folder: Path) -> dict[str, object]:
+    """The statements of the running server, each with values of one call."""
+    store = Database(url, folder)
     await store.open()
     statements: dict[str, object] = {}
     for engine in (store._writer, store._readers):
@@ -120,12 +101,17 @@ async def test_no_question_of_the_running_server_goes_through_what_is_past(tmp_p
         await getattr(store, name)(*arguments)
     for name, arguments in HISTORY.items():
         await getattr(store.history, name)(*arguments)
-    again = Database("sqlite:///pager.db", tmp_path)  # reads what is going on for the first time
+    again = Database(url, folder)  # reads what is going on for the first time
     sa.event.listen(again._readers.sync_engine, "before_cursor_execute", _listener(statements))
     await again.unresolved()
     await again.close()
     await store.close()
     assert len(statements) > 50
+    return statements
+
+
+async def test_no_question_of_the_running_server_goes_through_what_is_past(tmp_path):
+    statements = await everything_asked("sqlite:///pager.db", tmp_path)
     slow = {}
     with closing(sqlite3.connect(tmp_path / "pager.db")) as connection:
         for statement, values in statements.items():
@@ -147,9 +133,35 @@ def _goes_through_all(step: str, statement: str) -> bool:
     words = step.split()
     if "(opened_at<?)" in step or "(resolved_at<?)" in step:
         return "LIMIT" not in statement  # nearly everything opened before today
-    if words[0] != "SCAN" or words[1] not in {"incidents", "pages", "audit", "evidence", "agent_hours"}:
+    if words[0] != "SCAN" or words[1] not in BIG:
         return False
     return words[-1] not in LIVE and "LIMIT" not in statement
+
+
+async def test_the_same_holds_on_postgresql(postgres, tmp_path):
+    """Its tables are empty here: it is told to scan only where there is no other way."""
+    name = postgres.migrated()
+    statements = await everything_asked(postgres.url(name), tmp_path)
+    slow = {}
+    with postgres.connect(name) as connection:
+        connection.execute("SET enable_seqscan = off")
+        for statement, values in statements.items():
+            ((plans,),) = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", values).fetchall()
+            if bad := [found for plan in plans for found in _scans(plan["Plan"], limited=False)]:
+                slow[statement] = bad
+        ((plans,),) = connection.execute("EXPLAIN (FORMAT JSON) SELECT id FROM pages WHERE kind = 'card'").fetchall()
+        assert _scans(plans[0]["Plan"], limited=False), "the test sees a scan"
+    assert slow == {}
+
+
+def _scans(node: dict[str, Any], *, limited: bool) -> list[str]:
+    limited = limited or node["Node Type"] == "Limit"
+    found = [scan for below in node.get("Plans", ()) for scan in _scans(below, limited=limited)]
+    index = node.get("Index Name", "")
+    whole = node["Node Type"] == "Seq Scan" or (index and "Index Cond" not in node and index not in SMALL)
+    if whole and not limited and node.get("Relation Name", node.get("Index Name", "").partition("_")[0]) in BIG:
+        found.append(f"{node['Node Type']} {index}")
+    return found
 
 
 def test_the_test_sees_a_scan(tmp_path):
