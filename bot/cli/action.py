@@ -10,7 +10,17 @@ from typing import Any
 
 import click
 
-from bot.cli.common import CONFIG_ERROR, call, config_option, output_option, person_option, print_table, show, stop
+from bot.cli.common import (
+    CONFIG_ERROR,
+    call,
+    config_option,
+    output_option,
+    person_option,
+    print_table,
+    server_option,
+    show,
+    stop,
+)
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask before it is sent or asked for.")
 _reason_option = click.option("--reason", default="", help="Why, for those who agree and for the record.")
@@ -23,6 +33,7 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("incident")
+@server_option
 @config_option
 @output_option
 def listed(incident: str, config_path: Path, output: str) -> None:
@@ -36,6 +47,7 @@ def listed(incident: str, config_path: Path, output: str) -> None:
 @_yes_option
 @_reason_option
 @person_option
+@server_option
 @config_option
 @output_option
 def ask(incident: str, step: str, yes: bool, reason: str, person: str | None, config_path: Path, output: str) -> None:
@@ -49,6 +61,7 @@ def ask(incident: str, step: str, yes: bool, reason: str, person: str | None, co
 @_yes_option
 @_reason_option
 @person_option
+@server_option
 @config_option
 @output_option
 def undo(incident: str, step: str, yes: bool, reason: str, person: str | None, config_path: Path, output: str) -> None:
@@ -60,6 +73,7 @@ def undo(incident: str, step: str, yes: bool, reason: str, person: str | None, c
 @click.argument("action")
 @_yes_option
 @person_option
+@server_option
 @config_option
 @output_option
 def approve(action: str, yes: bool, person: str | None, config_path: Path, output: str) -> None:
@@ -73,6 +87,7 @@ def approve(action: str, yes: bool, person: str | None, config_path: Path, outpu
 @command.command("refuse")
 @click.argument("action")
 @person_option
+@server_option
 @config_option
 @output_option
 def refuse(action: str, person: str | None, config_path: Path, output: str) -> None:

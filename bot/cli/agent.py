@@ -16,6 +16,7 @@ from bot.cli.common import (
     output_option,
     print_table,
     read_config,
+    server_option,
     show,
     stop,
 )
@@ -39,6 +40,7 @@ def listing(config_path: Path, output: str) -> None:
 
 @command.command("show")
 @click.argument("name")
+@server_option
 @config_option
 @output_option
 def one(name: str, config_path: Path, output: str) -> None:
@@ -58,6 +60,7 @@ def one(name: str, config_path: Path, output: str) -> None:
 @command.command("report")
 @click.argument("name")
 @click.option("-o", "--output", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@server_option
 @config_option
 def report(name: str, output: str, config_path: Path) -> None:
     """The hand-over bundle: everything that somebody needs to run an agent which others have built."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, print_table, show
+from bot.cli.common import call, config_option, output_option, print_table, server_option, show
 
 
 @click.command("alerts")
+@server_option
 @config_option
 @output_option
 def command(config_path: Path, output: str) -> None:

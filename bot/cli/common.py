@@ -7,9 +7,11 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
 
@@ -32,6 +34,24 @@ config_option = click.option(
     help="The configuration file or its directory.",
 )
 output_option = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+_SERVER = "agentpager.server"
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+def _keep_server(context: click.Context, _option: click.Parameter, url: str | None) -> None:
+    """For `call`: also when it was written before the word of a subcommand."""
+    if url:
+        context.meta[_SERVER] = url
+
+
+server_option = click.option(
+    "--server",
+    metavar="URL",
+    envvar="AGENTPAGER_SERVER",
+    expose_value=False,
+    callback=_keep_server,
+    help="The running server to ask, instead of the one of the configuration; AGENTPAGER_TOKEN is shown to it.",
+)
 person_option = click.option(
     "--as", "person", metavar="PERSON", help="Act for this person of oncall/; otherwise as the user of this machine."
 )
@@ -115,57 +135,122 @@ def call(
     body: dict[str, Any] | None = None,
     query: dict[str, str] | None = None,
 ) -> Any:
-    """Asks the running server; ends the command when it refuses or is not there."""
+    """Asks the running server; ends the command when it refuses or is not there. With `--server` nothing is read of the
+    configuration."""
+    end = _named_end() or end_of(read_config(config_path).settings.http)
     try:
-        status, answer = _asked(read_config(config_path).settings.http, method, path, body, query or {})
+        status, answer = _asked(end, method, path, body, query or {})
     except _NotThereError as error:
-        stop(f"{error}; start it with: agentpager serve", UNREACHABLE)
+        way_out = "check --server and AGENTPAGER_SERVER" if end.named else "start it with: agentpager serve"
+        stop(f"{error}; {way_out}", UNREACHABLE)
     if status >= 400:
-        stop(_reason(answer), UNREACHABLE if status >= 500 else CONFIG_ERROR)
-    return json.loads(answer)
+        stop(_refused(status, answer, end), UNREACHABLE if status >= 500 else CONFIG_ERROR)
+    try:
+        return json.loads(answer)
+    except ValueError:
+        stop(f"what answers at {end.url} is not agentpager", UNREACHABLE)
 
 
 def ask(config: Any, path: str) -> tuple[Any, str]:
     """What the running server answers, or None and why there is no answer: for commands that can do without."""
+    end = _named_end() or end_of(config.settings.http)
     try:
-        status, answer = _asked(config.settings.http, "GET", path, None, {})
+        status, answer = _asked(end, "GET", path, None, {})
+        told = json.loads(answer) if status < 400 else None
     except _NotThereError as error:
         return None, str(error)
-    return (json.loads(answer), "") if status < 400 else (None, f"the server refuses: {_reason(answer)}")
+    except ValueError:
+        return None, f"what answers at {end.url} is not agentpager"
+    return (told, "") if status < 400 else (None, f"the server refuses: {_refused(status, answer, end)}")
+
+
+@dataclass(frozen=True)
+class End:
+    """A server, and what it is shown. `named`: by an option or the environment, not by the configuration."""
+
+    url: str
+    token: str
+    named: bool
+
+
+def _named_end() -> End | None:
+    context = click.get_current_context(silent=True)
+    url = context.meta.get(_SERVER) if context is not None else None
+    return end_at(url) if url else None
+
+
+def end_at(url: str, http: Any = None) -> End:
+    """The server at that address. It gets the token of the configuration only if the configuration names it."""
+    url = url.rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        stop(f'--server "{url}" is no address; write for example https://pager.example.com', CONFIG_ERROR)
+    own = end_of(http) if http is not None and url in {_listening(http), http.external_url.rstrip("/")} else None
+    token = _token_of_environment() or (own.token if own is not None else "")
+    if token and url.startswith("http://") and urlsplit(url).hostname not in _LOCAL:
+        click.echo(f"agentpager: the token goes to {url} unencrypted; use https where you can", err=True)
+    return End(url, token, named=True)
+
+
+def end_of(http: Any) -> End:
+    token = http.token.get_secret_value() if http.token else ""
+    return End(_listening(http), _token_of_environment() or token, named=False)
+
+
+def _listening(http: Any) -> str:
+    host, _, port = http.listen.rpartition(":")
+    return f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}"  # noqa: S104
+
+
+def _token_of_environment() -> str:
+    import os
+
+    if token := os.environ.get("AGENTPAGER_TOKEN", "").strip():
+        return token
+    file = os.environ.get("AGENTPAGER_TOKEN_FILE", "")
+    if not file:
+        return ""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        stop(f"AGENTPAGER_TOKEN_FILE {file}: {getattr(error, 'strerror', None) or error}", CONFIG_ERROR)
 
 
 class _NotThereError(Exception):
     """No server answers; the text says where and why."""
 
 
-def _asked(
-    settings: Any, method: str, path: str, body: dict[str, Any] | None, query: dict[str, str]
-) -> tuple[int, str]:
-    host, _, port = settings.listen.rpartition(":")
-    url = f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}{path}"  # noqa: S104
-    token = settings.token.get_secret_value() if settings.token else ""
-    return asyncio.run(_request(method, url, token, body, query))
+def _asked(end: End, method: str, path: str, body: dict[str, Any] | None, query: dict[str, str]) -> tuple[int, str]:
+    return asyncio.run(_request(end, method, path, body, query))
 
 
 async def _request(
-    method: str, url: str, token: str, body: dict[str, Any] | None, query: dict[str, str]
+    end: End, method: str, path: str, body: dict[str, Any] | None, query: dict[str, str]
 ) -> tuple[int, str]:
     import os
 
     import aiohttp
 
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer {end.token}"} if end.token else {}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35), headers=headers) as session,
-            session.request(method, url, json=body, params=query) as answer,
+            session.request(method, end.url + path, json=body, params=query, allow_redirects=False) as answer,
         ):
             return answer.status, await answer.text()
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         number = cause.errno if isinstance(cause, OSError) else None
         why = os.strerror(number) if number is not None and number > 0 else str(error) or type(error).__name__
-        raise _NotThereError(f"no running server answers at {url.partition('/api')[0]} ({why})") from None
+        raise _NotThereError(f"no running server answers at {end.url} ({why})") from None
+
+
+def _refused(status: int, answer: str, end: End) -> str:
+    reason = _reason(answer)
+    if status == 401 and not end.token:
+        return f"{end.url} asks for a token: export AGENTPAGER_TOKEN=…; agentpager token new makes one"
+    if status == 401:
+        return f"{end.url} does not take this token: {reason}"
+    return reason
 
 
 def _reason(answer: str) -> str:

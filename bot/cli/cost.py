@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, print_table, show
+from bot.cli.common import call, config_option, output_option, print_table, server_option, show
 
 _VOLUME = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)(?:\s*/\s*(?:d|day))?")
 _TIMES = {"": 1, "k": 1000, "m": 1_000_000}
@@ -16,6 +16,7 @@ _TIMES = {"": 1, "k": 1000, "m": 1_000_000}
 
 @click.command("cost")
 @click.argument("agent", required=False)
+@server_option
 @config_option
 @output_option
 def cost(agent: str | None, config_path: Path, output: str) -> None:
@@ -71,6 +72,7 @@ def _volume(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
     "--at", metavar="N/day", callback=_volume, help="Runs a day; those of its file, or those seen, if not given."
 )
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="Dollars of this month.")
+@server_option
 @config_option
 @output_option
 def forecast(agent: str, at: float | None, budget: float | None, config_path: Path, output: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, person_option, print_table, show
+from bot.cli.common import call, config_option, output_option, person_option, print_table, server_option, show
 from bot.cli.page import who
 
 _LOOK_SECONDS = 1.0
@@ -30,6 +30,7 @@ _LEGS = {
 @click.option("--runbook", metavar="ID", default="", help="Page with this runbook instead of the one for drills.")
 @click.option("--list", "listing", is_flag=True, help="What drills have shown so far, of AGENT or of all.")
 @person_option
+@server_option
 @config_option
 @output_option
 @click.pass_context

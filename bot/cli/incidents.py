@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import click
 
-from bot.cli.common import act, call, config_option, output_option, person_option, print_table, show
+from bot.cli.common import act, call, config_option, output_option, person_option, print_table, server_option, show
 
 
 @click.group("incidents", invoke_without_command=True)
 @click.option("--all", "everything", is_flag=True, help="Resolved ones too, newest first.")
+@server_option
 @config_option
 @output_option
 @click.pass_context
@@ -58,6 +59,7 @@ def _promise(one: dict[str, Any]) -> str:
 
 @command.command("show")
 @click.argument("incident")
+@server_option
 @config_option
 @output_option
 def tell(incident: str, config_path: Path, output: str) -> None:
@@ -73,6 +75,7 @@ def tell(incident: str, config_path: Path, output: str) -> None:
 @command.command("export")
 @click.argument("incident")
 @click.option("-o", "--output", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@server_option
 @config_option
 def export(incident: str, output: str, config_path: Path) -> None:
     """Print INCIDENT as the skeleton of a postmortem, or as JSON."""
@@ -87,6 +90,7 @@ def export(incident: str, output: str, config_path: Path) -> None:
 @click.argument("incident")
 @click.argument("text", nargs=-1, required=True)
 @person_option
+@server_option
 @config_option
 @output_option
 def note(incident: str, text: tuple[str, ...], person: str | None, config_path: Path, output: str) -> None:
@@ -98,6 +102,7 @@ def note(incident: str, text: tuple[str, ...], person: str | None, config_path: 
 @click.argument("incident")
 @click.argument("verdict", type=click.Choice(["right", "noise"]))
 @person_option
+@server_option
 @config_option
 @output_option
 def mark(incident: str, verdict: str, person: str | None, config_path: Path, output: str) -> None:

@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": ("bot.cli.serve", "Watch the agents, page their owners. Runs until stopped."),
     "demo": ("bot.cli.demo", "Six simulated agents, a local Slack-like workspace and the bot, in one command."),
     "init": ("bot.cli.init", "Write a working configuration directory."),
+    "import": ("bot.cli.import_files", "Turn the configuration of another system into files of ours."),
     "check": ("bot.cli.check", "Report every mistake in a configuration."),
     "test": ("bot.cli.test", "Play unit tests of rules, in promtool's format."),
     "runbook": ("bot.cli.runbook", "Write runbooks: new, preview, lint, and the schema for editors."),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from bot.cli.common import call, config_option, instant, output_option, print_table, read_config, show
+from bot.cli.common import call, config_option, instant, output_option, print_table, read_config, server_option, show
 
 if TYPE_CHECKING:
     from bot.forecast.quality import Report
@@ -60,6 +60,7 @@ def command(
 @command.command("feed")
 @click.argument("target")
 @click.option("--revoke", is_flag=True, help="Make the address so far invalid, and a new one.")
+@server_option
 @config_option
 @click.pass_context
 def feed(context: click.Context, target: str, revoke: bool, config_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, person_option, print_table, show
+from bot.cli.common import call, config_option, output_option, person_option, print_table, server_option, show
 from bot.cli.page import who
 
 _from_option = click.option(
@@ -32,6 +32,7 @@ def command() -> None:
 @_until_option
 @_why_option
 @person_option
+@server_option
 @config_option
 @output_option
 def add(
@@ -56,6 +57,7 @@ def add(
 @_until_option
 @_why_option
 @person_option
+@server_option
 @config_option
 @output_option
 def swap(
@@ -74,6 +76,7 @@ def swap(
 
 
 @command.command("list")
+@server_option
 @config_option
 @output_option
 def listed(config_path: Path, output: str) -> None:
@@ -84,6 +87,7 @@ def listed(config_path: Path, output: str) -> None:
 @command.command("end")
 @click.argument("override")
 @person_option
+@server_option
 @config_option
 @output_option
 def end(override: str, person: str | None, config_path: Path, output: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, person_option, show
+from bot.cli.common import call, config_option, output_option, person_option, server_option, show
 
 _LOOK_SECONDS = 1.0
 _NOT_PASSED = 1
@@ -19,6 +19,7 @@ _NOT_PASSED = 1
 @click.argument("target")
 @click.argument("why", nargs=-1)
 @person_option
+@server_option
 @config_option
 @output_option
 def page(target: str, why: tuple[str, ...], person: str | None, config_path: Path, output: str) -> None:
@@ -35,6 +36,7 @@ def page(target: str, why: tuple[str, ...], person: str | None, config_path: Pat
 @click.argument("target", required=False)
 @click.option("--wait", is_flag=True, help="Wait until it is over, at most ten minutes; exit code 1: not passed.")
 @person_option
+@server_option
 @config_option
 @output_option
 @click.pass_context

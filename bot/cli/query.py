@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, print_table, show
+from bot.cli.common import call, config_option, output_option, print_table, server_option, show
 
 _FROM_FILE = "Text as an agent's /metrics gives it; its samples count as taken at TIME."
 
@@ -16,6 +16,7 @@ _FROM_FILE = "Text as an agent's /metrics gives it; its samples count as taken a
 @click.argument("expr")
 @click.option("--time", "at", metavar="TIME", help="Seconds since the epoch, or RFC 3339; now if not given.")
 @click.option("--from-file", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=_FROM_FILE)
+@server_option
 @config_option
 @output_option
 def command(expr: str, at: str | None, file: Path | None, config_path: Path, output: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, instant, read_config, stop
+from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, end_at, end_of, instant, read_config, stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,10 @@ _AT_ONCE = 8
     help="Judge for this stage, instead of the one that the file claims.",
 )
 @click.option(
-    "--server", metavar="URL", help="The running server to ask; otherwise the one of http.listen, if it runs."
+    "--server",
+    metavar="URL",
+    envvar="AGENTPAGER_SERVER",
+    help="The running server to ask; otherwise the one of http.listen, if it runs.",
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @config_option
@@ -105,8 +108,9 @@ async def _ask(config: Config, found: Sequence[Dossier], agents: Mapping[str, Ag
     from bot.readiness.live import questions
 
     http = config.settings.http
-    asked = _Asked((server or _listening(http.listen)).rstrip("/"))
-    headers = {"Authorization": f"Bearer {http.token.get_secret_value()}"} if http.token else {}
+    end = end_at(server, http) if server else end_of(http)
+    asked = _Asked(end.url)
+    headers = {"Authorization": f"Bearer {end.token}"} if end.token else {}
     turn = asyncio.Semaphore(_AT_ONCE)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS), headers=headers) as session:
@@ -119,11 +123,6 @@ async def _ask(config: Config, found: Sequence[Dossier], agents: Mapping[str, Ag
     if asked.problem and server is not None:
         stop(f"the server cannot be asked: {asked.problem}", UNREACHABLE)
     return asked
-
-
-def _listening(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    return f"http://{'127.0.0.1' if host in {'', '0.0.0.0', '[::]'} else host}:{port}"  # noqa: S104
 
 
 async def _take_rows(session: Any, asked: _Asked) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, instant, print_table
+from bot.cli.common import call, config_option, instant, print_table, server_option
 
 _WEEK = timedelta(days=7)
 
@@ -22,6 +22,7 @@ _WEEK = timedelta(days=7)
 @click.option("--daily", is_flag=True, help="The daily digest as it would be posted now instead.")
 @click.option("--weekly", is_flag=True, help="The weekly digest as it would be posted now instead.")
 @click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@server_option
 @config_option
 def command(
     from_text: str | None, to_text: str | None, by: str | None, handover: str | None, daily: bool, weekly: bool,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import CONFIG_ERROR, call, config_option, output_option, print_table, show, stop
+from bot.cli.common import CONFIG_ERROR, call, config_option, output_option, print_table, server_option, show, stop
 
 _HEADINGS = ["RUNBOOK", "REVIEWED", "WOKE", "OPENED", "LAST USED", "LAST DRILLED"]
 
@@ -16,6 +16,7 @@ _HEADINGS = ["RUNBOOK", "REVIEWED", "WOKE", "OPENED", "LAST USED", "LAST DRILLED
 @click.command("usage")
 @click.argument("runbook", required=False)
 @click.option("--days", default=90, show_default=True, help="How far back to look.")
+@server_option
 @config_option
 @output_option
 def command(runbook: str | None, days: int, config_path: Path, output: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, instant, output_option, person_option, print_table, show
+from bot.cli.common import call, config_option, instant, output_option, person_option, print_table, server_option, show
 
 
 @click.group("silence")
@@ -31,6 +31,7 @@ def command() -> None:
 @click.option("--until-resolved", is_flag=True, help="End it early, once nothing that matches fires any more.")
 @click.option("--preview", is_flag=True, help="Only show what it would hide.")
 @person_option
+@server_option
 @config_option
 @output_option
 def add(
@@ -60,6 +61,7 @@ def add(
 
 @command.command("list")
 @click.option("--all", "everything", is_flag=True, help="Those that ended in the last seven days too.")
+@server_option
 @config_option
 @output_option
 def listed(everything: bool, config_path: Path, output: str) -> None:
@@ -71,6 +73,7 @@ def listed(everything: bool, config_path: Path, output: str) -> None:
 @command.command("expire")
 @click.argument("silence")
 @person_option
+@server_option
 @config_option
 @output_option
 def expire(silence: str, person: str | None, config_path: Path, output: str) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from bot.cli.common import call, config_option, output_option, print_table, show
+from bot.cli.common import call, config_option, output_option, print_table, server_option, show
 from bot.cli.slo_rules import command as rules
 
 
 @click.group("slo", invoke_without_command=True)
 @click.option("--agent", metavar="AGENT", help="Those of one agent.")
+@server_option
 @config_option
 @output_option
 @click.pass_context

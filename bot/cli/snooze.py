@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bot.cli.common import act, config_option, output_option, person_option
+from bot.cli.common import act, config_option, output_option, person_option, server_option
 
 
 @click.command("snooze")
@@ -14,6 +14,7 @@ from bot.cli.common import act, config_option, output_option, person_option
 @click.option("--until", metavar="TIME", help="09:00 is the next one, 2026-12-24T09:00 that day; UTC without --as.")
 @click.option("--for", "lasts", metavar="DURATION", help="How long, for example 2h.")
 @person_option
+@server_option
 @config_option
 @output_option
 def command(

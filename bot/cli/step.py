@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from bot.cli.common import call, config_option, output_option, person_option, print_table, show
+from bot.cli.common import call, config_option, output_option, person_option, print_table, server_option, show
 
 _STATES = ("done", "skipped", "failed", "undone", "wrong", "missing")
 
@@ -20,6 +20,7 @@ _STATES = ("done", "skipped", "failed", "undone", "wrong", "missing")
 @click.argument("state", required=False, type=click.Choice(_STATES))
 @click.option("--text", default="", help="The answer of a decision or hand-off, or what is wrong or missing.")
 @person_option
+@server_option
 @config_option
 @output_option
 def command(

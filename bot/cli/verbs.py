@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from bot.cli.common import act, config_option, output_option, person_option
+from bot.cli.common import act, config_option, output_option, person_option, server_option
 
 
 def _command(name: str, verb: str, told: str) -> click.Command:
     @click.command(name, help=told)
     @click.argument("incident")
     @person_option
+    @server_option
     @config_option
     @output_option
     def command(incident: str, person: str | None, config_path: Path, output: str) -> None:
