@@ -24,6 +24,7 @@ from bot.labels import fingerprint
 from bot.oncall.owners import Owner, owner_of, policy_of
 
 UNOWNED = "AlertUnowned"
+ENGINE_DOWN = "MetricsEngineDown"  # of no agent: that the fallback has it is no oversight
 KEPT_ENDED = 50  # ended alerts that an incident remembers: labels that change all day must not make it grow
 EVERY_LABEL = "..."
 _UNOWNED_KEY = f"alert={UNOWNED} "
@@ -91,7 +92,7 @@ def missing_keys(alerts: Sequence[Alert], incidents: Iterable[Incident], world: 
     for alert in fresh.values():
         owner = owner_of(alert.labels, world.agents, world.book)
         wanted.add(incident_key(alert, owner, world))
-        if not owner.known and alert.group != INTERNAL:
+        if not owner.known and alert.group != INTERNAL and alert.name != ENGINE_DOWN:
             wanted.add(_own_key(UNOWNED, owner))
     return wanted - {incident.key for incident in live if incident.state is not State.RESOLVED} if wanted else wanted
 

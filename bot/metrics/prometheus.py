@@ -39,6 +39,7 @@ Fields = Sequence[tuple[str, str]]
 T = TypeVar("T")
 
 MAX_BYTES = 256 * 1024 * 1024  # of one answer, decompressed
+_TOO_SHORT = 0.02  # seconds, for an answer that says anything of the engine
 _TRIAL = "vector(1)"
 _TRIAL_SECONDS = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_JITTER = 0.1, 1.0, 0.1  # seconds before another attempt
@@ -127,20 +128,26 @@ class Engine:
 
         async def one(question: str) -> Value | QueryError:
             try:
-                async with asyncio.timeout(max(0.0, end - self._monotonic())), self._turns:
-                    own = min(seconds, self.seconds)
-                    return await self.instant(question, t, min(self._monotonic() + own, end))
+                async with asyncio.timeout(max(0.0, end - self._monotonic())):
+                    await self._turns.acquire()
             except TimeoutError:
-                return QueryError(
-                    f"its turn did not come within {all_seconds:g} s: the engine is too slow for so many questions, or "
-                    "metrics.prometheus.concurrency too small",
-                    "timeout",
-                )
+                return self._late(all_seconds)
+            try:
+                now = self._monotonic()
+                if end - now < _TOO_SHORT:
+                    return self._late(all_seconds)
+                return await self.instant(question, t, min(now + min(seconds, self.seconds), end))
             except QueryError as error:
                 return error
+            finally:
+                self._turns.release()
 
         found = await asyncio.gather(*map(one, questions))
         return dict(zip(questions, found, strict=True))
+
+    def _late(self, seconds: float) -> EngineDownError:
+        why = f"its turn did not come within {seconds:.3g} s: so many questions are too many for the engine"
+        return self._is_down(f"{why}, or metrics.prometheus.concurrency is too small")
 
     async def _asked(self, path: str, fields: Fields, deadline: float) -> Mapping[str, Any]:
         """The `data` of the answer. Raises QueryError."""
