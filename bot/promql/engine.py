@@ -60,6 +60,7 @@ class Engine:
         # Rounds under way, by their time. Evaluations outside of a round share nothing with others.
         self._rounds: dict[int, Memo] = {}
         self._unlabelled = Space(store.pool, 1, {})
+        self._nothing = Space(store.pool, 0, {})
         self._widened: dict[str, tuple[Wide, ...]] = {}
         # How many expressions of the last round could have been answered from this one.
         self._popular: dict[str, int] = {}
@@ -128,6 +129,12 @@ class Engine:
         if self._unlabelled.pool is not self.store.pool:
             self._unlabelled = Space(self.store.pool, 1, {})
         return self._unlabelled
+
+    def nothing(self) -> Space:
+        """No row; always the same space, too."""
+        if self._nothing.pool is not self.store.pool:
+            self._nothing = Space(self.store.pool, 0, {})
+        return self._nothing
 
     def widened(self, node: Node) -> tuple[Wide, ...]:
         """What this node could be a part of; see pinned.py."""

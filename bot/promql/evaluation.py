@@ -31,6 +31,7 @@ _TURNS = 20
 _PER_NODE = 4000
 # The same for a step of a subquery that is known already.
 _PER_STEP = 200
+_NO_VALUES = np.zeros(0)
 _TOO_MANY = "query processing would load too many samples into memory in query execution"
 
 
@@ -74,6 +75,8 @@ class Surroundings(Protocol):
     selector: Selector
 
     def unlabelled(self) -> Space: ...
+
+    def nothing(self) -> Space: ...
 
     def widened(self, node: Node) -> tuple[Wide, ...]: ...
 
@@ -149,6 +152,9 @@ class Evaluation:
         memo = self._memo if self._memo is not None and t_ms == self._memo.t_ms else None
         if isinstance(node, Number):
             return Scalar(node.value, t_ms / 1000)
+        # With a collector of remarks everything is gone through: some are about parameters alone.
+        if node.hollow and self._notes is None and self._engine.store.lacks(node.names):
+            return Vector(self._engine.nothing(), _NO_VALUES, None, t_ms / 1000)
         if memo is not None and (known := memo.find(node)) is not None:
             return known
         if memo is None and node.fixed:

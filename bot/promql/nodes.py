@@ -12,12 +12,22 @@ from enum import StrEnum
 from functools import cached_property
 from typing import ClassVar, Literal
 
-from bot.labels import Matcher, Op
+from bot.labels import Matcher, Op, compile_regex
 
 Kind = Literal["scalar", "vector", "matrix", "string"]
 NAME = "__name__"
 # Their answers depend on the time of evaluation, whatever their arguments.
 _TELLS_TIME = frozenset({"time", "timestamp", "predict_linear", "info"})
+# Functions that make nothing of nothing, and complain of none of their other arguments.
+_PASSES_NOTHING_ON = frozenset(
+    {
+        "abs", "ceil", "clamp", "clamp_max", "clamp_min", "exp", "floor", "histogram_quantile", "ln", "log10", "log2",
+        "round", "sgn", "sqrt",
+        "changes", "delta", "deriv", "idelta", "increase", "irate", "predict_linear", "rate", "resets",
+        "avg_over_time", "count_over_time", "first_over_time", "last_over_time", "max_over_time", "min_over_time",
+        "present_over_time", "quantile_over_time", "stddev_over_time", "stdvar_over_time", "sum_over_time",
+    }
+)  # fmt: skip
 
 
 class Anchor(StrEnum):
@@ -47,6 +57,12 @@ class Node:
     def fixed(self) -> bool:
         """True when it is the same whatever the time of evaluation, for all selectors below are pinned by `@`."""
         return all(child.fixed for child in self.children())
+
+    @cached_property
+    def hollow(self) -> bool:
+        """True when it is the empty vector, and nothing can be wrong with it, as long as there is no series of `names`.
+        Rules for many stacks ask for much that is not there."""
+        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +94,10 @@ class Instant(Node):
     def names(self) -> frozenset[str | None]:
         return frozenset({self.name})
 
+    @cached_property
+    def hollow(self) -> bool:
+        return self.name is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Range(Node):
@@ -87,6 +107,10 @@ class Range(Node):
 
     def children(self) -> tuple[Node, ...]:
         return (self.selector,)
+
+    @cached_property
+    def hollow(self) -> bool:
+        return self.selector.hollow
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +144,22 @@ class Call(Node):
         tells_time = self.function in _TELLS_TIME or (not self.args and self.function != "pi")
         return not tells_time and super().fixed
 
+    @cached_property
+    def hollow(self) -> bool:
+        vectors = [arg for arg in self.args if not isinstance(arg, Number | Text)]
+        passes = self._sound_labels if self.function == "label_replace" else self.function in _PASSES_NOTHING_ON
+        return passes and bool(vectors) and all(arg.hollow for arg in vectors)
+
+    @property
+    def _sound_labels(self) -> bool:
+        """Nothing to complain of in what label_replace() is to do."""
+        _, target, _, _, pattern = (arg.value if isinstance(arg, Text) else "" for arg in self.args)
+        try:
+            compile_regex(pattern)
+        except ValueError:
+            return False
+        return bool(target)
+
 
 @dataclass(frozen=True, eq=False)
 class Aggregate(Node):
@@ -131,6 +171,10 @@ class Aggregate(Node):
 
     def children(self) -> tuple[Node, ...]:
         return (self.expr,) if self.param is None else (self.param, self.expr)
+
+    @cached_property
+    def hollow(self) -> bool:
+        return self.param is None and self.expr.hollow
 
 
 class Card(StrEnum):
@@ -176,6 +220,11 @@ class Binary(Node):
     def children(self) -> tuple[Node, ...]:
         return (self.lhs, self.rhs)
 
+    @cached_property
+    def hollow(self) -> bool:
+        sides = [side for side in (self.lhs, self.rhs) if not isinstance(side, Number)]
+        return bool(sides) and all(side.hollow for side in sides)
+
 
 @dataclass(frozen=True, eq=False)
 class Negate(Node):
@@ -184,6 +233,10 @@ class Negate(Node):
 
     def children(self) -> tuple[Node, ...]:
         return (self.expr,)
+
+    @cached_property
+    def hollow(self) -> bool:
+        return self.expr.hollow
 
 
 def kind_of(node: Node) -> Kind:
@@ -247,6 +300,7 @@ def binary(op: str, lhs: Node, rhs: Node, *, returns_bool: bool = False, matchin
     # Asked for on the way up, so that a long chain never recurses.
     assert node.names is not None
     assert node.fixed is not None
+    assert node.hollow is not None
     return node
 
 

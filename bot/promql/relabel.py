@@ -18,14 +18,14 @@ _REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})")
 
 def label_replace(vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
     """Raises QueryError on a bad pattern or label name, and when two rows end up with the same labels."""
-    try:
-        regex = compile_regex(pattern)
-    except ValueError:
-        raise QueryError(f"invalid regular expression in label_replace(): {pattern}", "execution") from None
-    if not target:
-        raise QueryError("invalid destination label name in label_replace(): ", "execution")
 
     def build() -> Space:
+        try:
+            regex = compile_regex(pattern)
+        except ValueError:
+            raise QueryError(f"invalid regular expression in label_replace(): {pattern}", "execution") from None
+        if not target:
+            raise QueryError("invalid destination label name in label_replace(): ", "execution")
         space = vector.space
         zero = np.zeros(space.size, np.int32)
         distinct, inverse = np.unique(space.columns.get(source, zero), return_inverse=True)

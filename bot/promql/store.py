@@ -466,6 +466,10 @@ class SeriesStore:
             return self.version
         return sum(self._versions.get(name or "", 0) for name in names)
 
+    def lacks(self, names: Collection[str | None]) -> bool:
+        """True when there is no series of any of these metrics."""
+        return self.blocks.keys().isdisjoint(names)
+
     # Forgetting ------------------------------------------------------------
 
     def forget(self, before: float | None = None) -> int:

@@ -1,7 +1,7 @@
 """Sums as Prometheus makes them: compensated (Kahan, Neumaier), in order, so that they agree in their last bit.
 
-Loops run over samples of a series or members of a group, never over series or groups. Only the few columns with
-infinite sums go through the slower loops that follow every branch of the algorithm.
+Loops run over samples of a series or members of a group, never over series or groups; a few columns need no loop at
+all. Only columns with infinite sums go through the slower loops that follow every branch of the algorithm.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from bot.promql.space import Index
 _DEEP = 500
 # What a table of groups may waste on groups that are shorter than the longest.
 _WASTE = 4
+# Up to so many columns every step of a sum is kept; of more columns that would no longer fit into the cache.
+_NARROW = 64
 
 
 def running(values: Floats) -> tuple[Floats, Floats]:
     """Column sums of a 2-d array, and what rounding has lost of each; the loss is not valid where a sum is infinite."""
     width = values.shape[1]
+    if width <= _NARROW and len(values):
+        return _at_once(values)
     total, lost = np.zeros(width), np.zeros(width)
     # Knuth's two-sum has the same error term as Neumaier's branches, without a branch.
     after, back, rest = np.empty(width), np.empty(width), np.empty(width)
@@ -37,6 +41,17 @@ def running(values: Floats) -> tuple[Floats, Floats]:
         np.add(lost, rest, out=lost)
         total, after = after, total
     return total, lost
+
+
+def _at_once(values: Floats) -> tuple[Floats, Floats]:
+    """The same additions in the same order, each step for all samples."""
+    totals = np.zeros((len(values) + 1, values.shape[1]))
+    totals[1:] = values
+    np.add.accumulate(totals, axis=0, out=totals)
+    before, after = totals[:-1], totals[1:]
+    back = after - before
+    rest = (before - (after - back)) + (values - back)
+    return after[-1], np.add.accumulate(rest, axis=0)[-1]
 
 
 def compensated(values: Floats) -> Floats:

@@ -52,6 +52,45 @@ def test_a_round_sees_what_was_written_in_it():
         assert one(engine, "x", 20) == 5
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("sum by (agent) (rate(a[5m])) / sum by (agent) (rate(b[5m])) > 0.5", []),
+        ('histogram_quantile(0.9, a) or -label_replace(b, "x", "$1", "y", "(.*)") or clamp_min(b, 2)', []),
+        ("max_over_time((a + b)[5m:1m])", []),
+        ("a or vector(3)", [3]),
+        ("a * 2 or b or x", [1]),
+        ("x unless a", [1]),
+        ("absent(a)", [1]),
+        ("absent(a) and absent_over_time(b[5m])", [1]),
+        ("x + on () group_left () a", []),
+        ("x + fill_right(4) a", [5]),
+        ("a and x", []),
+        ("scalar(a) + vector(1)", [math.nan]),
+        ('count_values("value", a)', []),
+    ],
+)
+def test_metrics_that_are_not_there_are_empty_until_they_come(text, values):
+    store = SeriesStore(600)
+    engine = Engine(store)
+    put(store, 20, x=1)
+    expr = parse(text, experimental=True)
+    np.testing.assert_equal([value for _, value in engine.instant(expr, 20)], values)
+    with engine.round(20):
+        np.testing.assert_equal([value for _, value in engine.instant(expr, 20)], values)
+        before = [value for _, value in engine.instant(parse("absent(a) or b"), 20)]
+        put(store, 20, a=7, b=8)
+        assert (before, one(engine, "absent(a) or b", 20)) == ([1], 8)
+
+
+@pytest.mark.parametrize(
+    "text", ['label_replace(a, "x", "$1", "y", "(")', 'label_replace(a, "", "$1", "y", "")', "topk(NaN, a)"]
+)
+def test_what_is_wrong_is_wrong_about_nothing_too(text):
+    with pytest.raises(QueryError):
+        Engine(SeriesStore(600)).instant(parse(text), 20)
+
+
 def test_a_sample_after_the_round_changes_nothing_and_costs_nothing():
     store = SeriesStore(600)
     engine = Engine(store)

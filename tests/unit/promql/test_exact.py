@@ -10,7 +10,7 @@ import pytest
 from bot.promql.engine import Engine
 from bot.promql.parse import parse
 from bot.promql.store import SeriesStore
-from bot.promql.summing import Members, by_group, compensated, mean_by_group, means, variance_by_group
+from bot.promql.summing import Members, by_group, compensated, mean_by_group, means, running, variance_by_group
 
 
 def single(text: str, *series: list[float], step: float = 60) -> float:
@@ -131,6 +131,15 @@ def test_what_cancels_is_not_lost():
     assert single("sum_over_time(x[1h])", [1e100, 1.0, -1e100, 1.0]) == 2.0
     assert single("sum(x)", [1e100], [1.0], [-1e100], [1.0]) == 2.0
     assert single("avg(x)", [1e100], [1.0], [-1e100], [1.0]) == 0.5
+
+
+@pytest.mark.parametrize("odd", [0.0, -0.0, math.inf, math.nan, 1e308])
+def test_a_column_is_summed_the_same_beside_few_and_beside_many(odd):
+    column = np.array([[-0.0], [0.1], [1e16], [0.3], [-1e16], [odd], [odd], [0.7]])
+    with np.errstate(all="ignore"):
+        few, many = running(column), running(np.tile(column, (1, 1000)))
+    for alone, together in zip(few, many, strict=True):
+        assert {alone.tobytes()} == {together[k : k + 1].tobytes() for k in range(1000)}
 
 
 def test_a_mean_exists_where_the_sum_is_beyond_all_floats():
