@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from bot.runbooks.rendered import Rendered
 from bot.store.dialect import Home
 from bot.store.history import History
 from bot.store.live import Live
-from bot.store.postgres import Postgres
 from bot.store.replicas import Replica, Shown
 from bot.store.sqlite import Sqlite
 from bot.store.tables import (
@@ -64,8 +63,10 @@ class Database:
     is no driver for it."""
 
     def __init__(self, url: str, base_dir: Path) -> None:
+        if not url:
+            raise UsageError("store.url is empty; is the variable set that it is made of?")
         self._sqlite = Sqlite(url, base_dir) if url.startswith("sqlite") else None
-        self._home: Home = self._sqlite or Postgres(url, base_dir, self._changed)
+        self._home: Home = self._sqlite or _server(url, base_dir, self._changed)
         self._writer, self._readers = self._home.writer, self._home.readers
         self._statements = self._home.statements
         self._turn = asyncio.Lock()
@@ -110,9 +111,9 @@ class Database:
 
     async def renew(self, now: datetime) -> None:
         """A sign of life; a replica takes over the lead when nobody has it any more."""
-        async with self._turn:
-            begun = await self._home.renew(now)
-        if begun.version > max(self._written, self._live.version):
+        async with self._turn if self._sqlite is not None else nullcontext():
+            version = await self._home.renew(now)
+        if version > max(self._written, self._live.version):
             self._changed()
 
     @property
@@ -480,6 +481,12 @@ class Leading:
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self._store._transaction(leading=True)
+
+
+def _server(url: str, base_dir: Path, heard: Callable[[], None]) -> Home:
+    from bot.store.postgres import Postgres  # noqa: PLC0415 - of those who have one
+
+    return Postgres(url, base_dir, heard)
 
 
 def _sums(hour: float, runs: float, bad: float, *seen: str | None) -> Sums:

@@ -63,7 +63,8 @@ class Home(Protocol):
     def reading(self, *, long: bool = False) -> AbstractAsyncContextManager[AsyncConnection]:
         """One view of everything, to its end; `long` for what may take its time."""
 
-    async def renew(self, now: datetime) -> Begun: ...
+    async def renew(self, now: datetime) -> int:
+        """A sign of life. Returns the counter's version."""
 
     def announce(self, shown: Shown) -> None: ...
 

@@ -86,9 +86,22 @@ _REGISTER = sa.text(
     "INSERT INTO replicas VALUES (:id, :host, :pid, :url, :groups, :watching, :now, :until) ON CONFLICT (id) DO UPDATE "
     "SET url = excluded.url, groups = excluded.groups, watching = excluded.watching, expires_at = excluded.expires_at"
 )
+# While nothing changes hands: only longer, and only what is still ours. Whoever takes over does it behind the lock.
+_LONGER = sa.text(
+    "WITH clock AS (SELECT extract(epoch FROM clock_timestamp())::float8 AS t), "
+    "mine AS (UPDATE replicas SET expires_at = t + :lasts, url = :url, groups = :groups, watching = :watching "
+    "FROM clock WHERE id = :me AND expires_at > t RETURNING 1), "
+    "held AS (UPDATE lease SET expires_at = t + :lasts FROM clock "
+    "WHERE name = 'pager' AND holder = :me AND epoch = :epoch AND expires_at > t RETURNING 1) "
+    "SELECT EXISTS (SELECT 1 FROM mine) AS mine, EXISTS (SELECT 1 FROM held) AS held, "
+    "(SELECT expires_at > t FROM lease WHERE name = 'pager') AS led, "
+    "(SELECT value FROM counters WHERE name = 'version') AS version FROM clock"
+)
 _FORGET = sa.text("DELETE FROM replicas WHERE expires_at < :before")
 _LEAVE = sa.text("DELETE FROM replicas WHERE id = :me")
-_HOLD = sa.text("UPDATE lease SET holder = :me, epoch = :epoch, expires_at = :until WHERE name = 'pager'")
+_HOLD = sa.text(
+    "UPDATE lease SET holder = :me, epoch = :epoch, expires_at = :until WHERE name = 'pager' AND expires_at = :seen"
+)
 _OUTCOME = sa.text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
 _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _STANDBY = sa.text("SELECT pg_is_in_recovery()")
@@ -123,6 +136,7 @@ class Postgres:
         self.statements = PostgresStatements()
         self.writer: AsyncEngine = self._engine(_WRITER, pool_size=1)
         self.readers: AsyncEngine = self._engine(_READER, pool_size=4)
+        self._renewer = self._engine(_WRITER, pool_size=1, writes_pages=False)  # stands in no queue of ours
         self.me = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.incarnation = 1
         self._elsewhere = False
@@ -133,12 +147,12 @@ class Postgres:
         self._registered = False
         self._ear = Ear(self._listening, self.me, heard)
 
-    def _engine(self, session: str, pool_size: int) -> AsyncEngine:
+    def _engine(self, session: str, pool_size: int, *, writes_pages: bool = True) -> AsyncEngine:
         reads = session is _READER
 
         async def connect(*_: object, **__: object) -> psycopg.AsyncConnection[Any]:
             raw = await self._connect(session, reads=reads)
-            self._elsewhere = self._elsewhere or not reads
+            self._elsewhere = self._elsewhere or (writes_pages and not reads)
             return raw
 
         return create_async_engine(
@@ -208,11 +222,13 @@ class Postgres:
             async with self._transaction(patience=0.0) as (begun, state):
                 await begun.connection.execute(_LEAVE, {"me": self.me})
                 if state.holder == self.me:
-                    await begun.connection.execute(_HOLD, {"me": self.me, "epoch": state.epoch, "until": 0.0})
+                    given_back = {"me": self.me, "epoch": state.epoch, "until": 0.0, "seen": state.lease_until}
+                    await begun.connection.execute(_HOLD, given_back)
         self._epoch = None
 
     async def close(self) -> None:
         await self._ear.stop()
+        await self._renewer.dispose()
         await self.writer.dispose()
         await self.readers.dispose()
 
@@ -332,31 +348,55 @@ class Postgres:
     def announce(self, shown: Shown) -> None:
         self._shown = shown
 
-    async def renew(self, now: datetime) -> Begun:
-        """Membership and the lease; who finds that the lease has run out takes it."""
+    async def renew(self, now: datetime) -> int:
+        """Membership and the lease; who finds that the lease has run out takes it. Returns the version that it saw."""
         asked_at = through_suspend()
-        async with self._transaction() as (begun, state):
+        async with AsyncExitStack() as stack:
+            longer = await self._longer(stack)
+            if longer is not None:
+                if self._epoch is not None:
+                    self._leads_until = asked_at + _LASTS - _MARGIN
+                return longer
+        return await self._change_hands(asked_at)
+
+    def _row(self) -> dict[str, Any]:
+        groups = json.dumps(sorted(self._shown.groups))
+        return {"url": self._shown.url, "groups": groups, "watching": int(self._shown.watching)}
+
+    async def _longer(self, stack: AsyncExitStack) -> int | None:
+        """None when that is not all there is to do."""
+        if not self._registered:
+            return None
+        connection, _ = await self._retried(stack, self._renewer, _nothing, _PATIENCE)
+        asked = {"me": self.me, "epoch": -1 if self._epoch is None else self._epoch, "lasts": _LASTS, **self._row()}
+        found = (await connection.execute(_LONGER, asked)).one()
+        await connection.commit()
+        all_done = found.mine and (found.held if self._epoch is not None else found.led)
+        return int(found.version) if all_done else None
+
+    async def _change_hands(self, asked_at: float) -> int:
+        async with AsyncExitStack() as stack:
+            connection, (version, xid, state) = await self._retried(stack, self._renewer, self._begin, _PATIENCE)
             until = state.now + _LASTS
-            row = {
-                "id": self.me, "host": socket.gethostname(), "pid": os.getpid(), "url": self._shown.url,
-                "groups": json.dumps(sorted(self._shown.groups)), "watching": int(self._shown.watching),
-                "now": state.now, "until": until,
-            }  # fmt: skip
-            await begun.connection.execute(_REGISTER, row)
-            await begun.connection.execute(_FORGET, {"before": state.now - _FORGOTTEN})
+            row = {"id": self.me, "host": socket.gethostname(), "pid": os.getpid(), "now": state.now, "until": until}
+            await connection.execute(_REGISTER, row | self._row())
+            await connection.execute(_FORGET, {"before": state.now - _FORGOTTEN})
             epoch: int | None = None
             if state.holder == self.me and state.epoch == self._epoch:
                 epoch = state.epoch
             elif state.now >= state.lease_until:
                 epoch = state.epoch + 1
             if epoch is not None:
-                await begun.connection.execute(_HOLD, {"me": self.me, "epoch": epoch, "until": until})
+                taken = {"me": self.me, "epoch": epoch, "until": until, "seen": state.lease_until}
+                if (await connection.execute(_HOLD, taken)).rowcount != 1:
+                    epoch = None  # whoever has it renewed it at the last moment
+            await self._commit(connection, xid)
         if state.gone and self._registered:
             self.incarnation += 1
         self._registered = True
         self._epoch = epoch
         self._leads_until = asked_at + _LASTS - _MARGIN
-        return begun
+        return int(version)
 
     async def replicas(self) -> list[Replica]:
         async with self.reading() as connection:

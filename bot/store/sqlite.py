@@ -119,12 +119,12 @@ class Sqlite:
     def leads(self) -> bool:
         return not self.lost.is_set()
 
-    async def renew(self, now: datetime) -> Begun:
+    async def renew(self, now: datetime) -> int:
         """The lock of a process that was stopped, and is gone by now, is taken over as well."""
         async with self.writing() as begun:
             await lease.renew(begun.connection, (now + lease.LASTS).timestamp())
         self._lock.take()
-        return begun
+        return begun.version
 
     def announce(self, shown: Shown) -> None:
         self._shown = shown

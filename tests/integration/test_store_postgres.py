@@ -131,6 +131,18 @@ async def test_a_take_over_waits_for_the_write_that_is_under_way_and_sees_it(tri
     assert [one.id for one in await second.waiting(NOW)] == [page().id]
 
 
+async def test_a_sign_of_life_stands_in_no_queue(trio):
+    """Not behind the writers of others, nor behind its own: in a storm there is always one."""
+    first, second, _ = trio
+    async with second.transaction():
+        waits = asyncio.create_task(save(first, incident(1)))
+        async with asyncio.timeout(5):
+            await first.renew(NOW)
+            assert first.leads
+        assert not waits.done()
+    await waits
+
+
 async def test_a_write_that_waited_for_its_turn_sees_who_took_over_meanwhile(trio, place):
     """PostgreSQL goes on with what a statement saw before it waited for a lock: another one has to look."""
     first, second, _ = trio
