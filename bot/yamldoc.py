@@ -492,3 +492,22 @@ def _is_text(shape: Shape) -> bool:
         or (isinstance(annotation, type) and issubclass(annotation, Enum))
         or getattr(annotation, "__name__", "") == "SecretStr"
     )
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML that reads back as the same: the innermost lists and mappings on one line, everything that
+    other readers would take for something else in quotes."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140, default_flow_style=None)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    quoted = _trap(text) is not None or text.startswith("#")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(str, _text)

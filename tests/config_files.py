@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.importing.report import Report
+from bot.importing.run import Wanted, imported
 from bot.sources import KINDS, Kind, Source, Sources
 
 FOLDERS = {
@@ -14,6 +17,14 @@ FOLDERS = {
     "oncall": "oncall",
     "incidents": "incidents",
     "slos": "slos",
+}
+IMPORTED_AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SLACK_IDS = {
+    "Whoever is on call": "U0ONCALL",
+    "ana@example.com": "U0ANA",
+    "ben@example.com": "U0BEN",
+    "cleo@example.com": "U0CLEO",
+    "Dan Diaz": "U0DAN",
 }
 EXAMPLE = Path(__file__).parents[1] / "examples" / "config"
 
@@ -36,3 +47,11 @@ def sources_of(files: Mapping[str, str], env: Mapping[str, str] | None = None) -
     return Sources(
         base_dir="/etc/agentpager", main=main, files=found, calendars=calendars, env=dict(env or {}), digest="0"
     )
+
+
+def imported_config(kind: str, name: str, **wanted: object) -> tuple[dict[str, str], Report]:
+    """What becomes of an example of tests/importing; its people are given Slack ids."""
+    path = Path(__file__).parent / "importing" / name
+    given = {"slack_ids": SLACK_IDS, "external_url": "https://pager.example.com"} | wanted
+    made = imported([(name, path.read_text())], Wanted(kind, **given), IMPORTED_AT)  # type: ignore[arg-type]
+    return dict(made.files), made.report

@@ -104,7 +104,7 @@ async def test_a_receiver_is_told_what_alertmanager_tells_it(tmp_path):
                 await world.until(lambda path=path, firing=firing: _last(there, path) == firing, f"{firing} at {path}")
             ours, peer = told(there, "/tickets")[-1], told(there, "/peer")[-1]
             assert comparable(ours) == peer
-        # Signed, each message once, and a person was woken by the way of every incident.
+        # Signed, and each message once.
         signed = [(request.headers, body) for request, body in there.requests if request.path == "/tickets"]
         for headers, body in signed:
             text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -112,8 +112,6 @@ async def test_a_receiver_is_told_what_alertmanager_tells_it(tmp_path):
             assert headers["webhook-signature"] == f"v1,{mine}"
         ids = [headers["webhook-id"] for headers, _ in signed]
         assert len(ids) == len(set(ids)) == 2
-        assert world.pages_to(ANA)
-        assert world.log().count("tickets is told") == 0
 
 
 def _labels(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
