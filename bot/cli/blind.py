@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ def target_rows(rows: Iterable[Row], scraped: Scraped) -> Iterator[Row]:
 
 
 def agent_rows(config: Config, scraped: Scraped) -> Iterator[Row]:
+    everything = [labels for _, series in scraped for labels in series]
+    return rows_of_agents(config, everything, {spec.naming.labels.get("agent", "") for spec, _ in scraped})
+
+
+def rows_of_agents(config: Config, everything: Sequence[Mapping[str, str]], targeted: Set[str]) -> Iterator[Row]:
     """One row for all agents that see the same. Agents that are retired are left out."""
     from bot.agents.model import Stage
     from bot.agents.series import registry_series
@@ -46,8 +51,6 @@ def agent_rows(config: Config, scraped: Scraped) -> Iterator[Row]:
     from bot.rules.sight import sights
 
     groups = [group for group in config.groups if group.file != BUILTIN]
-    everything = [labels for _, series in scraped for labels in series]
-    targeted = {spec.naming.labels.get("agent", "") for spec, _ in scraped}
     alike: dict[tuple[Sight, ...], list[str]] = {}
     for name, agent in config.agents.items():
         if agent.stage is Stage.RETIRED:

@@ -166,12 +166,17 @@ def _channels(config: Config) -> list[str]:
 
 
 async def _targets(config: Config) -> list[dict[str, Any]]:
-    """One scrape of each target, by the scraper that `serve` uses, and what the alerts see of it."""
+    """One scrape of each target, by the scraper that `serve` uses, or questions to the engine that has the samples; and
+    what the alerts see of it."""
     from bot.metrics.scrape import Scraper
     from bot.promql.store import SeriesStore
     from bot.slack.examine import Check
 
     metrics = config.settings.metrics
+    if metrics.prometheus is not None:
+        from bot.cli.engine import engine_rows
+
+        return await engine_rows(config, metrics.prometheus)
     scrape = metrics.scrape
     if not scrape.targets and not scrape.file_sd and not scrape.http_sd:
         check = Check("targets", "warning", "none configured", "list your agents under metrics.scrape.targets")

@@ -119,6 +119,11 @@ class Engine:
         data = await self._asked("query_range", [("query", question), *bounds], deadline)
         return self._read(lambda: matrix(data))
 
+    async def clock(self, deadline: float) -> float:
+        """What time it is there, in unix seconds. Raises QueryError."""
+        data = await self._asked("query", [("query", "time()")], deadline)
+        return self._read(lambda: float(data["result"][1]))
+
     async def instants(
         self, questions: Sequence[str], t: float, seconds: float, all_seconds: float
     ) -> dict[str, Value | QueryError]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -306,6 +307,15 @@ async def test_what_the_engine_does_not_have_is_said_and_data_that_vanishes_is_h
             assert "its own ruler has to evaluate this file" in await last_error(world, "agent:tool_errors")
             failing = await world.get('/api/v1/query?query=agentpager_rule_failing{rule="agent:tool_errors"}')
             assert failing["data"]["result"][0]["value"][1] == "1"
+
+            _, output = await world.cli("doctor", "-o", "json")
+            doctor = {row["check"]: (row["status"], row["message"]) for row in json.loads(output)}
+            assert doctor[f"engine http://127.0.0.1:{port}"][0] == "ok"
+            assert doctor["engine: registry"] == ("ok", "agent_registry_info is there")
+            assert doctor["engine: recording rules"] == ("fail", "nobody records agent:tool_errors")
+            assert (
+                doctor[f"alerts of {REFUNDS}, {SALES}"][1] == "3 of 4 have their metrics; blind: 1, 0 of them critical"
+            )
 
             await world.agents[REFUNDS].down()
             await world.until(lambda: held(world, "ToolErrors"), "held without data")
