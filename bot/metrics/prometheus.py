@@ -38,10 +38,11 @@ stamina.instrumentation.set_on_retry_hooks([])  # counted here, by what became o
 Fields = Sequence[tuple[str, str]]
 T = TypeVar("T")
 
-MAX_BYTES = 256 * 1024 * 1024  # of one answer, decompressed
+MAX_BYTES = 64 * 1024 * 1024  # of one answer, decompressed
 _TOO_SHORT = 0.02  # seconds, for an answer that says anything of the engine
 _TRIAL = "vector(1)"
 _TRIAL_SECONDS = 5.0
+_LONGEST_REST = 60.0  # seconds that an engine is left alone because it wants to be
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_JITTER = 0.1, 1.0, 0.1  # seconds before another attempt
 _OWN_LIMIT = 0.9  # how much of the time the engine gets, so that it says itself what it had no time for
 _KINDS: dict[int, Literal["bad_data", "execution", "timeout"]] = {400: "bad_data", 422: "execution", 503: "timeout"}
@@ -199,17 +200,25 @@ class Engine:
                     wait_jitter=_PAUSE_JITTER,
                 ):
                     with attempt:
-                        await asyncio.sleep(max(0.0, self._not_before - self._monotonic()))
+                        await self._rest(deadline)
                         try:
                             return await self._once(path, fields)
                         except _UnansweredError as error:
                             failure = error
                             if error.retry_after_seconds:
-                                self._not_before = self._monotonic() + error.retry_after_seconds
+                                rest = min(error.retry_after_seconds, _LONGEST_REST)
+                                self._not_before = self._monotonic() + rest
                             raise
         except TimeoutError:
             raise failure or _UnansweredError(f"no complete answer within {left:.3g}s") from None
         raise AssertionError("an attempt returns or raises")
+
+    async def _rest(self, deadline: float) -> None:
+        """Until the engine wants to be asked again; it is not waited for when there is no time."""
+        rest = self._not_before - self._monotonic()
+        if self._not_before > deadline:
+            raise _UnansweredError(f"it wants no question for another {rest:.0f} s (429, Retry-After)", again=False)
+        await asyncio.sleep(max(0.0, rest))
 
     async def _once(self, path: str, fields: Fields) -> Mapping[str, Any]:
         said = await self._said(path, fields, MAX_BYTES)
@@ -233,7 +242,9 @@ class Engine:
     def _read(work: Callable[[], T]) -> T:
         try:
             return work()
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except QueryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a stranger's answer may be anything
             raise QueryError(f"the engine's answer cannot be read: {error!r}", "execution") from None
 
     # Questions of people ----------------------------------------------------------------------------------------------
@@ -247,6 +258,9 @@ class Engine:
             raise QueryError(f"no complete answer of the engine within {seconds:.3g}s", "timeout") from None
         except RemoteError as error:
             raise self._is_down(str(error)) from None
+        if said.status == 404 and not said.body.lstrip().startswith(b"{"):
+            text = f"the engine {self.shown} has no /api/v1/{path}"
+            return Forwarded(404, json.dumps({"status": "error", "errorType": "not_found", "error": text}).encode())
         if not said.body.lstrip().startswith(b"{"):
             text = said.body[:80].decode(errors="replace")
             raise self._is_down(f"{_status(said)}: {text!r}")
@@ -296,7 +310,7 @@ class Engine:
 async def _json(body: bytes) -> Any:
     try:
         return await asyncio.to_thread(json.loads, body) if len(body) > _HEAVY else json.loads(body)
-    except ValueError:  # also what is no UTF-8
+    except (ValueError, RecursionError):  # also what is no UTF-8
         return None
 
 

@@ -12,6 +12,7 @@ import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,43 @@ async def held(world: World, name: str) -> bool:
 async def last_error(world: World, name: str) -> str:
     groups = (await world.get("/api/v1/rules"))["data"]["groups"]
     return next((rule.get("lastError", "") for group in groups for rule in group["rules"] if rule["name"] == name), "")
+
+
+async def test_moving_to_an_engine_and_back_keeps_the_incident_and_wakes_nobody(tmp_path):
+    """docs/external-engine.md, step 6: only the block `metrics` changes, while an alert fires."""
+    async with World(tmp_path) as world:
+        port = free_port()
+        main = tmp_path / "agentpager.yaml"
+        embedded_text = main.read_text()
+        async with prometheus(world, port):
+            await world.start()
+            world.agents[REFUNDS].values["agent_tool_errors"] = 9
+            await world.until(lambda: world.pages_to(ANA), "the page")
+            query_mode(world, port)
+            for step in (main.read_text(), embedded_text):
+                main.write_text(step)
+                assert (await world.post("/-/reload"))[0] == 200
+                since = await evaluated_at(world)
+                await world.until(lambda since=since: later(world, since), "rounds after the reload")
+                assert await open_of(world, "ToolErrors")
+            query_mode(world, port)
+            assert (await world.post("/-/reload"))[0] == 200
+            world.agents[REFUNDS].values["agent_tool_errors"] = 1
+            await world.until(lambda: over(world, "ToolErrors"), "its end")
+        (incident,) = await world.incidents()
+        assert (incident["state"], len(incident["alerts"])) == ("resolved", 1)
+        assert paged(world) == 1
+
+
+async def evaluated_at(world: World) -> str:
+    groups = (await world.get("/api/v1/rules"))["data"]["groups"]
+    return str(next(group["lastEvaluation"] for group in groups if group["name"] == "tools"))
+
+
+async def later(world: World, since: str) -> bool:
+    """Two rounds on: the second one surely began after the reload."""
+    now = datetime.fromisoformat(await evaluated_at(world))
+    return now.year > 1 and (now - datetime.fromisoformat(since)).total_seconds() >= 2
 
 
 async def test_a_page_comes_with_checks_and_a_chart_from_the_engine(tmp_path):

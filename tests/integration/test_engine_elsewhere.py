@@ -171,6 +171,7 @@ PASSING = [
     status(200, "<html>Sign in</html>"),
     status(200, '{"status":"success","data":{"resultType":"vec'),
     status(200, '{"ok":true}'),
+    status(200, "[" * 100_000),
     status(429),
     lambda: good(warnings=["store-1: connection refused"]),
     lambda: good(infos=["some stores were left out"]),
@@ -247,7 +248,9 @@ async def test_nothing_is_asked_before_the_engine_wants_to_be_asked(server, engi
 
 async def test_a_wait_longer_than_there_is_time_for_is_not_begun(server, engine_of):
     server.says = [status(429, **{"Retry-After": "3600"})]
-    assert "429" in await refusal(engine_of(), seconds=0.3)
+    engine = engine_of()
+    assert "wants no question for another 60 s" in await refusal(engine, seconds=30)
+    assert "wants no question for another" in await refusal(engine, seconds=30)
     assert len(server.asked) == 1
 
 
@@ -312,6 +315,17 @@ async def test_incomplete_answers_count_where_that_is_wanted(server, engine_of):
     assert len(await engine_of(partial_response=True).instant("up", 5.0, soon())) == 1
 
 
+@pytest.mark.parametrize(
+    "result", [[{"metric": "a", "value": [5, "1"]}], [{"metric": {"a": None}, "value": [5, "1"]}], [7], {"a": 1}]
+)
+async def test_an_answer_of_another_make_is_an_error_of_that_question_alone(server, engine_of, result):
+    server.says = [lambda: good(data={"resultType": "vector", "result": result})]
+    engine = engine_of()
+    assert "cannot be read" in await refusal(engine, QueryError)
+    found = await engine.instants(["up"], 5.0, 5.0, 5.0)
+    assert isinstance(found["up"], QueryError)
+
+
 # People ---------------------------------------------------------------------------------------------------------------
 
 
@@ -337,3 +351,7 @@ async def test_an_answer_that_is_too_large_or_none_is_said(server, engine_of):
     server.says = [status(502, "<html>no upstream</html>")]
     with pytest.raises(EngineDownError, match="502 Bad Gateway"):
         await engine.forward("series", [], by_form=True, seconds=5, max_bytes=1000)
+    server.says = [status(404, "404 page not found")]
+    found = await engine.forward("targets", [], by_form=False, seconds=5, max_bytes=1000)
+    assert found.status == 404
+    assert b"has no /api/v1/targets" in found.body
