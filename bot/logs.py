@@ -37,7 +37,7 @@ _WARNINGS = frozenset(
 _OURS = frozenset({"event", "level", "timestamp", "process", "incident", "page", "subject", "by", "why"})
 _on = False  # a command keeps its output to itself
 
-_SECRETS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<=Bearer )\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+_SECRETS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|agp_[\w-]+|(?<=Bearer )\S+|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 
 
 def set_up(process: str, level: int = logging.INFO) -> None:

@@ -65,7 +65,7 @@ _SHARE_SECONDS = 30.0
 _UNKNOWN_FOR = 60.0
 _UNSURE, _LONGEST_UNSURE = 30.0, 600.0  # seconds before a look at the replicas: what was found then may not be saved
 _TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it
-_BUILT_ONCE = ("slack", "store.url", "http", "heartbeat")  # parts of agentpager.yaml
+_BUILT_ONCE = ("slack", "store.url", "http.listen", "heartbeat")  # parts of agentpager.yaml
 _HIDDEN_FOR = 60.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEEP_CLICKS = timedelta(days=7)
@@ -482,7 +482,7 @@ class Pager:
         """All or nothing. Raises ConfigError with every mistake; the running configuration then stays."""
         async with self._reloading:
             sources, before_sources = await self._read(), self._sources
-            if sources.digest == self._sources.digest:
+            if sources.digest == self._sources.digest and sources.secrets == self._sources.secrets:
                 await self._accepted()
                 return
             try:
@@ -530,7 +530,8 @@ class Pager:
     async def poll_files(self) -> None:
         """Reloads when a file has changed since the last look, good or bad; a calendar that was read is a file."""
         sources = await self._read()
-        if sources.digest in {self._sources.digest, self._refused_digest}:
+        same = sources.digest == self._sources.digest and sources.secrets == self._sources.secrets
+        if same or sources.digest == self._refused_digest:
             if sources.digest == self._sources.digest and self._refused:
                 await self._accepted()
             return

@@ -146,9 +146,11 @@ def call(
     if status >= 400:
         stop(_refused(status, answer, end), UNREACHABLE if status >= 500 else CONFIG_ERROR)
     try:
-        return json.loads(answer)
+        if status < 300:
+            return json.loads(answer)
     except ValueError:
-        stop(f"what answers at {end.url} is not agentpager", UNREACHABLE)
+        pass
+    stop(f"what answers at {end.url} is not agentpager (status {status})", UNREACHABLE)
 
 
 def ask(config: Any, path: str) -> tuple[Any, str]:
@@ -156,12 +158,12 @@ def ask(config: Any, path: str) -> tuple[Any, str]:
     end = _named_end() or end_of(config.settings.http)
     try:
         status, answer = _asked(end, "GET", path, None, {})
-        told = json.loads(answer) if status < 400 else None
+        told = json.loads(answer) if status < 300 else None
     except _NotThereError as error:
         return None, str(error)
     except ValueError:
-        return None, f"what answers at {end.url} is not agentpager"
-    return (told, "") if status < 400 else (None, f"the server refuses: {_refused(status, answer, end)}")
+        return None, f"what answers at {end.url} is not agentpager (status {status})"
+    return (told, "") if status < 300 else (None, f"the server refuses: {_refused(status, answer, end)}")
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,6 @@ def _named_end() -> End | None:
 def end_at(url: str, http: Any = None) -> End:
     """The server at that address. It gets the token of the configuration only if the configuration names it."""
     url = url.rstrip("/")
-    if not url.startswith(("http://", "https://")):
-        stop(f'--server "{url}" is no address; write for example https://pager.example.com', CONFIG_ERROR)
     own = end_of(http) if http is not None and url in {_listening(http), http.external_url.rstrip("/")} else None
     token = _token_of_environment() or (own.token if own is not None else "")
     if token and url.startswith("http://") and urlsplit(url).hostname not in _LOCAL:

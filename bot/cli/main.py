@@ -45,6 +45,7 @@ COMMANDS = {
     "readiness": ("bot.cli.readiness", "What is missing before an agent takes on more, with evidence."),
     "simulate": ("bot.cli.simulate", "Play a history of alerts: who would have been woken, how often, at night."),
     "query": ("bot.cli.query", "Answer a PromQL expression from a running server or an exposition file."),
+    "token": ("bot.cli.token", "Make a token of the HTTP API."),
     "slack": ("bot.cli.slack", "Things to set up on Slack's side."),
     "notify": ("bot.cli.notify", "Send a test message to a person by each of their channels."),
     "db": ("bot.cli.db", "Upgrade, copy, restore and archive the database."),

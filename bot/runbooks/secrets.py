@@ -15,6 +15,7 @@ _KINDS = (
     ("a Google API key", r"\bAIza[A-Za-z0-9_-]{35}"),
     ("an API key of a model provider", r"\bsk-(?:[a-z]+-)*[A-Za-z0-9_-]{20,}"),
     ("a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
+    ("a token of agentpager", r"\bagp_[A-Za-z0-9_-]{20,}"),
     ("a private key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
     ("a bearer token", r"(?i)\bbearer\s+([A-Za-z0-9._~+/-]{20,})"),

@@ -18,7 +18,7 @@ from bot.records.accounts import VitalsJson, vitals_json
 from bot.records.timeline import Promised, promised
 from bot.settings import ApiScope
 from bot.web.operation import Call, Operation
-from bot.web.request import BadRequestError, Instant, InstantText, Nothing, Query, Who
+from bot.web.request import BadRequestError, Instant, InstantText, Nothing, Query, Who, one_of
 from bot.web.steps import MarkJson, marks_json
 
 
@@ -41,9 +41,9 @@ class At(Query):
 class Snooze(Who):
     """Either `until`, such as `09:00`, or `for`, such as `2h`."""
 
-    model_config = {"json_schema_extra": {"oneOf": [{"required": ["until"]}, {"required": ["for"]}]}}
+    model_config = one_of("until", "for")
 
-    until: str | None = Field(None, min_length=1, examples=["09:00"], json_schema_extra={"type": "string"})
+    until: str | None = Field(None, min_length=1, examples=["09:00"])
     lasts: str | None = Field(None, min_length=1, alias="for", examples=["2h"])
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import re  # noqa: TID251 - fixed pattern, over our own paths
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bot.settings import ApiScope
 from bot.web.operation import Operation
@@ -105,9 +105,20 @@ def _operation(one: Operation, book: _Book) -> Schema:
     if parameters:
         told["parameters"] = parameters
     if body is not None:
-        needed = any(field.is_required() for field in body.model_fields.values())
-        told["requestBody"] = {"content": {"application/json": {"schema": book.of(one, "body")}}, "required": needed}
+        told["requestBody"] = {
+            "content": {"application/json": {"schema": book.of(one, "body")}},
+            "required": not _fits_nothing(body),
+        }
     return told
+
+
+def _fits_nothing(body: type[BaseModel]) -> bool:
+    """Whether a request without a body is one."""
+    try:
+        body()
+    except ValidationError:
+        return False
+    return True
 
 
 def _in_path(name: str) -> Schema:

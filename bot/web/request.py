@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from bot.complaints import complaints
-from bot.schema import Model
+from bot.schema import Model, Positive
 
 _MAX_BODY = 1 << 20
+_DURATION = "^([1-9][0-9]{0,2}w)?([1-9][0-9]{0,3}d)?([1-9][0-9]{0,4}h)?([1-9][0-9]{0,5}m)?([1-9][0-9]{0,6}s)?$"
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
@@ -63,6 +64,12 @@ class Who(Body):
     by: str | None = None
 
 
+def one_of(*keys: str) -> ConfigDict:
+    """For a model that checks by itself that exactly one of them is given: tells it in the schema."""
+    given = [{"required": [key], "properties": {key: {"type": "string"}}} for key in keys]
+    return ConfigDict(json_schema_extra={"oneOf": given})
+
+
 class Query(Model):
     """The parameters in the address of a request."""
 
@@ -87,6 +94,8 @@ def _instant(value: object) -> object:
 Instant = Annotated[
     datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation")
 ]
+_LASTING = {"type": "string", "minLength": 2, "pattern": _DURATION}
+Lasting = Annotated[Positive, WithJsonSchema(_LASTING, mode="validation")]
 # What is told in answers, as text already.
 InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 

@@ -13,10 +13,9 @@ from bot.incidents.model import Severity
 from bot.incidents.silences import Draft, Silence
 from bot.oncall.model import Book
 from bot.ports import Actor, Clock, Hidden, Silencing
-from bot.schema import Positive
 from bot.settings import ApiScope
 from bot.web.operation import Call, Dumped, Operation
-from bot.web.request import Instant, Nothing, Query, Who
+from bot.web.request import Instant, Lasting, Nothing, Query, Who, one_of
 
 
 class Backend(Protocol):
@@ -33,13 +32,13 @@ class Backend(Protocol):
 class Wish(Who):
     """What is to be silent. Either `for` or `ends_at` says when it ends."""
 
-    model_config = {"json_schema_extra": {"oneOf": [{"required": ["for"]}, {"required": ["ends_at"]}]}}
+    model_config = one_of("for", "ends_at")
 
     matchers: tuple[str, ...] = Field(min_length=1, examples=[['agent="refund-agent"']])
-    reason: str
+    reason: str = Field(min_length=1, examples=["a new model"])
     starts_at: Instant | None = None
     ends_at: Instant | None = None
-    lasts: Positive | None = Field(None, alias="for", examples=["2h"])
+    lasts: Lasting | None = Field(None, alias="for", examples=["2h"])
     max_severity: Severity | None = None
     until_resolved: bool = False
 
