@@ -72,6 +72,11 @@ def available() -> bool:
         return False
 
 
+async def problem(settings: Settings, env: Mapping[str, str]) -> str:
+    """Why there will be no traces; empty when a collector takes a request without any."""
+    return await _Collector(settings, env).knock() if available() else EXTRA
+
+
 class Tracing:
     """Every replica names its traces; only one that leads tells them, by `tick`."""
 
@@ -216,6 +221,13 @@ class _Collector:
 
     async def take(self, spans: Sequence[Span]) -> str:
         """Why they were not taken; empty when they were."""
+        return await self._ask(lambda sdk: sdk.send(spans))
+
+    async def knock(self) -> str:
+        """Why nothing would be taken; empty when it would."""
+        return await self._ask(lambda sdk: sdk.export([]))
+
+    async def _ask(self, what: Callable[[_Sdk], str]) -> str:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) >= _HUNG:
             return f"the collector has not answered {_HUNG} requests, which still hang"
@@ -230,7 +242,7 @@ class _Collector:
             try:
                 if self._sdk is None:
                     self._sdk = _Sdk(self._settings, self._env)
-                why = self._sdk.send(spans)
+                why = what(self._sdk)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, pages go on
                 why = f"{type(error).__name__}: {error}"
             with suppress(RuntimeError):  # the loop has ended
@@ -286,13 +298,15 @@ class _Sdk:
         return bool(decision.is_sampled())  # type: ignore[no-untyped-call]
 
     def send(self, spans: Sequence[Span]) -> str:
-        from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
-
         self._ended.clear()
         for span in spans:
             self._write(span)
-        batch = list(self._ended)
-        for exporter in self._exporters if batch else ():
+        return self.export(list(self._ended)) if self._ended else ""
+
+    def export(self, batch: Sequence[ReadableSpan]) -> str:
+        from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
+
+        for exporter in self._exporters:
             self._said.last = ""
             if exporter.export(batch) is not SpanExportResult.SUCCESS:
                 return self._said.last or "the exporter has failed"

@@ -20,7 +20,7 @@ from bot.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from bot.channels.webhook import Webhooks
     from bot.config import Config
-    from bot.settings import Actions, ActionWebhook, Notify, Webhook
+    from bot.settings import Actions, ActionWebhook, Notify, Tracing, Webhook
     from bot.slack.examine import Check
 
 FINDINGS = 1
@@ -95,6 +95,7 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[dict[str, An
     checks += await _actions(settings.actions)
     if settings.heartbeat is not None:
         checks.append(await _heartbeat(settings.heartbeat.url))
+    checks += await _tracing(settings.tracing)
     return rows + [asdict(check) for check in checks], reached
 
 
@@ -301,6 +302,18 @@ async def _is_ours(host: str, port: str) -> bool:
             return answer.status in {200, 503} and "agentpager" in (await answer.text()).lower()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return False
+
+
+async def _tracing(settings: Tracing) -> list[Check]:
+    """A request without spans, where traces are asked for."""
+    from bot import tracing
+    from bot.slack.examine import Check
+
+    if not tracing.wanted(settings, os.environ):
+        return []
+    if why := await tracing.problem(settings, os.environ):
+        return [Check("tracing", "fail", why, "pages go on without; see docs/tracing.md")]
+    return [Check("tracing", "ok", "the collector takes traces (none sent)")]
 
 
 async def _heartbeat(url: str) -> Check:

@@ -231,11 +231,11 @@ async def test_lines_about_an_incident_have_the_ids_of_its_trace(store, collecto
     made(store, collector)
     incident = await happened(store)
     name = trace_of(incident)
-    changed = logs.of_incident(None, "info", {"incident": incident, "change": "acked", "revision": 2})
+    changed = logs.of_incident(None, "info", {"event": "incident.acked", "incident": incident, "revision": "2"})
     spans = {"trace_id": name, "span_id": change_span(name, 2, "acked")}
-    assert changed == {"incident": "INC-1", "change": "acked", "revision": 2} | spans
+    assert changed == {"event": "incident.acked", "incident": "INC-1", "revision": "2"} | spans
     await store.unresolved()
-    sent = logs.of_incident(None, "info", {"incident": "INC-1", "page": "INC-1.1.page.ana", "attempt": 2})
+    sent = logs.of_incident(None, "info", {"incident": "INC-1", "page": "INC-1.1.page.ana", "attempt": "2"})
     assert sent["trace_id"] == name
     assert sent["span_id"] == send_span(name, "INC-1.1.page.ana", 2)
     assert logs.of_incident(None, "info", {"incident": "INC-77"}) == {"incident": "INC-77"}
@@ -260,6 +260,14 @@ async def test_the_page_of_metrics_is_openmetrics_with_an_exemplar(store, collec
     ]
 
 
+async def test_doctor_hears_what_a_collector_says_to_a_request_without_spans(collector):
+    settings = Settings(endpoint=collector.url)
+    assert await tracing.problem(settings, {}) == ""
+    collector.status = 401
+    assert "401" in await tracing.problem(settings, {})
+    assert collector.spans == []
+
+
 async def test_without_the_extra_the_log_says_which_one(store, monkeypatch, capsys):
     monkeypatch.setattr(tracing, "find_spec", lambda _name: None)
     one = made(store, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
@@ -267,6 +275,7 @@ async def test_without_the_extra_the_log_says_which_one(store, monkeypatch, caps
     assert "pip install 'agentpager[otel]'" in capsys.readouterr().out
     assert one.url_of(opened()) == ""
     await told(one)
+    assert await tracing.problem(Settings(), {}) == tracing.EXTRA
 
 
 def test_nothing_of_it_is_imported_before_it_is_needed():
