@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -36,6 +36,7 @@ _SUMMARY_EVERY = 60.0
 _JITTER = 1.0
 _EARLY_SHARE = 0.1  # how much of the time may go into evaluations between the regular ones
 _EARLY_GAP = 0.05
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _LATE = 1.0  # seconds after its turn
 
 
@@ -84,9 +85,9 @@ def phase(group: Group, interval: float) -> float:
 
 
 def turn_before(now: datetime, interval: float, phase: float) -> datetime:
-    """The last of its instants that is not after now."""
-    since = (now.timestamp() - phase) % interval
-    return now - timedelta(seconds=since)
+    """The last of its instants that is not after now; to the millisecond, so that everybody names the same one."""
+    now_ms, interval_ms = (now - _EPOCH) // timedelta(milliseconds=1), round(interval * 1000)
+    return _EPOCH + timedelta(milliseconds=now_ms - (now_ms - int(phase * 1000)) % interval_ms)
 
 
 class InTime:
