@@ -23,8 +23,11 @@ $(BIN)/.dev: $(BIN)/.runtime
 demo: install
 	@$(BIN)/agentpager demo
 
+# Many tests wait, for a page or a browser: four at a time on two cores. Some hundred processes are started, and each would
+# compile all that it loads were it forbidden to keep the result.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(BIN)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n $$((2 * $$(nproc 2>/dev/null || echo 2))) --maxprocesses 8 --dist worksteal
 
 check: $(BIN)/.dev
 	$(BIN)/ruff check .
