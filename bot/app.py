@@ -67,7 +67,7 @@ async def serve(config_path: Path, watcher: Process | None = None) -> None:
     sources, config = read(config_path)
     clock = SteadyClock()
     with _listen(config.settings.http) as listener:
-        store = Database(config.settings.store.url, config.base_dir)
+        store = Database(config.settings.store.url.get_secret_value(), config.base_dir)
         await store.open(lease_at=clock.wall())
         try:
             copies = feeds.kept(await store.feeds()) if sources.feeds else {}
@@ -230,6 +230,7 @@ class Service:
         """What every replica does; bot/leading.py has what only the leader does."""
         ticker, pager, front = self._ticker, self._pager, self._front
         ticker.every(RENEWED_EVERY, "lease", self._renew)
+        ticker.every(RENEWED_EVERY, "sharing", pager.share)  # apart: it may have to wait for the watcher
         ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
         ticker.every(_FILE_POLL, "files", pager.poll_files)
         ticker.every(_MEASURE, "metrics", lambda: pager.measure(self._lateness()))
@@ -245,12 +246,12 @@ class Service:
         return max(self._ticker.lateness(), self._leading.lateness() if self._leading is not None else 0.0)
 
     async def _renew(self) -> None:
-        """A sign of life; and whose rule groups are whose from now on."""
+        """A sign of life. Nothing that may take long belongs in here."""
         self._pager.announce()
         await self._store.renew(self._clock.wall())
         if not self._store.leads:
             self._clock.adopt()  # the leader moves the deadlines when its clock is set; ours only has to be right
-        await self._pager.share()
+        self._ticker.at_once("sharing")
 
     async def _reload_by_signal(self) -> None:
         try:

@@ -43,6 +43,7 @@ class Ticker:
         self._jobs: dict[str, _Job] = {}
         self._on_error = on_error or (lambda name: None)
         self._watchdog: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def every(
         self, interval: timedelta, name: str, call: Callable[[], Awaitable[None]], first: datetime | None = None
@@ -65,6 +66,8 @@ class Ticker:
         self._watchdog = asyncio.create_task(self._watch(), name="tick-watchdog")
 
     async def stop(self) -> None:
+        """Breaks off what is running, without a word."""
+        self._stopped = True
         if self._watchdog is not None:
             self._watchdog.cancel()
         self._scheduler.shutdown(wait=False)
@@ -82,6 +85,9 @@ class Ticker:
         try:
             await call()
             job.runs += 1
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
         except Exception:
             job.errors += 1
             self._on_error(name)

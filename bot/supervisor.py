@@ -161,7 +161,10 @@ class WatcherProcess:
 
     async def _kill_when_hung(self, process: asyncio.subprocess.Process) -> None:
         while True:
+            before = time.monotonic()
             await asyncio.sleep(1)
+            if time.monotonic() - before > HUNG_SECONDS / 2:  # it is us who were stopped: what it said waits to be read
+                self._heard = time.monotonic()
             if self.silence_seconds > HUNG_SECONDS:
                 log.error("watcher.hung", pid=process.pid, silent_seconds=round(self.silence_seconds))
                 with contextlib.suppress(ProcessLookupError):
