@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -244,7 +244,8 @@ def _reason(error: ErrorDetails, shapes: list[Shape], value: Any) -> tuple[str, 
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
         message = str(context.get("error", error["msg"]))
-        told = not isinstance(value, str) or quote(value) in message
+        secret = any(shape.annotation is SecretStr for shape in shapes)
+        told = secret or not isinstance(value, str) or quote(value) in message
         return (f"is wrong: {message}" if told else f"cannot be {quote(value)}: {message}"), ""
     if value is None and kind not in {"too_short", "too_long"}:
         return "is empty", "write a value or remove the key"

@@ -172,7 +172,7 @@ def _incident_rules(sources: Sources) -> IncidentRules:
 def store_of(sources: Sources) -> str | None:
     """The database that the configuration names, None when it cannot be read far enough."""
     _, settings = _read_main(sources, [], [])
-    return settings.store.url if settings is not None else None
+    return settings.store.url.get_secret_value() or None if settings is not None else None
 
 
 def missing_secrets(config: Config) -> list[Finding]:
@@ -190,6 +190,10 @@ def missing_secrets(config: Config) -> list[Finding]:
             message = f"slack.{name} is needed in {slack.mode} mode"
             hint = f"set slack.{name} or slack.{name}_file; see docs/slack.md"
             missing.append(Finding("agentpager.yaml", 0, 0, "missing-secret", message, hint=hint))
+    if not _value(config.settings.store.url):
+        file = config.settings.store.url_file
+        why = f"{file} is empty or cannot be read" if file is not None else "it is empty"
+        missing += _missing_secret("store.url", why, told, "docs/operations.md")
     missing += _missing_of_channels(config.settings.notify, told)
     missing += _missing_of_api(config.settings.http, told)
     return [*missing, *_missing_of_actions(config.settings.actions, told)]

@@ -669,6 +669,8 @@ class Pager:
         """Incidents that were over long ago leave the database."""
         retention, now = self.config.settings.store.retention, self._clock.now()
         folder = self.config.base_dir / retention.archive if retention.archive else self._store.archive_folder
+        if folder is None:
+            return
         await Archive(self._store).move(now - retention.incidents, folder / f"{now:%Y-%m-%d}.jsonl.gz", now)
 
     async def metrics(self, *, openmetrics: bool = False) -> bytes:

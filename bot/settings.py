@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
@@ -393,13 +393,34 @@ class Retention(Model):
     track_record: Annotated[Duration, Field(ge=timedelta(days=1))] = timedelta(days=180)
 
 
+def _is_database(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if url and not any(url.startswith(kind) and url != kind for kind in _DATABASES):
+        raise ValueError(
+            "write sqlite:///agentpager.db, or a PostgreSQL address such as postgresql://agentpager@db.internal/agentpager"
+        )
+    return value
+
+
+_DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")
+
+
 class Store(Model):
-    url: str = Field(
-        "sqlite:///agentpager.db",
-        pattern=r"^(sqlite:///.+|postgres(ql)?(\+psycopg)?://.*)",
-        examples=["sqlite:///agentpager.db", "postgresql://agentpager@db.internal/agentpager"],
-    )
+    """`url` may hold a password, and is treated as if it did."""
+
+    url: Annotated[SecretStr, AfterValidator(_is_database)] = SecretStr("sqlite:///agentpager.db")
+    url_file: str | None = None
     retention: Retention = Retention()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_address(cls, data: Any) -> Any:
+        """A file that cannot be read must not turn into a new, empty database."""
+        if not isinstance(data, dict) or data.get("url_file") is None:
+            return data
+        if "url" in data:
+            raise ValueError("use only one of url and url_file")
+        return {**data, "url": ""}
 
 
 SHORTEST_TOKEN = 16  # characters; shorter ones can be guessed

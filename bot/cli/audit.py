@@ -104,7 +104,7 @@ def _ask(config_path: Path, question: Callable[[History], Awaitable[T]]) -> T:
     config = read_config(config_path)
 
     async def run() -> T:
-        store = Database(config.settings.store.url, config.base_dir)
+        store = Database(config.settings.store.url.get_secret_value(), config.base_dir)
         try:
             await store.open()
             return await question(store.history)

@@ -35,7 +35,7 @@ def command(incident: str, files: bool, config_path: Path, output: str) -> None:
     config = read_config(config_path)
     number = incident.upper().removeprefix("INC-")
     try:
-        store = Database(config.settings.store.url, config.base_dir)
+        store = Database(config.settings.store.url.get_secret_value(), config.base_dir)
         found = asyncio.run(_read(store, f"INC-{number}"))
     except UsageError as error:
         stop(str(error), CONFIG_ERROR)

@@ -115,7 +115,7 @@ def _tell(moved: Copied, name: str) -> None:
 def _url(config_path: Path) -> str:
     """As `store.url`, with the path of a file from the folder of the configuration on."""
     config = read_config(config_path)
-    url: str = config.settings.store.url
+    url: str = config.settings.store.url.get_secret_value()
     if not url.startswith("sqlite"):
         return url
     return f"sqlite:///{_store(config_path).path.resolve()}"
@@ -173,4 +173,4 @@ def _store(config_path: Path) -> Database:
     from bot.store.database import Database
 
     config = read_config(config_path)
-    return Database(config.settings.store.url, config.base_dir)
+    return Database(config.settings.store.url.get_secret_value(), config.base_dir)

@@ -86,7 +86,7 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[dict[str, An
         checks += found
     rows = [asdict(check) for check in checks] + await _targets(config)
     checks = []
-    store = settings.store.url
+    store = settings.store.url.get_secret_value()
     checks.append(
         _store(store, config.base_dir) if store.startswith("sqlite") else await _server(store, config.base_dir)
     )

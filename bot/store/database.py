@@ -66,7 +66,7 @@ class Database:
         if not url:
             raise UsageError("store.url is empty; is the variable set that it is made of?")
         self._sqlite = Sqlite(url, base_dir) if url.startswith("sqlite") else None
-        self._home: Home = self._sqlite or _server(url, base_dir, self._changed)
+        self._home: Home = self._sqlite or _server(url, self._changed)
         self._writer, self._readers = self._home.writer, self._home.readers
         self._statements = self._home.statements
         self._turn = asyncio.Lock()
@@ -91,8 +91,9 @@ class Database:
         return self._sqlite.path
 
     @property
-    def archive_folder(self) -> Path:
-        """Where what is long over goes when nothing else is configured."""
+    def archive_folder(self) -> Path | None:
+        """Where what is long over goes when nothing else is configured; None: it stays, for of several
+        replicas nobody knows which would have the files."""
         return self._home.archive_folder
 
     async def open(self, lease_at: datetime | None = None) -> None:
@@ -483,10 +484,10 @@ class Leading:
         return self._store._transaction(leading=True)
 
 
-def _server(url: str, base_dir: Path, heard: Callable[[], None]) -> Home:
+def _server(url: str, heard: Callable[[], None]) -> Home:
     from bot.store.postgres import Postgres  # noqa: PLC0415 - of those who have one
 
-    return Postgres(url, base_dir, heard)
+    return Postgres(url, heard)
 
 
 def _sums(hour: float, runs: float, bad: float, *seen: str | None) -> Sums:

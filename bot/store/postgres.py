@@ -129,10 +129,10 @@ class _State:
 class Postgres:
     """Implements dialect.Home. Raises UsageError when the driver is not installed or the address makes no sense."""
 
-    def __init__(self, url: str, base_dir: Path, heard: Callable[[], None]) -> None:
+    def __init__(self, url: str, heard: Callable[[], None]) -> None:
         self._conninfo = troubles.conninfo(url)
         self.name = troubles.without_password(url)
-        self.archive_folder = base_dir / "agentpager.archive"
+        self.archive_folder: Path | None = None
         self.statements = PostgresStatements()
         self.writer: AsyncEngine = self._engine(_WRITER, pool_size=1)
         self.readers: AsyncEngine = self._engine(_READER, pool_size=4)

@@ -8,10 +8,7 @@ with every transaction has 64 bits.
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, Table, Text, TextClause, text
-from sqlalchemy import Index as PlainIndex
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy import String as PlainString
 from sqlalchemy.types import TypeEngine
 
@@ -20,10 +17,6 @@ metadata = MetaData()
 
 def String(length: int) -> TypeEngine[str]:  # noqa: N802 - a type, as the others
     return PlainString(length).with_variant(Text(), "postgresql")
-
-
-def Index(name: str, *columns: str, where: TextClause | None = None, **options: Any) -> PlainIndex:  # noqa: N802
-    return PlainIndex(name, *columns, sqlite_where=where, postgresql_where=where, **options)
 
 
 Long = Integer().with_variant(BigInteger, "postgresql")
@@ -50,12 +43,12 @@ incidents = Table(
     Column("version", Long, nullable=False, server_default="0"),  # the counter of that name when it was saved
     Column("doc", Text, nullable=False),
     Index("incidents_opened_at", "opened_at"),
-    Index("incidents_resolved_at", "resolved_at", where=text("resolved_at IS NOT NULL")),
+    Index("incidents_resolved_at", "resolved_at", sqlite_where=text("resolved_at IS NOT NULL")),
     Index("incidents_version", "version"),
-    Index("incidents_unresolved", "state", where=LIVE),
-    Index("incidents_next_at", "next_at", where=text("next_at IS NOT NULL")),
+    Index("incidents_unresolved", "state", sqlite_where=LIVE),
+    Index("incidents_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL")),
     # At most one incident per key is not resolved, whatever the code above believes.
-    Index("incidents_one_per_key", "key", unique=True, where=UNRESOLVED),
+    Index("incidents_one_per_key", "key", unique=True, sqlite_where=UNRESOLVED),
 )
 
 pages = Table(
@@ -75,11 +68,11 @@ pages = Table(
     Column("version", Long, nullable=False, server_default="0"),
     Column("behind", Integer, nullable=False, server_default="0"),  # 1: its message shows an older revision
     Column("doc", Text, nullable=False),
-    Index("pages_waiting", "due_at", where=WAITING),
-    Index("pages_behind", "due_at", where=BEHIND),
+    Index("pages_waiting", "due_at", sqlite_where=WAITING),
+    Index("pages_behind", "due_at", sqlite_where=BEHIND),
     Index("pages_version", "version"),
-    Index("pages_lead", "lead", where=MERGED),
-    Index("pages_leads", "due_at", where=LEADS),
+    Index("pages_lead", "lead", sqlite_where=MERGED),
+    Index("pages_leads", "due_at", sqlite_where=LEADS),
     Index("pages_address", "slack_channel", "ts"),
 )
 
@@ -138,7 +131,7 @@ action_runs = Table(
     Column("state", String(16), nullable=False),
     Column("due_at", Double),
     Column("doc", Text, nullable=False),
-    Index("action_runs_due_at", "due_at", where=text("due_at IS NOT NULL")),
+    Index("action_runs_due_at", "due_at", sqlite_where=text("due_at IS NOT NULL")),
 )
 
 # Overrides and swaps that people made beside the files.

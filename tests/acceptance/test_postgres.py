@@ -110,5 +110,5 @@ def told_of_all(rows: psycopg.Connection, agents: list[str]) -> bool:
 
 
 def pages_posted(world: World) -> list[str]:
-    found = [post.get("metadata") or {} for post in world.slack.calls("chat.postMessage")]
+    found = [message.get("metadata") for messages in world.slack.messages.values() for message in messages]
     return [one["event_payload"]["page_id"] for one in found if one]

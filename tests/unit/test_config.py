@@ -68,7 +68,7 @@ def test_variables_are_filled_in_and_never_become_yaml():
 
 def test_a_doubled_dollar_is_the_text_itself():
     files = {**MINIMAL, "agentpager.yaml": 'store: {url: "sqlite:///$${HOME}.db"}\n'}
-    assert config.load(sources_of(files)).settings.store.url == "sqlite:///${HOME}.db"
+    assert config.load(sources_of(files)).settings.store.url.get_secret_value() == "sqlite:///${HOME}.db"
 
 
 def test_a_secret_that_is_not_set_stops_serving_but_not_checking():
@@ -377,3 +377,33 @@ def _makes_no_mistake(line: str, sources: Sources, whole: config.Config) -> bool
     if replace(changed, **unimportant) == replace(whole, **unimportant):
         return True
     return line.lstrip().startswith(FREE) or any(word in line for word in FREE) or any(sign.isdigit() for sign in line)
+
+
+def test_a_database_whose_address_is_not_set_is_missed_by_serve_alone():
+    url = {**MINIMAL, "agentpager.yaml": MINIMAL["agentpager.yaml"] + 'store: {url: "${DATABASE_URL}"}\n'}
+    env = {"BOT": "xoxb-1", "APP": "xapp-1"}
+    assert told(url, env) == []
+    missing = [finding.message for finding in config.missing_secrets(config.load(sources_of(url, env)))]
+    assert missing == ["store.url needs the variable DATABASE_URL, which is not set"]
+    assert "geheim" not in json.dumps(sources_of(url, env | {"DATABASE_URL": "geheim"}).for_watcher().to_json())
+
+
+def test_an_address_of_a_database_is_not_told_for_its_password():
+    (only,) = told({**MINIMAL, "agentpager.yaml": "store: {url: 'mysql://ana:geheim@db/x'}\n"})
+    assert "store.url is wrong: write sqlite:///agentpager.db, or a PostgreSQL address" in only
+    assert "geheim" not in only
+
+
+def test_a_file_with_the_address_that_is_not_there_makes_no_new_database(tmp_path):
+    for name, text in MINIMAL.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    main = tmp_path / "agentpager.yaml"
+    main.write_text(main.read_text() + "oncall: {files: [oncall/all.yaml]}\nstore: {url_file: database}\n")
+    env = {"BOT": "xoxb-1", "APP": "xapp-1"}
+    missing = [finding.message for finding in config.missing_secrets(config.load(read_sources(main, env)))]
+    assert missing == ["store.url: database is empty or cannot be read"]
+    (tmp_path / "database").write_text("postgresql://ana:geheim@db/pager\n")
+    loaded = config.load(read_sources(main, env))
+    assert config.missing_secrets(loaded) == []
+    assert loaded.settings.store.url.get_secret_value() == "postgresql://ana:geheim@db/pager"

@@ -95,7 +95,10 @@ def test_the_default_on_the_page_is_the_default(path):
             assert not text.startswith(("`", "required"))
         case ():
             assert text == "none"
-        case SecretStr() | "":
+        case SecretStr():
+            written = default.get_secret_value()
+            assert text == (f"`{written}`" if written else "empty")
+        case "":
             assert text == "empty"
         case _:
             assert text == f"`{shown(default)}`"
