@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Who would be paged if nobody answered: every level with its time and reason.
 
-    ALERT is the name of an alerting rule, or the id of an agent for any alert of it. Needs the configuration, no
-    running server.
+    ALERT is the name of an alerting rule, the id of an agent for any alert of it, or the labels of an alert:
+    'service="checkout", severity="critical"'. Needs the configuration, no running server.
     """
     import json
 

@@ -1,4 +1,4 @@
-"""Which alert somebody means by the name of a rule or of an agent: the labels it would have."""
+"""Which alert somebody means by the name of a rule or of an agent, or by its labels: the labels it would have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot.agents.model import Agent
 from bot.complaints import did_you_mean
 from bot.errors import UsageError
 from bot.incidents.model import SEVERITY_RANK, Severity
-from bot.labels import Labels
+from bot.labels import Labels, Op, parse_matchers
 from bot.oncall.owners import BUILTIN_ROUTES, OF_AGENT
 from bot.rules.model import Group, Rule
 
@@ -31,6 +31,8 @@ def ask(
     """Raises UsageError when there is no such rule or agent, or when it does not say which agent is meant."""
     if agent is not None and agent not in agents:
         raise UsageError(f'there is no agent "{agent}"; {_near(agent, agents)}')
+    if "=" in name:
+        return _of_labels(name, agent, severity)
     rules = [(group.labels_of(rule), rule) for group in groups for rule in group.rules if rule.alert == name]
     if name in agents and not rules:
         given = severity or Severity.CRITICAL
@@ -40,6 +42,21 @@ def ask(
         known = {*agents, *(rule.alert for group in groups for rule in group.rules if rule.alert)}
         raise UsageError(f'there is no agent and no alert "{name}"; {_near(name, known)}')
     return _of_rule(name, agent, severity, agents, rules)
+
+
+def _of_labels(text: str, agent: str | None, severity: Severity | None) -> Question:
+    """An alert with these labels, whoever sends it."""
+    try:
+        matchers = parse_matchers(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    odd = next((matcher for matcher in matchers if matcher.op is not Op.EQUAL), None)
+    if odd is not None:
+        raise UsageError(f'{odd}: an alert has one value of each label; write {odd.name}="…"')
+    labels = {matcher.name: matcher.value for matcher in matchers} | ({"agent": agent} if agent else {})
+    chosen = severity or _severity(labels)
+    name = labels.get("alertname", "any alert")
+    return Question(name, labels | {"alertname": name, "severity": chosen.value}, {"summary": text}, chosen)
 
 
 def _of_rule(

@@ -87,7 +87,6 @@ def _global(root: Item, draft: Draft) -> None:
 
 def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Span]], draft: Draft) -> None:
     root = _route(tree, (), (), Options(), "")
-    names = Names()
     muted = Names(40)
     grouped: list[Route] = []
     for route in _flat(root):
@@ -96,7 +95,7 @@ def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Sp
             text = f'there is no receiver "{route.receiver}"; its alerts go to the fallback'
             route.item.tell("left", "route", text)
             continue
-        if _place(route, receiver, draft, names, muted):
+        if _place(route, receiver, draft, muted):
             grouped.append(route)
         _hours(route, intervals, draft, muted)
     _grouping(grouped, draft)
@@ -167,18 +166,16 @@ def _one(item: Item, read_it: Any) -> Matchers:
     return matchers
 
 
-def _place(route: Route, receiver: Receiver, draft: Draft, names: Names, muted: Names) -> bool:
+def _place(route: Route, receiver: Receiver, draft: Draft, muted: Names) -> bool:
     """Whose alerts these are, and what the report says of it. Whether they are somebody's."""
     what = f"route to {route.receiver}"
     if receiver.is_nobody:
         _silent(route, receiver, draft, muted)
         return False
     if route.goes_on and receiver.only_tells and not route.children:
-        told_names = receiver.tells(draft)
-        for name in told_names:
-            _tell_by_matchers(draft, name, route, names)
+        told_names = receiver.tell(draft, {"matchers": matcher_texts(route.path)} if route.path else {})
         where = ", ".join(f"notify.receivers.{name}" for name in told_names)
-        told = f"continue: {where} is told by matchers; the alert is of the route after it, or else of the one above it"
+        told = f"continue: {where} told by matchers; the alert is of the route after it, or else of the one above"
         route.item.tell("changed", what, told)
         return False
     team = receiver.needs_team(draft)
@@ -190,17 +187,6 @@ def _place(route: Route, receiver: Receiver, draft: Draft, names: Names, muted: 
     elif route.path:
         route.item.tell("taken", what, f"routing entry {len(draft.routing)} of team:{team}")
     return True
-
-
-def _tell_by_matchers(draft: Draft, name: str, route: Route, names: Names) -> None:
-    """A receiver told of what a route matches, not of what a team owns."""
-    entries = draft.notify("receivers")
-    given = {key: value for key, value in entries[name].items() if key not in {"owners", "matchers"}}
-    chosen = name
-    if name in draft.told_by_matchers:
-        chosen = names.of(f"{name} {route.item.path}", f"{name}-2")
-    entries[chosen] = given | ({"matchers": matcher_texts(route.path)} if route.path else {})
-    draft.told_by_matchers.add(chosen)
 
 
 def _silent(route: Route, receiver: Receiver, draft: Draft, muted: Names) -> None:

@@ -85,7 +85,6 @@ class Draft:
     grouping: list[dict[str, Any]] = field(default_factory=list)
     inhibit_rules: list[dict[str, Any]] = field(default_factory=list)
     mute_windows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    told_by_matchers: set[str] = field(default_factory=set)  # receivers that are told of what a route matches
     extra: dict[str, str] = field(default_factory=dict)  # further files
 
     def person(self, person_id: str, name: str, **known: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Receivers of Alertmanager as teams: their Slack channel, webhooks of the services they page, systems that are told.
+"""Receivers of Alertmanager as teams: their Slack channel, and the services and systems that they tell.
 
 A receiver names no people, and a page always goes to one: each team has the stand-in until somebody fills it in.
 Secrets become variables.
@@ -14,7 +14,7 @@ from bot.importing.draft import Draft, Names, channel_of, slug
 from bot.importing.reading import Item
 
 _OURS = "agentpager writes its own message"
-_TITLE = "{{ subject }}"
+_SAID = "{{ status|upper }} {{ incident.title }} ({{ incident.id }})"
 Entry = dict[str, Any]
 
 
@@ -26,26 +26,30 @@ class Receiver:
     item: Item
     id: str
     channels: list[str] = field(default_factory=list)
-    webhooks: dict[str, Entry] = field(default_factory=dict)
     told: dict[str, Entry] = field(default_factory=dict)
-    kinds: set[str] = field(default_factory=set)
+    count: int = 0  # of everything that it sends by
     team: str = ""
-    _added: set[str] = field(default_factory=set)
 
     @property
     def is_nobody(self) -> bool:
-        return not self.kinds
+        return not self.count
 
     @property
     def only_tells(self) -> bool:
-        return self.kinds == {"webhook_configs"}
+        return bool(self.told) and len(self.told) == self.count
 
-    def tells(self, draft: Draft) -> list[str]:
-        """The names of the systems that are told, in the draft from now on."""
-        entries = draft.notify("receivers") if self.told else {}
+    def tell(self, draft: Draft, whom: Entry) -> list[str]:
+        """Has the systems told of what `whom` says: owners, or matchers. Their names in the draft."""
+        made = []
         for name, entry in self.told.items():
-            entries.setdefault(name, entry)
-        return list(self.told)
+            entries = draft.notify("receivers")
+            chosen, number = name, 1
+            while chosen in entries:
+                number += 1
+                chosen = f"{name[:28]}-{number}"
+            entries[chosen] = entry | whom
+            made.append(chosen)
+        return made
 
     def needs_team(self, draft: Draft) -> str:
         if self.team:
@@ -55,13 +59,9 @@ class Receiver:
         if self.channels:
             team["channel"] = self.channels[0]
         draft.teams[self.team] = team
-        notify = [f"team:{self.team}", *(f"webhook:{name}" for name in self.webhooks)]
-        notify += [f"channel:{channel}" for channel in self.channels[1:]]
+        notify = [f"team:{self.team}", *(f"channel:{channel}" for channel in self.channels[1:])]
         draft.policies[self.team] = {"steps": [{"notify": notify, "wait": "5m"}]}
-        for name, entry in self.webhooks.items():
-            draft.webhook(name, **entry)
-        for name in self.tells(draft):
-            draft.notify("receivers")[name] = draft.notify("receivers")[name] | {"owners": [f"team:{self.team}"]}
+        self.tell(draft, {"owners": [f"team:{self.team}"]})
         self.item.tell("taken", f"receiver {self.name}", f"teams.{self.team} and escalation_policies.{self.team}")
         return self.team
 
@@ -74,7 +74,7 @@ def read(root: Item, draft: Draft) -> list[Receiver]:
         for key in item.names():
             if key.endswith("_configs"):
                 configs = item.all_of(key)
-                receiver.kinds |= {key} if configs else set()
+                receiver.count += len(configs)
                 for number, config in enumerate(configs):
                     _config(config, key, number, receiver, root.get("global"), webhooks)
         found.append(receiver)
@@ -120,14 +120,12 @@ class _Place:
                 return found
         return ""
 
-    def webhook(self, **entry: Any) -> str:
-        self.receiver.webhooks[self.name] = entry
-        return f"notify.webhooks.{self.name}, named in escalation_policies.{self.receiver.id}"
-
-    def send_resolved(self) -> None:
-        if self.config.has("send_resolved"):
-            told = "a webhook tells of pages only; what has ended is told to notify.receivers"
-            self.config.leave("send_resolved", "send_resolved", told)
+    def told(self, **entry: Any) -> str:
+        """A system that is told when alerts fire, and when they have ended unless the file says otherwise."""
+        if not self.config.flag("send_resolved", True):
+            entry["send_resolved"] = False
+        self.receiver.told[self.name] = entry
+        return f"notify.receivers.{self.name}"
 
 
 _DRESS = {
@@ -168,37 +166,32 @@ def _slack(at: _Place) -> str:
 
 
 def _pagerduty(at: _Place) -> str:
-    at.send_resolved()
     key = at.secret("routing_key", f"{at.prefix}_PAGERDUTY_KEY") or at.secret(
         "service_key", f"{at.prefix}_PAGERDUTY_KEY"
     )
-    if not at.config.text("routing_key") and at.config.has("service_key"):
+    if at.config.has("service_key") or at.config.has("service_key_file"):
         at.config.tell("changed", "service_key", "it has to be the key of an Events API v2 integration now")
     url = at.config.text("url") or at.settings.text("pagerduty_url") or "https://events.pagerduty.com/v2/enqueue"
     body = (
-        '{"routing_key": "{{ secrets.key }}", "event_action": "trigger", "dedup_key": "{{ incident.id }}", '
-        '"client": "agentpager", "payload": {"summary": "{{ subject }}", "source": "agentpager", '
-        '"severity": "{{ incident.severity }}", "custom_details": {"text": "{{ text }}"}}}'
+        '{"routing_key": "{{ secrets.key }}", "dedup_key": "{{ incident.id }}", "client": "agentpager", '
+        '"event_action": "{% if status == "firing" %}trigger{% else %}resolve{% endif %}", "payload": {"summary": '
+        '"{{ incident.title }} ({{ incident.id }})", "source": "agentpager", "severity": "{{ incident.severity }}"}}'
     )
-    return at.webhook(url=url, secrets={"key": key}, body=body)
+    return at.told(url=url, secrets={"key": key}, body=body)
 
 
 def _webhook(at: _Place) -> str:
     variable = at.secret("url", f"{at.prefix}_WEBHOOK_URL")
     entry: Entry = {"url": variable or "https://example.com/"}
-    if not at.config.flag("send_resolved", True):
-        entry["send_resolved"] = False
     if at.config.has("max_alerts"):
         entry["max_alerts"] = at.config.number("max_alerts")
     if at.config.has("timeout") and (timeout := at.config.text("timeout")) not in {"", "0s", "0"}:
         entry["timeout"] = timeout
     if header := authorization(at.config.get("http_config"), at.prefix):
         entry["headers"] = {"Authorization": header}
-    at.receiver.told[at.name] = entry
-    at.config.tell(
-        "changed", f"webhook of receiver {at.receiver.name}", "an address of your own network needs allow_private: true"
-    )
-    return f"notify.receivers.{at.name}, with the same JSON"
+    told = "an address of your own network needs allow_private: true"
+    at.config.tell("changed", f"webhook of receiver {at.receiver.name}", told)
+    return f"{at.told(**entry)}, with the same JSON"
 
 
 def authorization(http: Item, prefix: str) -> str:
@@ -230,65 +223,61 @@ def _email(at: _Place) -> str:
 
 
 def _opsgenie(at: _Place) -> str:
-    at.send_resolved()
     key = at.secret("api_key", f"{at.prefix}_OPSGENIE_KEY", "opsgenie_api_key")
     url = at.config.text("api_url") or at.settings.text("opsgenie_api_url") or "https://api.opsgenie.com/"
     body = (
-        '{"message": "{{ subject|truncate(130) }}", "alias": "{{ incident.id }}", "description": "{{ text }}", '
-        '"priority": "{% if page.urgency == "high" %}P1{% else %}P3{% endif %}"}'
+        '{"message": "{{ incident.title|truncate(120) }}", "alias": "{{ incident.id }}", "priority": '
+        '"{% if incident.severity == "critical" %}P1{% else %}P3{% endif %}"}'
     )
-    return at.webhook(url=f"{url.rstrip('/')}/v2/alerts", headers={"Authorization": f"GenieKey {key}"}, body=body)
+    if at.config.flag("send_resolved", True):
+        at.config.tell("changed", f"opsgenie of receiver {at.receiver.name}", "alerts are made there, and not closed")
+    where = at.told(url=f"{url.rstrip('/')}/v2/alerts", headers={"Authorization": f"GenieKey {key}"}, body=body)
+    at.receiver.told[at.name]["send_resolved"] = False
+    return where
 
 
 def _victorops(at: _Place) -> str:
-    at.send_resolved()
     key = at.secret("api_key", f"{at.prefix}_VICTOROPS_KEY", "victorops_api_key")
     base = at.config.text("api_url") or at.settings.text("victorops_api_url")
     base = base or "https://alert.victorops.com/integrations/generic/20131114/alert/"
     body = (
-        '{"message_type": "{% if page.urgency == "high" %}CRITICAL{% else %}WARNING{% endif %}", '
-        '"entity_id": "{{ incident.id }}", "entity_display_name": "{{ subject }}", "state_message": "{{ text }}"}'
+        '{"message_type": "{% if status == "resolved" %}RECOVERY{% elif incident.severity == "critical" %}CRITICAL'
+        '{% else %}WARNING{% endif %}", "entity_id": "{{ incident.id }}", '
+        '"entity_display_name": "{{ incident.title }}", "monitoring_tool": "agentpager"}'
     )
-    return at.webhook(url=f"{base.rstrip('/')}/{key}/{at.config.text('routing_key')}", body=body)
+    return at.told(url=f"{base.rstrip('/')}/{key}/{at.config.text('routing_key')}", body=body)
 
 
 def _telegram(at: _Place) -> str:
-    at.send_resolved()
     token = at.secret("bot_token", f"{at.prefix}_TELEGRAM_TOKEN", "telegram_bot_token")
     base = (at.config.text("api_url") or at.settings.text("telegram_api_url") or "https://api.telegram.org").rstrip("/")
-    chat = at.config.text("chat_id")
     at.config.ignore("message_thread_id")
-    body = f'{{"chat_id": "{chat}", "text": "{{{{ subject }}}}\\n\\n{{{{ text }}}}"}}'
-    return at.webhook(url=f"{base}/bot{token}/sendMessage", body=body)
+    body = f'{{"chat_id": "{at.config.text("chat_id")}", "text": "{_SAID}"}}'
+    return at.told(url=f"{base}/bot{token}/sendMessage", body=body)
 
 
 def _pushover(at: _Place) -> str:
-    at.send_resolved()
     token, user = at.secret("token", f"{at.prefix}_PUSHOVER_TOKEN"), at.secret("user_key", f"{at.prefix}_PUSHOVER_USER")
-    return at.webhook(
+    return at.told(
         url="https://api.pushover.net/1/messages.json",
         secrets={"token": token, "user": user},
-        body='{"token": "{{ secrets.token }}", "user": "{{ secrets.user }}", '
-        '"title": "{{ subject }}", "message": "{{ text }}"}',
+        body=f'{{"token": "{{{{ secrets.token }}}}", "user": "{{{{ secrets.user }}}}", "message": "{_SAID}"}}',
     )
 
 
 def _webex(at: _Place) -> str:
-    at.send_resolved()
     url = at.config.text("api_url") or at.settings.text("webex_api_url") or "https://webexapis.com/v1/messages"
     header = authorization(at.config.get("http_config"), f"{at.prefix}_WEBEX")
-    body = f'{{"roomId": "{at.config.text("room_id")}", "markdown": "{{{{ subject }}}}"}}'
-    return at.webhook(url=url, headers={"Authorization": header}, body=body)
+    body = f'{{"roomId": "{at.config.text("room_id")}", "markdown": "{_SAID}"}}'
+    return at.told(url=url, headers={"Authorization": header}, body=body)
 
 
 def _posted(key: str, body: str, general: str = "") -> Callable[[_Place], str]:
     """A chat with an address of its own that holds the secret."""
 
     def read_one(at: _Place) -> str:
-        at.send_resolved()
         kind = key.removesuffix("_url").upper()
-        url = at.secret(key, f"{at.name}_{kind}", general)
-        return at.webhook(url=url or "https://example.com/", body=body)
+        return at.told(url=at.secret(key, f"{at.name}_{kind}", general) or "https://example.com/", body=body)
 
     return read_one
 
@@ -303,14 +292,14 @@ READERS: dict[str, Callable[[_Place], str]] = {
     "telegram": _telegram,
     "pushover": _pushover,
     "webex": _webex,
-    "discord": _posted("webhook_url", f'{{"content": "{_TITLE}"}}'),
-    "mattermost": _posted("webhook_url", f'{{"text": "{_TITLE}"}}', "mattermost_webhook_url"),
-    "msteams": _posted("webhook_url", f'{{"text": "{_TITLE}"}}'),
+    "discord": _posted("webhook_url", f'{{"content": "{_SAID}"}}'),
+    "mattermost": _posted("webhook_url", f'{{"text": "{_SAID}"}}', "mattermost_webhook_url"),
+    "msteams": _posted("webhook_url", f'{{"text": "{_SAID}"}}'),
     "msteamsv2": _posted(
         "webhook_url",
         '{"type": "message", "attachments": [{"contentType": "application/vnd.microsoft.card.adaptive", "content": '
         '{"type": "AdaptiveCard", "version": "1.4", "body": '
-        '[{"type": "TextBlock", "wrap": true, "text": "{{ subject }}"}]}}]}',
+        f'[{{"type": "TextBlock", "wrap": true, "text": "{_SAID}"}}]}}}}]}}',
     ),
 }
 

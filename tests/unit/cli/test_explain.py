@@ -58,3 +58,13 @@ def test_a_name_that_is_none_is_a_usage_error():
     code, output = explain("RefundToolErors")
     assert code == 2
     assert 'did you mean "RefundToolErrors"?' in output
+
+
+def test_an_alert_of_somebody_else_is_explained_by_its_labels():
+    code, output = explain('owner="ana", severity=warning', "--at", NIGHT, "-o", "json")
+    answer = json.loads(output)
+    assert code == 0
+    assert (answer["alert"], answer["severity"], answer["owner"]) == ("any alert", "warning", "person:ana")
+    assert answer["steps"][0]["people"] == ["ana"]
+    code, output = explain('severity=~"warning|critical"')
+    assert (code, "an alert has one value of each label" in output) == (2, True)

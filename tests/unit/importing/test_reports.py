@@ -164,3 +164,28 @@ def test_a_receiver_that_sends_nothing_at_the_root_hides_nothing_of_ours():
     made = imported([("am.yml", text)], Wanted("alertmanager"), IMPORTED_AT)
     assert "mute_windows" not in made.files["incidents/alertmanager.yaml"]
     assert any("wake the fallback" in entry.text for entry in made.report.of("changed"))
+
+
+def test_a_route_that_goes_on_keeps_its_alerts_where_its_receiver_writes_to_slack():
+    text = (
+        "route:\n  receiver: all\n  routes:\n"
+        "    - {receiver: chat, continue: true, match: {team: a}}\n"
+        "    - {receiver: ticket, continue: true, match: {team: a}}\n"
+        "    - {receiver: other, match: {team: a}}\n"
+        "receivers:\n"
+        "  - {name: all, slack_configs: [{channel: all}]}\n"
+        "  - {name: chat, slack_configs: [{channel: chat}]}\n"
+        "  - {name: ticket, webhook_configs: [{url: 'https://x.example.com'}]}\n"
+        "  - {name: other, slack_configs: [{channel: other}]}\n"
+    )
+    made = imported([("am.yml", text)], Wanted("alertmanager"), IMPORTED_AT)
+    routing = yaml.safe_load(made.files["oncall/alertmanager.yaml"])["routing"]
+    assert [entry["owner"] for entry in routing] == ["team:chat", "team:other", "team:all"]
+    told = yaml.safe_load(made.files["agentpager.yaml"])["notify"]["receivers"]
+    assert told["ticket-webhook"]["matchers"] == ['team="a"']
+    changed = [entry.text for entry in made.report.of("changed") if entry.what.startswith("route")]
+    assert changed == [
+        "continue: the alert is of team:chat only; name what later routes tell in escalation_policies.chat",
+        "continue: notify.receivers.ticket-webhook told by matchers; the alert is of the route after it, "
+        "or else of the one above",
+    ]
