@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -66,7 +66,7 @@ class Who(Body):
 
 def one_of(*keys: str) -> ConfigDict:
     """For a model that checks by itself that exactly one of them is given: tells it in the schema."""
-    given = [{"required": [key], "properties": {key: {"type": "string"}}} for key in keys]
+    given: list[JsonValue] = [{"required": [key], "properties": {key: {"type": "string"}}} for key in keys]
     return ConfigDict(json_schema_extra={"oneOf": given})
 
 
