@@ -307,9 +307,9 @@ class _Sdk:
         from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
 
         for exporter in self._exporters:
-            self._said.last = ""
+            self._said.begin()
             if exporter.export(batch) is not SpanExportResult.SUCCESS:
-                return self._said.last or "the exporter has failed"
+                return self._said.told()
         return ""
 
     def _write(self, span: Span) -> None:
@@ -343,13 +343,20 @@ class _Said(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.last = ""
+        self._lines: list[str] = []
         logger = logging.getLogger("opentelemetry")
         logger.handlers[:] = [self]
         logger.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()
+        self._lines.append(record.getMessage())
+
+    def begin(self) -> None:
+        self._lines.clear()
+
+    def told(self) -> str:
+        """The first line names the cause, the last one that it was given up."""
+        return " ".join(dict.fromkeys((*self._lines[:1], *self._lines[-1:]))) or "the exporter has failed"
 
 
 def _resource() -> Any:

@@ -260,12 +260,15 @@ async def test_the_page_of_metrics_is_openmetrics_with_an_exemplar(store, collec
     ]
 
 
-async def test_doctor_hears_what_a_collector_says_to_a_request_without_spans(collector):
+async def test_doctor_hears_what_a_collector_says_to_a_request_without_spans(collector, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
     settings = Settings(endpoint=collector.url)
     assert await tracing.problem(settings, {}) == ""
     collector.status = 401
     assert "401" in await tracing.problem(settings, {})
     assert collector.spans == []
+    dead = Settings(endpoint="http://127.0.0.1:9")
+    assert "refused" in await tracing.problem(dead, {})
 
 
 async def test_without_the_extra_the_log_says_which_one(store, monkeypatch, capsys):
