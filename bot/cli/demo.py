@@ -39,12 +39,23 @@ DIED = 1
     help="How the workspace reaches the bot.",
 )
 @click.option("--no-open", is_flag=True, help="Do not open a browser.")
-def command(port: int, directory: Path, mode: str, no_open: bool) -> None:
+@click.option(
+    "--only-agents",
+    metavar="HOST",
+    help="Only the agents and their model gateway, listening there, for a bot elsewhere.",
+)
+def command(port: int, directory: Path, mode: str, no_open: bool, only_agents: str | None) -> None:
     """Six simulated agents, a local Slack-like workspace and the bot. Runs until Ctrl-C."""
     from bot.demo.configuration import NotOursError
-    from bot.demo.show import Options, ShowError
+    from bot.demo.show import Options, ShowError, agents_alone
     from bot.errors import ConfigError
 
+    if only_agents is not None:
+        try:
+            asyncio.run(agents_alone(only_agents, click.echo))
+        except OSError as error:
+            stop(str(error), CONFIG_ERROR)
+        return
     options = Options(port, directory, "http" if mode == "http" else "socket")
     try:
         asyncio.run(_perform(options, open_browser=not no_open))

@@ -61,10 +61,17 @@ class Process:
 
 
 class Fleet:
-    """Start it, run it as a task, break and mend its processes by name, stop it."""
+    """Start it, run it as a task, break and mend its processes by name, stop it. `host` is where it listens."""
 
-    def __init__(self, ports: Mapping[str, int], seed: int = 7, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        ports: Mapping[str, int],
+        seed: int = 7,
+        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
+    ) -> None:
         self._clock = clock
+        self._host = host
         self._seed = seed
         self._births = 0
         self._line = Line()
@@ -89,7 +96,7 @@ class Fleet:
 
     async def start(self) -> None:
         for process in self.processes.values():
-            await asyncio.to_thread(_listen, process)
+            await asyncio.to_thread(_listen, process, self._host)
 
     async def run(self) -> None:
         """Advances every living process until cancelled."""
@@ -122,7 +129,7 @@ class Fleet:
             return
         self._births += 1
         process.simulation = process.born(self._seed + self._births, self._clock())
-        await asyncio.to_thread(_listen, process)
+        await asyncio.to_thread(_listen, process, self._host)
 
     def states(self) -> list[dict[str, Any]]:
         """What the demo's panel shows, as JSON values."""
@@ -161,10 +168,8 @@ def _titles_of(name: str) -> dict[Failure, str]:
     return {failure: title for group in groups.values() for failure, title in group.items()}
 
 
-def _listen(process: Process) -> None:
-    process.server, process.thread = start_http_server(
-        process.port, addr="127.0.0.1", registry=process.simulation.exposed
-    )
+def _listen(process: Process, host: str) -> None:
+    process.server, process.thread = start_http_server(process.port, addr=host, registry=process.simulation.exposed)
 
 
 def _hang_up(process: Process) -> None:

@@ -196,6 +196,25 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
+async def agents_alone(host: str, say: Callable[[str], None]) -> None:
+    """The agents and their gateway until SIGINT or SIGTERM, on ports that are always the same, for a bot elsewhere."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    fleet = Fleet({name: FIRST_AGENT_PORT + index for index, name in enumerate(NAMES)}, host=host)
+    try:
+        await fleet.start()
+        for process in fleet.processes.values():
+            say(f"{process.id} serves /metrics on port {process.port}")
+        running = asyncio.create_task(fleet.run())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        stopped.cancel()
+    finally:
+        await fleet.stop()
+
+
 def _take_turn() -> contextlib.ExitStack:
     """Waits while another demo on this machine starts: between choosing a free port and taking it, it may be gone."""
     turn = contextlib.ExitStack()
