@@ -53,10 +53,10 @@ def _of_labels(text: str, agent: str | None, severity: Severity | None) -> Quest
     odd = next((matcher for matcher in matchers if matcher.op is not Op.EQUAL), None)
     if odd is not None:
         raise UsageError(f'{odd}: an alert has one value of each label; write {odd.name}="…"')
-    labels = {matcher.name: matcher.value for matcher in matchers} | ({"agent": agent} if agent else {})
-    chosen = severity or _severity(labels)
+    given = {"agent": agent or "", "severity": severity.value if severity else ""}
+    labels = {matcher.name: matcher.value for matcher in matchers} | {key: text for key, text in given.items() if text}
     name = labels.get("alertname", "any alert")
-    return Question(name, labels | {"alertname": name, "severity": chosen.value}, {"summary": text}, chosen)
+    return Question(name, {**labels, "alertname": name}, {"summary": text}, _severity(labels))
 
 
 def _of_rule(

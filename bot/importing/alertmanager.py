@@ -62,10 +62,14 @@ def read(source: Source, draft: Draft, today: date) -> None:
     intervals = _intervals(root, today)
     _global(root, draft)
     tree = root.get("route")
+    named: set[str] = set()
     if not tree:
         root.tell("left", "route", "the file has no route, so nothing says who has which alert")
     else:
-        _routes(tree, known, intervals, draft)
+        named = _routes(tree, known, intervals, draft)
+    for one in known.values():
+        if one.name not in named:
+            one.item.tell("left", f"receiver {one.name}", "no route names it")
     for number, rule in enumerate(root.all_of("inhibit_rules")):
         _inhibition(rule, number, draft)
     if not draft.fallback:
@@ -85,7 +89,8 @@ def _global(root: Item, draft: Draft) -> None:
 # Routes
 
 
-def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Span]], draft: Draft) -> None:
+def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Span]], draft: Draft) -> set[str]:
+    """The names of the receivers that routes have."""
     root = _route(tree, (), (), Options(), "")
     muted = Names(40)
     grouped: list[Route] = []
@@ -103,6 +108,7 @@ def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Sp
     if fallback is not None and fallback.team:
         draft.fallback = f"team:{fallback.team}"
         tree.tell("taken", "route", f"the root: routing of everything else, and the fallback, is {draft.fallback}")
+    return {route.receiver for route in _flat(root)}
 
 
 def _route(item: Item, path: Matchers, taken: tuple[Matchers, ...], above: Options, receiver: str) -> Route:

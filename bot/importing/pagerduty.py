@@ -70,8 +70,9 @@ def read(sources: Sequence[Source], draft: Draft, now: datetime) -> None:
     teams: dict[str, list[str]] = {}
     for item in _every(sources, "user"):
         _user(item, draft, book, names["person"], teams)
-    overrides = _overrides(sources)
-    for item in _every(sources, "schedule"):
+    schedules = list(_every(sources, "schedule"))
+    overrides = _overrides(sources, [item.text("id") for item in schedules])
+    for item in schedules:
         _schedule(item, draft, book, names, overrides, now)
     for item in _every(sources, "escalation_policy", "escalation_policies"):
         _policy(item, draft, book, names)
@@ -156,16 +157,29 @@ def _team(item: Item, draft: Draft, book: _Book, names: Names, members: dict[str
 # Schedules
 
 
-def _overrides(sources: Sequence[Source]) -> dict[str, list[Item]]:
-    """Schedule → overrides, where they stand beside the schedules; `""` for an answer that names no schedule."""
+def _overrides(sources: Sequence[Source], schedules: Sequence[str]) -> dict[str, list[Item]]:
+    """Schedule → overrides, where they stand beside the schedules. The answer itself does not say whose they are: the
+    name of its file may, or there is one schedule only."""
     found: dict[str, list[Item]] = {}
     for source in sources:
         if source.root.has("overrides"):
             for one in source.root.all_of("overrides"):
                 schedule = one.get("schedule")
                 schedule.ignore(*_OBJECT, "name")
-                found.setdefault(schedule.text("id") or one.text("schedule_id"), []).append(one)
+                there = schedule.text("id") or one.text("schedule_id") or _named(source, schedules)
+                if there in schedules:
+                    found.setdefault(there, []).append(one)
+                else:
+                    source.done.add(one.path)
+                    told = "of which schedule? name its file after the id of the schedule, overrides-PIJ90N7.json"
+                    one.tell("left", "override", told)
     return found
+
+
+def _named(source: Source, schedules: Sequence[str]) -> str:
+    if len(schedules) == 1:
+        return schedules[0]
+    return next((there for there in schedules if there and there in source.document.file), "")
 
 
 def _schedule(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from config_files import imported_config, sources_of
+from config_files import IMPORTED_AT, imported_config, sources_of
 
 from bot import config
+from bot.importing.run import Wanted, imported
 from bot.oncall.duty import at_duty
 from bot.oncall.model import Book
 from bot.oncall.owners import owner_of, people_of, policy_of
@@ -115,6 +117,26 @@ def test_what_the_file_itself_says_of_the_finished_schedule_is_compared():
     _, report = imported_config("pagerduty", "pagerduty.json")
     told = [entry.text for entry in report.entries if "final_schedule" in entry.text]
     assert told == ["all 4 spans of final_schedule have the same person on call here"]
+
+
+def test_answers_of_single_objects_and_overrides_that_only_their_file_places():
+    def layer(person: str) -> dict[str, object]:
+        start = "2026-01-05T09:00:00Z"
+        user = {"user": {"id": person, "type": "user_reference", "summary": person.lower()}}
+        turn = {"rotation_virtual_start": start, "rotation_turn_length_seconds": 604800}
+        return {"name": "L", "start": start, "end": None, "users": [user], "restrictions": [], **turn}
+
+    override = {"start": "2026-12-01T00:00:00Z", "end": "2026-12-02T00:00:00Z", "user": {"id": "BEN", "summary": "ben"}}
+    texts = [
+        (f"{name}.json", json.dumps({"schedule": {"id": name, "name": name, "schedule_layers": [layer("ANA")]}}))
+        for name in ("PONE", "PTWO")
+    ]
+    texts += [(f"overrides{name}.json", json.dumps({"overrides": [override]})) for name in ("-PTWO", "")]
+    made = imported(texts, Wanted("pagerduty", {"ana": "U0ANA", "ben": "U0BEN"}), IMPORTED_AT)
+    book = config.read_book(sources_of(dict(made.files)))
+    at = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    assert [at_duty(book.schedules[name], at)[0] for name in ("pone", "ptwo")] == [("ana",), ("ben",)]
+    assert [(entry.file, entry.what) for entry in made.report.of("left")] == [("overrides.json", "override")]
 
 
 @pytest.mark.parametrize(
