@@ -57,7 +57,9 @@ class Front:
         self.pauses = Pauses(config.settings.slack, clock)
         self._build_desks()
         self._build_books()
-        self.slack = pager.slack = SlackApp(config.settings.slack, self._desks(), clock, memory=store)
+        self.slack = pager.slack = SlackApp(
+            config.settings.slack, self._desks(), clock, memory=store, spare=lambda: pager.only_one
+        )
         self.messenger.on_posted = self._posted
         self.messenger.run_of = store.run
         self.tracing = Tracing(store, config.settings.tracing, clock, env)

@@ -163,8 +163,8 @@ class Pager:
 
     @property
     def only_one(self) -> bool:
-        """Whether there is no other replica, as far as is known."""
-        return len(self.replicas) <= 1
+        """Whether there is no other replica; False until that is known."""
+        return self._store.alone or len(self.replicas) == 1
 
     def wake(self, incident_id: str | None = None) -> None:
         """Something has been written that is to go out. Another replica that leads hears of it from the database."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
@@ -48,10 +48,12 @@ class SlackApp:
         commit_seconds: float = COMMIT_SECONDS,
         deaf_seconds: float = DEAF_SECONDS,
         memory: DeliveryMemory | None = None,
+        spare: Callable[[], bool] = lambda: True,
     ) -> None:
         _require_secrets(settings)
         self._settings = settings
         self._deaf_seconds = deaf_seconds
+        self._spare = spare
         self._socket: SocketLink | None = None
         self._settling: asyncio.Task[None] | None = None
         self._web = web_client(settings.bot_token.get_secret_value(), settings.api_url)
@@ -111,7 +113,14 @@ class SlackApp:
             token = self._settings.app_token.get_secret_value()
             sockets, deaf = self._settings.sockets, self._deaf_seconds
             self._socket = SocketLink(
-                self._bolt, token, self._web, self._deliveries, self.home.bot, sockets=sockets, deaf_seconds=deaf
+                self._bolt,
+                token,
+                self._web,
+                self._deliveries,
+                self.home.bot,
+                sockets=sockets,
+                spare=self._spare,
+                deaf_seconds=deaf,
             )
             await self._socket.start()
 

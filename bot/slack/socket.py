@@ -161,7 +161,8 @@ class _Seat:
 
 class SocketLink:
     """`web` must carry the address of the API; the application token is given to apps.connections.open alone. `bot` is
-    our own id, by which Slack marks what we have posted ourselves."""
+    our own id, by which Slack marks what we have posted ourselves. While `spare` says no, other processes keep
+    connections too and the first one is enough: Slack opens about one a minute for all of them, and ten in all."""
 
     def __init__(
         self,
@@ -172,8 +173,10 @@ class SocketLink:
         bot: str,
         *,
         sockets: int = 1,
+        spare: Callable[[], bool] = lambda: True,
         deaf_seconds: float = DEAF_SECONDS,
     ) -> None:
+        self._spare = spare
         ping_seconds = min(_PING_SECONDS, deaf_seconds / 4)
         self._make = functools.partial(
             _Line, app, app_token, web, ping_seconds, deliveries, self._others_up, self._notice
@@ -285,6 +288,8 @@ class SocketLink:
 
     def _look_after(self, seat: _Seat) -> None:
         line = seat.line
+        if line is None and seat.number > 0 and not self._spare():
+            return
         if line is None:
             first = self._seats[0].line
             if _now() >= seat.try_at and (seat.number == 0 or (first is not None and first.up)):
@@ -294,10 +299,13 @@ class SocketLink:
         if silent >= self._deaf_seconds:
             logger.warning("slack socket %d: no sign of life for %.0f s, connecting anew", seat.number, silent)
             self._renew(seat, line, "deaf")
-        elif line.lives_for is not None and line.lives_for >= _SHORTEST_LIFE and self._alive() >= len(self._seats):
+        elif line.lives_for is not None and line.lives_for >= _SHORTEST_LIFE and self._alive() >= self._wanted():
             share = _PLANNED_SHARE - _PLANNED_STEP * seat.number
             if line.age() >= line.lives_for * share:
                 self._renew(seat, line, "planned")
+
+    def _wanted(self) -> int:
+        return len(self._seats) if self._spare() else 1
 
     def _renew_all(self, why: str) -> None:
         logger.warning("slack socket: a message of our own was not heard back, connecting anew")
