@@ -54,9 +54,10 @@ def test_the_wheel_holds_every_file_that_the_code_reads(wheel):
 
 
 def test_init_and_check_work_from_the_wheel_alone(wheel, tmp_path):
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", wheel, cwd=tmp_path)
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--no-deps", "--no-index", "--quiet", wheel, cwd=tmp_path)
     lend_dependencies(python, tmp_path)
     where = run(python, "-c", "import bot; print(bot.__file__)", cwd=tmp_path).stdout
     assert where.startswith(str(tmp_path / "venv"))
