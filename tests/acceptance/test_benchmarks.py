@@ -104,6 +104,11 @@ def test_scraping():
     assert "| agentpager" in run("scrape", *small, "--only", "prometheus", "ours")
 
 
+@pytest.mark.interop
+def test_rules_asked_elsewhere():
+    assert "10 rules, 10 at a time" in run("elsewhere", "--rules", "10", "--agents", "4", "--rounds", "1")
+
+
 def test_the_command_shown_leaves_out_where_the_figures_go():
     typed = ["--agents", "5", "--into", "a page.md", "--json=x.json", "--quick"]
     assert command("rules", typed) == "python -m benchmarks.rules --agents 5 --quick"

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from engines import Between, program, prometheus, push_mode, query_mode, running, victoria_metrics
-from world import ANA, CHRIS, World, free_port
+from world import ANA, CHANNEL, CHRIS, World, free_port
 
 pytestmark = pytest.mark.interop
 
@@ -391,15 +391,15 @@ async def later(world: World, since: str) -> bool:
 async def test_a_page_comes_with_checks_and_a_chart_from_the_engine(tmp_path):
     async with World(tmp_path) as world:
         port = free_port()
-        path = tmp_path / "agentpager.yaml"
-        path.write_text(path.read_text() + "query: {history: 10s}\n")
         query_mode(world, port)
         async with prometheus(world, port):
             await world.start()
             world.agents[REFUNDS].values["agent_tool_errors"] = 9
-            await world.until(lambda: world.pages_to(ANA), "the page")
-            thread = lambda: [one for one in world.slack.posted("#agent-pages") if "thread_ts" in one]  # noqa: E731
-            (runbook,) = await world.until(
-                lambda: [one for one in thread() if "Tool answers" in str(one)], "the runbook"
-            )
-            assert "9" in str(runbook)
+
+            def runbook() -> list[dict[str, Any]]:
+                threads = [one for one in world.slack.posted(CHANNEL) if "thread_ts" in one]
+                return [one for one in threads if "Tool answers" in str(one)]
+
+            (found,) = await world.until(runbook, "the runbook")
+            assert "9 (want &lt; 5)" in str(found)
+            await world.until(lambda: [one for one in world.slack.uploads.values() if one.get("thread")], "the chart")
