@@ -155,3 +155,49 @@ def _attempts(world: World) -> int:
 async def _ended(world: World) -> bool:
     found = [one for one in await world.incidents() if "ToolErrors" in str(one)]
     return bool(found) and all(one["state"] == "resolved" for one in found)
+
+
+MOVED = """
+route:
+  receiver: rest
+  group_by: [alertname]
+  routes:
+    - {receiver: archive, continue: true}
+    - {receiver: pay, matchers: ['team="pay"']}
+receivers:
+  - {name: rest, slack_configs: [{channel: '#rest'}]}
+  - {name: archive, webhook_configs: [{url: 'https://archive.example.com/in'}]}
+  - {name: pay, slack_configs: [{channel: '#pay'}]}
+"""
+
+
+async def test_an_imported_alertmanager_wakes_and_tells_as_it_did(tmp_path):
+    async with World(tmp_path) as world, receiver() as there:
+        (tmp_path / "alertmanager.yml").write_text(MOVED)
+        (tmp_path / "people.yaml").write_text(f"oncall: {ANA}\n")
+        (tmp_path / "oncall" / "payments.yaml").unlink()
+        for name in ("runbooks/tool-errors.yaml", "alerts/tools.yaml"):
+            (tmp_path / name).unlink()
+        (tmp_path / "agents" / "agents.yaml").write_text('agents: {refund-agent: {owner: "team:pay", stage: walk}}\n')
+        code, output = await world.cli(
+            "import", "alertmanager", "alertmanager.yml", "-o", ".", "--slack-ids", "people.yaml"
+        )
+        assert code == 1, output
+        # What the report asks for: merge the one file, and let the receiver be in the own network.
+        aside = tmp_path / "agentpager-from-alertmanager.yaml"
+        text = aside.read_text().replace("'${ARCHIVE_WEBHOOK_URL}'", "'${ARCHIVE_WEBHOOK_URL}', allow_private: true")
+        path = tmp_path / "agentpager.yaml"
+        path.write_text(path.read_text() + text)
+        aside.unlink()
+        await world.start(env={"ARCHIVE_WEBHOOK_URL": f"http://127.0.0.1:{there.port}/in"})
+        posted = [
+            {"labels": {"alertname": "Slow", "team": team, "severity": "critical"}, "annotations": {"summary": team}}
+            for team in ("pay", "other")
+        ]
+        assert (await ask(world.port, "POST", "alerts", posted))[0] == 200
+        await world.until(lambda: len(told(there, "/in")) == 2, "both told to the archive")
+        await world.until(lambda: len(world.pages_to(ANA)) >= 2, "both paged")
+        owners = {one["title"]: one["owner"] for one in await world.incidents()}
+        assert (owners["pay"], owners["other"]) == ("team:pay", "team:rest")
+        cards = {channel: len(world.slack.posted(channel)) for channel in ("#pay", "#rest")}
+        assert all(cards.values()), cards
