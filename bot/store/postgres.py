@@ -259,7 +259,8 @@ class Postgres:
         async with self._transaction() as (begun, state):
             if self.takes_part and state.gone:
                 raise StaleReplicaError(
-                    f"this replica gave no sign of life for {LASTS.seconds} s, and others have taken over what was its"
+                    f"nothing is recorded: this replica gave no sign of life for {LASTS.seconds} s, and the others have "
+                    "taken over what was its; it is coming back, so try again"
                 )
             if leading and self._registered and not (state.epoch == self._epoch and state.holder == self.me):
                 self._epoch = None
