@@ -14,5 +14,5 @@ def postgres():
     """A PostgreSQL server for everybody who needs one."""
     from postgres_server import running  # noqa: PLC0415 - a driver that most tests do without
 
-    with running() as server:
+    with running(tcp=True) as server:
         yield server

@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +24,7 @@ import psycopg
 import pytest
 
 from bot.store.database import Database
+from bot.store.tables import metadata
 
 _OPTIONS = {
     "listen_addresses": "''", "max_connections": "60", "shared_buffers": "16MB", "log_min_messages": "fatal",
@@ -50,16 +52,17 @@ def _user() -> str | None:
 
 
 class Server:
-    def __init__(self, folder: Path, *, fsync: bool = False, port: int = 5432, tcp: bool = False) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False, tcp: bool = False) -> None:
         assert PROGRAMS is not None
-        self.folder, self.data, self.port = folder, folder / "data", port
+        self.folder, self.data, self.port = folder, folder / "data", _free_port() if tcp else 5432
         self._as = _user()
-        self._options = _OPTIONS | {"fsync": "on" if fsync else "off", "port": str(port)}
+        self._options = _OPTIONS | {"fsync": "on" if fsync else "off", "port": str(self.port)}
         self._options |= {"unix_socket_directories": f"'{folder}'"}
         if tcp:
             self._options["listen_addresses"] = "'127.0.0.1'"
         self._names = itertools.count(1)
         self._template = ""
+        self._free: list[str] = []
 
     def _run(self, *command: str) -> None:
         if self._as is not None:
@@ -130,6 +133,30 @@ class Server:
             thread.join()
             self._template = name
         return self.empty(f"TEMPLATE {self._template}")
+
+    def lend(self) -> str:
+        """The name of a database with our tables and nothing in them, to be given back: making one takes a while."""
+        return self._free.pop() if self._free else self.migrated()
+
+    def take_back(self, name: str, *, changed: bool) -> None:
+        """`changed`: it has other tables, triggers or settings than when it was lent."""
+        if changed:
+            with self.connect() as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            return
+        with self.connect(name) as connection:
+            connection.execute("SET session_replication_role = replica")  # no trigger counts or refuses
+            for table in metadata.tables:
+                connection.execute(f'DELETE FROM "{table}"')
+            connection.execute("INSERT INTO counters VALUES ('version', 0)")
+            connection.execute("INSERT INTO lease VALUES ('pager', '', 0, 0)")
+        self._free.append(name)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _environment() -> dict[str, str]:

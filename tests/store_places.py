@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from postgres_server import Server
 
 from bot.store.database import Database
+
+_CHANGING = {"CREATE", "DROP", "ALTER", "GRANT"}
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Place:
     folder: Path
     server: Server | None = None
     name: str = ""
+    changed: bool = False
 
     def database(self) -> Database:
         return Database(self.url, self.folder)
@@ -35,6 +39,7 @@ class Place:
                 return [connection.execute(statement) for statement in statements][-1].fetchall()
             finally:
                 connection.close()
+        self.changed = self.changed or any(one.split()[0] in _CHANGING or "alembic" in one for one in statements)
         with self.server.connect(self.name) as other:
             cursors = [other.execute(statement) for statement in statements]  # type: ignore[call-overload]
             return cursors[-1].fetchall() if cursors[-1].description else []
@@ -58,12 +63,20 @@ class Place:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request, tmp_path) -> Place:
+def place(request, tmp_path) -> Iterator[Place]:
     if request.param == "sqlite":
-        return Place("sqlite:///pager.db", tmp_path)
-    server: Server = request.getfixturevalue("postgres")
-    name = server.migrated()
-    return Place(server.url(name), tmp_path, server, name)
+        yield Place("sqlite:///pager.db", tmp_path)
+        return
+    with lent(request.getfixturevalue("postgres"), tmp_path) as found:
+        yield found
+
+
+@contextmanager
+def lent(server: Server, folder: Path) -> Iterator[Place]:
+    name = server.lend()
+    found = Place(server.url(name), folder, server, name)
+    yield found
+    server.take_back(name, changed=found.changed)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def on_postgres(directory: Path, url: str) -> None:
 
 
 async def test_killed_and_cut_off_under_load_it_loses_nothing(tmp_path):
-    with running(fsync=True, tcp=True, port=54331) as server:
+    with running(fsync=True, tcp=True) as server:
         name = server.empty()
         async with proxied("127.0.0.1", server.port) as proxy, World(tmp_path) as world:
             on_postgres(tmp_path, f"postgresql://pager@127.0.0.1:{proxy.port}/{name}")
