@@ -227,7 +227,7 @@ class Watcher:
         config = await self._load(Sources.from_json(params["sources"]))
         before, self._config = self._config, config
         self._configured = self._clock.now()
-        groups = with_builtin(config.groups)
+        groups = with_builtin(config.groups, elsewhere=config.settings.metrics.prometheus is not None)
         criteria = [text for agent in config.agents.values() for text in agent.acceptance.values()]
         queries = [*check_queries(with_builtin_runbooks(config.runbooks)), *criteria]
         asked = config.settings.query

@@ -148,8 +148,16 @@ class Engine:
             finally:
                 self._turns.release()
 
-        found = await asyncio.gather(*map(one, questions))
-        return dict(zip(questions, found, strict=True))
+        found: dict[str, Value | QueryError] = {}
+        left = iter(questions)
+
+        async def some() -> None:
+            for question in left:
+                found[question] = await one(question)
+
+        # No more wait for a turn than may have one: a group of a thousand rules must not keep a small one waiting.
+        await asyncio.gather(*(some() for _ in range(min(self.settings.concurrency, len(questions)))))
+        return found
 
     def _late(self, seconds: float) -> EngineDownError:
         why = f"its turn did not come within {seconds:.3g} s: so many questions are too many for the engine"

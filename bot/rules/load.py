@@ -29,6 +29,7 @@ DEFAULT_LOOKBACK = timedelta(minutes=5)
 SEVERITIES = ("critical", "warning", "info", "none")
 BUILTIN = "builtin"  # the file name that built-in groups carry
 DRILL = "AgentpagerDrill"
+_UP, _AGENTS_UP = "up == 0", 'up{agent!=""} == 0'
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -70,16 +71,20 @@ def builtin() -> tuple[Group, ...]:
     return read(resources.files("bot.rules").joinpath("builtin.yaml").read_text(encoding="utf-8"), BUILTIN)
 
 
-def with_builtin(groups: Sequence[Group]) -> tuple[Group, ...]:
+def with_builtin(groups: Sequence[Group], *, elsewhere: bool = False) -> tuple[Group, ...]:
     """The user's groups and the built-in rules, save those whose alert the user has written anew. Drills are known by
-    their own rule: that one stays."""
+    their own rule: that one stays. An engine `elsewhere` has targets of others too, which are none of ours."""
     taken = {rule.alert for group in groups for rule in group.rules if rule.alert} - {DRILL}
     rest = []
     for group in builtin():
-        rules = tuple(rule for rule in group.rules if rule.alert not in taken)
+        rules = tuple(_ours(rule) if elsewhere else rule for rule in group.rules if rule.alert not in taken)
         if rules:
             rest.append(group.model_copy(update={"rules": rules}))
     return (*groups, *rest)
+
+
+def _ours(rule: Rule) -> Rule:
+    return rule.model_copy(update={"expr": _AGENTS_UP}) if rule.expr == _UP else rule
 
 
 def compile_group(group: Group, *, experimental: bool = False) -> tuple[Compiled, ...]:

@@ -169,6 +169,12 @@ def test_built_in_rules_are_sound_and_give_way_to_the_users():
     ]
 
 
+def test_on_an_engine_elsewhere_only_the_targets_of_agents_are_ours():
+    exprs = [[rule.expr for rule in with_builtin((), elsewhere=elsewhere)[0].rules] for elsewhere in (False, True)]
+    assert exprs[0][0] == "up == 0"
+    assert exprs[1] == ['up{agent!=""} == 0', *exprs[0][1:]]
+
+
 def test_a_rule_named_as_that_of_drills_does_not_take_its_place():
     mine = parse_groups(file_of({"alert": "AgentpagerDrill", "expr": "vector(1)"}), "a.yaml")
     names = [(group.file, rule.name) for group in with_builtin(mine) for rule in group.rules]
