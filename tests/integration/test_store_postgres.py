@@ -10,14 +10,19 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
-from core_world import NOW, opened
+from core_world import GROUP, NOW, WORLD, alert, opened
 from fault_proxy import proxied
 from store_places import Place, lent
 
+from bot import delivery, pipeline
 from bot.audit.model import Entry
-from bot.errors import LeaseLostError, StaleReplicaError, UsageError
+from bot.commands import Desk
+from bot.errors import ConflictError, LeaseLostError, RemoteError, StaleReplicaError, UsageError
 from bot.incidents.model import Incident, State
+from bot.joint import Update
 from bot.paging.model import Page, PageKind, PageState
+from bot.ports import Actor
+from bot.renderings import Renderings
 from bot.store import migrate
 from bot.store.database import Database
 from bot.store.troubles import without_password
@@ -211,6 +216,64 @@ async def test_a_session_that_stops_inside_a_transaction_keeps_nobody_out(trio, 
             await tx.save_incident(incident(3))
     assert [one.id for one in await first.unresolved()] == ["INC-2"]
     await stuck.close()
+
+
+# What people do at different replicas
+
+
+class Standing:
+    def now(self):
+        return NOW
+
+
+class DeadWatcher:
+    async def ask(self, method: str, params: dict, seconds: float) -> None:
+        raise RemoteError("the watcher is not running", code="watcher_down")
+
+
+def desk(store: Database) -> Desk:
+    renderings = Renderings(store, DeadWatcher(), Standing(), on_late=lambda _: None)
+    return Desk(store, renderings, Standing(), lambda: WORLD, lambda _: {}, lambda _: None)
+
+
+async def press(desk: Desk, verb: str, person: str, key: str):
+    actor = Actor(f"person:{person}", person.title(), "slack", WORLD.book.people[person])
+    try:
+        return await getattr(desk, verb)(actor, "INC-1", event_key=key)
+    except ConflictError as error:
+        return error
+
+
+async def fires(store: Database) -> None:
+    await pipeline.observe(store, Update(group=GROUP, evaluated_at=NOW, alerts=(alert(),)), WORLD, NOW)
+
+
+async def test_of_forty_acks_at_once_at_three_replicas_exactly_one_wins(trio):
+    await fires(trio[0])
+    desks = [desk(store) for store in trio]
+    people = ("ana", "ben", "cat", "dan")
+    # Each of the four clicks is delivered ten times, and lands anywhere.
+    clicks = [press(desks[number % 3], "ack", people[number % 4], f"click {number % 4}") for number in range(40)]
+    answers = await asyncio.gather(*clicks)
+    won = [answer for answer in answers if not isinstance(answer, ConflictError) and answer.changed]
+    assert len(won) == 1
+    for store in trio:
+        found = await store.incident("INC-1")
+        assert found is not None
+        assert (found.state, found.acked_by) == (State.ACKED, won[0].incident.acked_by)
+    actions = [row.action for row in await trio[1].history.audit_of("INC-1")]
+    assert actions.count("incident.acked") == 1
+    assert await trio[2].broken_audit_row() is None
+
+
+async def test_after_an_ack_at_another_replica_the_leader_claims_nothing(trio):
+    first, second, _ = trio
+    await fires(first)
+    pages = [one for one in await first.waiting(NOW) if one.kind is PageKind.PAGE]
+    assert pages
+    await press(desk(second), "ack", "ben", "click")
+    assert [await delivery.claim(first.leading, one.id, NOW) for one in pages] == [None] * len(pages)
+    assert {one.kind for one in await first.waiting(NOW)} & {PageKind.PAGE} == set()
 
 
 # What others do is heard of

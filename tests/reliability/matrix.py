@@ -39,7 +39,12 @@ MATRIX = (
         "database damaged",
         (N + "test_store_files.py::test_a_damaged_file_is_refused_with_its_name_and_the_way_out",),
     ),
-    Row("6", "PostgreSQL away", (), "SQLite is the only database"),
+    Row(
+        "6",
+        "PostgreSQL killed, hung, cut off",
+        (A + "test_postgres.py::test_killed_and_cut_off_under_load_it_loses_nothing", N + "test_store_postgres.py"),
+        "its machine does not lose power; no fail-over to a stand-by",
+    ),
     Row(
         "7",
         "Slack 5xx, timeout, reset after accepting",
@@ -93,7 +98,11 @@ MATRIX = (
     Row(
         "19",
         "two acks at once",
-        (N + "test_pipeline.py::test_of_fifty_acks_at_once_exactly_one_wins", N + "test_races.py"),
+        (
+            N + "test_pipeline.py::test_of_fifty_acks_at_once_exactly_one_wins",
+            N + "test_races.py",
+            N + "test_store_postgres.py::test_of_forty_acks_at_once_at_three_replicas_exactly_one_wins",
+        ),
     ),
     Row(
         "20",
@@ -128,8 +137,16 @@ MATRIX = (
     Row("36", "runbook cannot be rendered", (N + "test_renderings.py",)),
     Row("37", "nobody on duty", (U + "incidents/test_escalation.py",)),
     Row("38", "nobody answers", (U + "incidents/test_escalation.py", M + "test_machine.py")),
-    Row("39", "two processes on one database", (N + "test_store_lease.py", M + "test_two_processes.py")),
-    Row("40", "the one that writes stops", (N + "test_store_lease.py", M + "test_two_processes.py")),
+    Row(
+        "39",
+        "two processes on one database; a leader that is cut off",
+        (N + "test_store_lease.py", N + "test_store_postgres.py", M + "test_two_processes.py", A + "test_replicas.py"),
+    ),
+    Row(
+        "40",
+        "the one that writes is killed or stopped",
+        (N + "test_store_lease.py", M + "test_two_processes.py", A + "test_replicas.py"),
+    ),
     Row("41", "memory or descriptors run out", (), "not tried"),
     Row("42", "storm", (N + "test_storms.py",)),
     Row(
