@@ -39,6 +39,7 @@ from bot.oncall.feeds import Copy
 from bot.oncall.owners import reach
 from bot.outbox import Outbox
 from bot.paging import notify
+from bot.paging.measured import overdue
 from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Clock
 from bot.renderings import Renderings
@@ -652,6 +653,8 @@ class Pager:
             for state in states:
                 gauge.labels(state.value).set(counts[table].get(state, 0))
         telemetry.hidden.set(sum(bool(incident.suppressed) for incident in await self._store.unresolved()))
+        late = overdue(await self._store.on_their_way(), self._clock.now())
+        telemetry.page_overdue.set(late.total_seconds())
         telemetry.tick_lateness.set(max(lateness, 0))
         telemetry.slack_up.set(self._slack_state() == "ok")
         telemetry.watcher_up.set(self.watcher.ready)

@@ -32,6 +32,11 @@ delivery = Histogram(
     buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300),
     registry=registry,
 )
+page_overdue = Gauge(
+    "agentpager_page_overdue_seconds",
+    "For how long the page that waits longest should have gone out by now.",
+    registry=registry,
+)
 ack_delay = Histogram(
     "agentpager_ack_seconds",
     "From the page to the acknowledgement.",

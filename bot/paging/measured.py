@@ -46,6 +46,12 @@ def measure(pages: Sequence[Page], acked_at: datetime | None) -> Measured:
     return Measured(tuple(_way(page) for page in told), answered)
 
 
+def overdue(on_their_way: Sequence[Page], now: datetime) -> timedelta:
+    """For how long the page that waits longest should have woken somebody by now."""
+    pages = (page for page in on_their_way if page.kind is PageKind.PAGE)
+    return max((now - min(page.planned_at or page.due_at, now) for page in pages), default=timedelta())
+
+
 def told(measured: Measured) -> str:
     """The result in one line, for people and for the audit log."""
     ways = "; ".join(filter(None, (_told_way(way) for way in measured.ways))) or "nothing was sent"

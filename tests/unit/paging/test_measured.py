@@ -95,3 +95,18 @@ def test_the_evidence_has_seconds_by_way():
         "failed_phone": "500: no",
         "acknowledged": "2.000",
     }
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"),
+    [
+        ([], 0),
+        ([row(state=PageState.DUE, due=90)], 0),  # it is for later
+        ([row(state=PageState.DUE, due=-40), row("U0BEN", state=PageState.SENDING, due=-5)], 40),
+        # An attempt puts it off; since when it should have gone out stays.
+        ([row(state=PageState.DUE, due=-70).model_copy(update={"due_at": at(10)})], 70),
+        ([row(state=PageState.UNKNOWN, due=-30, kind=PageKind.CARD)], 0),  # wakes nobody
+    ],
+)
+def test_how_long_somebody_should_have_been_woken_by_now(rows, seconds):
+    assert measured.overdue(rows, NOW) == timedelta(seconds=seconds)
