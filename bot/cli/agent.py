@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from bot.cli.common import (
     CONFIG_ERROR,
     ask,
+    call,
     config_option,
     instant,
+    named_server,
     output_option,
     print_table,
     read_config,
@@ -28,10 +31,14 @@ def command() -> None:
 
 
 @command.command("list")
+@server_option
 @config_option
 @output_option
 def listing(config_path: Path, output: str) -> None:
-    """All agents: stage, tier, owner, and who is on call for each. Needs the files, no running server."""
+    """All agents: stage, tier, owner, and who is on call for each. By the files, or by the server that is named."""
+    if named_server():
+        show(call(config_path, "GET", "/api/pager/agents"), output, _print)
+        return
     from bot.records.bundle import listed
 
     config = read_config(config_path, rotas=True)
@@ -74,10 +81,13 @@ def report(name: str, output: str, config_path: Path) -> None:
 
 
 def _bundle(config_path: Path, name: str) -> tuple[dict[str, Any], str]:
-    """By the running server; by the files alone where there is none, and why."""
+    """By the server that is named, else by the one of the configuration, else by the files alone, and why."""
     from bot.errors import UsageError
     from bot.records.bundle import agent_named, bundle
 
+    if named_server():
+        asked: dict[str, Any] = call(config_path, "GET", f"/api/pager/agents/{quote(name, safe='')}")
+        return asked, ""
     config = read_config(config_path, rotas=True)
     try:
         agent = agent_named(name, config.agents)

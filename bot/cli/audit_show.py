@@ -134,7 +134,7 @@ def _print(told: dict[str, Any]) -> None:
     rows = [
         [
             row["at"][:19],
-            row["actor"],
+            row["actor"] + (f" (token {token})" if (token := row["detail"].get("token")) else ""),
             row["action"].removeprefix("incident."),
             row["detail"].get("woken", ""),
             row["why"],

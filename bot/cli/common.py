@@ -153,6 +153,11 @@ def call(
     stop(f"what answers at {end.url} is not agentpager (status {status})", UNREACHABLE)
 
 
+def named_server() -> bool:
+    """Whether an option or the environment names one: then that is asked, and not the files here."""
+    return _named_end() is not None
+
+
 def ask(config: Any, path: str) -> tuple[Any, str]:
     """What the running server answers, or None and why there is no answer: for commands that can do without."""
     end = _named_end() or end_of(config.settings.http)

@@ -12,7 +12,17 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
-from bot.cli.common import call, config_option, instant, output_option, print_table, read_config, server_option, show
+from bot.cli.common import (
+    call,
+    config_option,
+    instant,
+    named_server,
+    output_option,
+    print_table,
+    read_config,
+    server_option,
+    show,
+)
 
 if TYPE_CHECKING:
     from bot.forecast.quality import Report
@@ -30,6 +40,7 @@ _MONTH = timedelta(days=28)
 @click.option("--report", is_flag=True, help="Gaps, double duty, and who has how many of the nights and weekends.")
 @click.option("--from", "from_text", metavar="TIME", help="Of the report: from when on; now if not given.")
 @click.option("--to", "to_text", metavar="TIME", help="Of the report: until when; 28 days later if not given.")
+@server_option
 @config_option
 @output_option
 @click.pass_context
@@ -42,7 +53,7 @@ def command(
     config_path: Path,
     output: str,
 ) -> None:
-    """Who is on duty in each schedule. Needs the configuration, no running server."""
+    """Who is on duty in each schedule: by the configuration here, or by the server that is named."""
     if context.invoked_subcommand is not None:
         return
     if report:
@@ -52,6 +63,10 @@ def command(
         return
     if from_text or to_text:
         raise click.UsageError("--from and --to belong to --report")
+    if named_server():
+        at = {"at": instant(at_text).isoformat()} if at_text else None
+        show(call(config_path, "GET", "/api/pager/oncall", query=at), output, _table)
+        return
     from bot.commands import roster
 
     show(roster(read_config(config_path, rotas=True).book, instant(at_text)), output, _table)

@@ -92,7 +92,7 @@ class Door:
         if settings.locked:
             return self._by_token(request, needs, settings)
         _from_here(request, settings)
-        self._count("this machine", settings)
+        self._count_caller("this machine", needs, settings)
         return Caller()
 
     def _by_token(self, request: Request, needs: ApiScope, settings: Http) -> Caller:
@@ -101,7 +101,7 @@ class Door:
         if key is None or (key.expires is not None and self._backend.clock.now().date() > key.expires):
             self._count(f"address {_address(request)}", settings)
             raise _unknown(key)
-        self._count(f"token {key.name}", settings)
+        self._count_caller(f"token {key.name}", needs, settings)
         if not key.may(needs):
             raise lacking(key.name, needs)
         return Caller(key.name, key.person, key.may(ApiScope.IMPERSONATE))
@@ -116,6 +116,11 @@ class Door:
             if hmac.compare_digest(key.digest, digest) and scheme.lower() == "bearer":
                 found = key
         return found
+
+    def _count_caller(self, name: str, needs: ApiScope, settings: Http) -> None:
+        """Whoever looks too often can act all the same, and no alert is turned away."""
+        if needs is not ApiScope.INGEST:
+            self._count(f"{name}, {'looking' if needs is ApiScope.READ else 'acting'}", settings)
 
     def _count(self, name: str, settings: Http) -> None:
         limit = settings.limit

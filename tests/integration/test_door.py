@@ -234,6 +234,23 @@ async def test_who_asks_too_often_is_told_when_to_come_again():
     assert (await site.ask(STATUS, "Bearer t")).status == 204
 
 
+async def test_whoever_looks_too_often_can_act_all_the_same():
+    act = next(one for one in TABLE if one.path.endswith("/ack"))
+    site = Site(Http(tokens={"ci": token(ApiScope.ADMIN, hash=hashed("t"))}, limit=RateLimit(per_second=1, burst=2)))
+    assert [(await site.ask(STATUS, "Bearer t")).status for _ in range(3)] == [204, 204, 429]
+    assert [(await site.ask(act, "Bearer t")).status for _ in range(3)] == [204, 204, 429]
+    site = Site(Http(limit=RateLimit(per_second=1, burst=1)))
+    assert [(await site.ask(STATUS)).status for _ in range(2)] == [204, 429]
+    assert [(await site.ask(act)).status for _ in range(2)] == [204, 429]
+
+
+async def test_no_alert_is_turned_away_for_being_one_of_many():
+    post = next(one for one in TABLE if one.needs is ApiScope.INGEST)
+    site = Site(Http(tokens={"ci": token(ApiScope.INGEST, hash=hashed("t"))}, limit=RateLimit(per_second=1, burst=1)))
+    assert {(await site.ask(post, "Bearer t")).status for _ in range(20)} == {204}
+    assert [(await site.ask(post, "Bearer u")).status for _ in range(2)] == [401, 429]
+
+
 async def test_whoever_guesses_is_stopped_and_stops_nobody_at_the_same_address():
     site = limited()
     assert [(await site.ask(STATUS, f"Bearer {number}")).status for number in range(4)] == [401, 401, 429, 429]

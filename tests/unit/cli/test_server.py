@@ -169,3 +169,17 @@ def test_nobody_there():
 def test_a_token_that_would_leave_the_machine_in_the_clear_is_told():
     _, _, told = run("incidents", "--server", "http://pager.invalid", AGENTPAGER_TOKEN="secret")
     assert told.startswith("agentpager: the token goes to http://pager.invalid unencrypted; use https where you can\n")
+
+
+def test_what_reads_the_files_asks_the_server_that_is_named_instead(server):
+    server.body = {"at": "2026-11-04T02:00:00+00:00", "schedules": []}
+    assert run("oncall", "--server", server.url, "--at", "2026-12-24T18:00:00Z")[0] == 0
+    server.body = []
+    assert run("agent", "list", AGENTPAGER_SERVER=server.url)[0] == 0
+    server.status, server.body = 404, {"error": 'there is no agent "a/b"'}
+    assert run("agent", "report", "a/b", "--server", server.url) == (2, "", 'agentpager: there is no agent "a/b"\n')
+    assert [path for _, path, _ in server.seen] == [
+        "/api/pager/oncall?at=2026-12-24T18:00:00%2B00:00",
+        "/api/pager/agents",
+        "/api/pager/agents/a%2Fb",
+    ]
