@@ -129,7 +129,8 @@ class Running:
         files = sorted((ROOT / "alerts").glob("*.yaml"), key=lambda path: (path.stem != "canonical", path.stem))
         groups = [group for path in files for group in read(path.read_text(), path.name)]
         around = Surroundings(recorded_seconds=warm_seconds(groups))
-        self.groups = [GroupState(group, Engine(self.store), StoreRecorder(self.store), around) for group in groups]
+        self.engine = Engine(self.store)
+        self.groups = [GroupState(group, self.engine, StoreRecorder(self.store), around) for group in groups]
         self.session = aiohttp.ClientSession()
 
     async def post(self, path):
@@ -158,9 +159,10 @@ class Running:
     def _round(self):
         at = datetime.fromtimestamp(self.now, UTC)
         fired = set()
-        for group in self.groups:
-            if group.evaluated_at is None or at - group.evaluated_at >= timedelta(minutes=1):
-                fired |= {alert.name for alert in group.evaluate(at).alerts if alert.state is AlertState.FIRING}
+        with self.engine.round(self.now):
+            for group in self.groups:
+                if group.evaluated_at is None or at - group.evaluated_at >= timedelta(minutes=1):
+                    fired |= {alert.name for alert in group.evaluate(at).alerts if alert.state is AlertState.FIRING}
         return fired - {"Watchdog"}
 
 
