@@ -92,6 +92,7 @@ class Engine:
         self._not_before = 0.0  # as it has asked for
         self._trying: asyncio.Task[None] | None = None
         self._down = False
+        self._closed = False
 
     @property
     def seconds(self) -> float:
@@ -102,6 +103,7 @@ class Engine:
         return not self.breaker.down
 
     async def close(self) -> None:
+        self._closed = True
         if self._trying is not None:
             self._trying.cancel()
         await self._client.close()
@@ -145,6 +147,9 @@ class Engine:
                 return await self.instant(question, t, min(now + min(seconds, self.seconds), end))
             except QueryError as error:
                 return error
+            except Exception as error:  # one question never stops a round; its rule is shown as failing
+                log.exception("engine.question_failed")
+                return QueryError(f"{type(error).__name__}: {error}", "execution")
             finally:
                 self._turns.release()
 
@@ -290,6 +295,10 @@ class Engine:
             return await self._client.ask(method, url, settings, headers, fields, max_bytes=max_bytes)
         except RemoteError as error:
             raise _UnansweredError(str(error), again=not error.permanent) from None
+        except RuntimeError:
+            if not self._closed:
+                raise
+            raise _UnansweredError("it is not asked any more, since a reload", again=False) from None
 
     def _look(self) -> None:
         """Somebody has to hear when it went down or came back, and somebody has to try while nobody may ask."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
+from metrics_world import certificate
 
 from bot.errors import EngineDownError, QueryError
 from bot.metrics.prometheus import Engine
@@ -132,6 +134,28 @@ async def test_a_token_is_read_from_its_file_for_each_question(server, engine_of
         (tmp_path / "token").write_text(token + "\n")
         await engine.instant("up", 0.0, soon())
     assert [headers["Authorization"] for *_, headers in server.asked] == ["Bearer one", "Bearer two"]
+
+
+@pytest.mark.interop
+async def test_the_certificate_is_verified_against_the_given_authority(server, tmp_path, engine_of):
+    cert, key = certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    app = web.Application()
+    app.router.add_post("/api/v1/query", server.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    assert len(await engine_of(url=url, tls={"ca_file": "cert.pem"}).instant("up", 5.0, soon())) == 1
+    assert "certificate" in (await refusal(engine_of(url=url, attempts=1))).lower()
+    await runner.cleanup()
+
+
+async def test_a_question_after_a_reload_has_closed_the_door_is_no_answer(engine_of):
+    engine = engine_of()
+    await engine.close()
+    assert "since a reload" in await refusal(engine)
 
 
 async def test_a_range(server, engine_of):
