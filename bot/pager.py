@@ -66,7 +66,7 @@ _SHARE_SECONDS = 30.0
 _UNKNOWN_FOR = 60.0
 _UNSURE, _LONGEST_UNSURE = 30.0, 600.0  # seconds before a look at the replicas: what was found then may not be saved
 _TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it
-_BUILT_ONCE = ("slack", "store.url", "http.listen", "heartbeat")  # parts of agentpager.yaml
+_BUILT_ONCE = ("slack", "store.url", "http.listen", "heartbeat", "tracing")  # parts of agentpager.yaml
 _HIDDEN_FOR = 60.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KEEP_CLICKS = timedelta(days=7)

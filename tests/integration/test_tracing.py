@@ -1,5 +1,7 @@
 """Spans reach a collector, whatever it did before, and nothing waits for it."""
 
+# ruff: noqa: F811 - fixtures are imported, and named again by those that use them
+
 from __future__ import annotations
 
 import ast
@@ -12,6 +14,7 @@ from core_world import NOW, WORLD, after, opened
 from otlp_receiver import Collector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from store_places import place  # noqa: F401
 
 from bot import logs, pipeline, telemetry, tracing
 from bot.audit.model import Entry
@@ -34,6 +37,15 @@ class HandClock:
 @pytest.fixture
 async def store(tmp_path):
     store = Database("sqlite:///pager.db", tmp_path)
+    await store.open(lease_at=NOW)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def wherever(place):
+    """On SQLite and on PostgreSQL."""
+    store = place.database()
     await store.open(lease_at=NOW)
     yield store
     await store.close()
@@ -72,7 +84,8 @@ async def happened(store: Database, number: int = 1) -> Incident:
     return incident
 
 
-async def test_what_has_happened_is_told_once_and_what_was_before_the_first_use_is_not(store, collector):
+async def test_what_has_happened_is_told_once_and_what_was_before_the_first_use_is_not(wherever, collector):
+    store = wherever
     await happened(store, 1)
     tracing = made(store, collector)
     await told(tracing)
