@@ -1,4 +1,4 @@
-"""Members, leads, and the people of layers, swaps and overrides must be people of the on-call files."""
+"""Members, leads, those of layers, swaps and overrides, and whom tokens act for must be people of the on-call files."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ def check(subject: Subject) -> Iterator[Finding]:
         if person not in known and not (person == BLANK and path[0] in {"layers", "overrides"}):
             hint = did_you_mean(person.removeprefix("person:"), known)
             yield entry.finding(path, CODE, f"there is no person {quote(person)}", hint)
+    yield from _of_tokens(subject, known)
+
+
+def _of_tokens(subject: Subject, known: set[str]) -> Iterator[Finding]:
+    if subject.main is None or subject.settings is None:
+        return
+    for name, token in subject.settings.http.tokens.items():
+        if token.person is not None and token.person not in known:
+            text, hint = f"there is no person {quote(token.person)}", did_you_mean(token.person, known)
+            yield subject.main.finding(("http", "tokens", name, "person"), CODE, text, hint)
 
 
 def _named(subject: Subject) -> Iterator[tuple[Entry[object], Path, str]]:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import tempfile
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,19 +15,20 @@ from urllib.parse import urlsplit
 import click
 
 from bot.cli.blind import agent_rows, blind_lines, target_rows
-from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, output_option, read_files, show, stop
+from bot.cli.common import CONFIG_ERROR, UNREACHABLE, config_option, instant, output_option, read_files, show, stop
 from bot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from bot.channels.webhook import Webhooks
     from bot.config import Config
-    from bot.settings import Actions, ActionWebhook, Notify, Tracing, Webhook
-    from bot.slack.examine import Check
+    from bot.settings import Actions, ActionWebhook, Http, Notify, Tracing, Webhook
+    from bot.slack.examine import Check, Status
 
 FINDINGS = 1
 _SECONDS = 5.0
 _DISCOVERY_SECONDS = 0.3
 _FREE_BYTES = 100 * 1024 * 1024
+_SOON_DAYS = 14  # before a token expires
 _SIGNS = {"ok": "ok     ", "fail": "FAIL   ", "warning": "warning", "skipped": "skipped"}
 
 
@@ -91,6 +93,7 @@ async def _examine(config: Config, config_path: Path) -> tuple[list[dict[str, An
         _store(store, config.base_dir) if store.startswith("sqlite") else await _server(store, config.base_dir)
     )
     checks.append(await _listen(settings.http.listen))
+    checks += _tokens(settings.http, instant(None).date())
     checks += await _second_channels(settings.notify, config.base_dir)
     checks += await _actions(settings.actions)
     if settings.heartbeat is not None:
@@ -288,6 +291,23 @@ async def _listen(address: str) -> Check:
     server.close()
     await server.wait_closed()
     return Check("http.listen", "ok", f"{address} is free")
+
+
+def _tokens(http: Http, today: date) -> list[Check]:
+    """How long each token goes on."""
+    from bot.slack.examine import Check
+
+    checks = []
+    for name, token in http.tokens.items():
+        if token.expires is None:
+            checks.append(Check(f"http.tokens.{name}", "ok", "it does not expire"))
+            continue
+        days = (token.expires - today).days
+        status: Status = "fail" if days < 0 else "warning" if days < _SOON_DAYS else "ok"
+        told = f"it worked until {token.expires}" if days < 0 else f"it works until {token.expires}"
+        hint = f"make another one: agentpager token new {name} --scope {','.join(token.scopes)}"
+        checks.append(Check(f"http.tokens.{name}", status, told, hint if status != "ok" else ""))
+    return checks
 
 
 async def _is_ours(host: str, port: str) -> bool:

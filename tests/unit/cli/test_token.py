@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from config_files import sources_of
 
 from bot import config
+from bot.cli.doctor import _tokens
 from bot.cli.main import cli
 from bot.errors import ConfigError
 from bot.logs import redact
 from bot.runbooks.secrets import secrets
-from bot.settings import ApiScope
+from bot.settings import ApiScope, ApiToken, Http
 
 ONCALL = "people:\n  ana: {name: Ana, slack: U02ABCDEF}\nfallback: 'person:ana'\n"
 
@@ -107,3 +108,18 @@ def test_a_token_that_makes_no_sense_is_a_mistake_of_the_file(entry, why):
     with pytest.raises(ConfigError) as refused:
         load(entry)
     assert why in str(refused.value)
+
+
+def test_the_doctor_tells_in_time_that_a_token_ends():
+    today, shown = date(2026, 11, 4), f"sha256:{'0' * 64}"
+    ends = {"late": date(2026, 11, 3), "today": today, "soon": date(2026, 11, 17), "fine": date(2026, 11, 18)}
+    tokens = {name: ApiToken(hash=shown, scopes=(ApiScope.READ,), expires=end) for name, end in ends.items()}
+    tokens["ever"] = ApiToken(hash=shown, scopes=(ApiScope.READ,))
+    told = [(check.check, check.status, check.message) for check in _tokens(Http(tokens=tokens), today)]
+    assert told == [
+        ("http.tokens.late", "fail", "it worked until 2026-11-03"),
+        ("http.tokens.today", "warning", "it works until 2026-11-04"),
+        ("http.tokens.soon", "warning", "it works until 2026-11-17"),
+        ("http.tokens.fine", "ok", "it works until 2026-11-18"),
+        ("http.tokens.ever", "ok", "it does not expire"),
+    ]
