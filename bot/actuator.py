@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import structlog
-
 from bot import acting, telemetry
 from bot.acting import Changed
 from bot.actions.allowed import problem_of
@@ -22,8 +20,6 @@ from bot.ports import Clock
 from bot.sender import Loop
 from bot.settings import Actions
 from bot.store.database import Database
-
-log = structlog.get_logger()
 
 _AT_ONCE = 8  # requests in flight
 _LOOK = 1.0  # seconds between looks at what is due
@@ -78,11 +74,9 @@ class Actuator(Loop):
         except RemoteError as error:
             changed = await acting.failed(self._store.leading, run.id, error, self._world(), self._clock.now())
             telemetry.action_attempts.labels("failed" if changed.run.over else "again").inc()
-            log.warning("action.not_done", **_about(run), over=changed.run.over, error=str(error))
         else:
             changed = await acting.finished(self._store.leading, run.id, answer, self._world(), self._clock.now())
             telemetry.action_attempts.labels("done").inc()
-            log.info("action.done", **_about(run))
         self._tell(changed)
 
     async def _ask(self, run: Run) -> str:
@@ -95,7 +89,3 @@ class Actuator(Loop):
     def _tell(self, changed: Changed | None) -> None:
         if changed is not None:
             self._changed(changed.incident.id)
-
-
-def _about(run: Run) -> dict[str, object]:
-    return {"run": run.id, "incident": run.incident, "step": run.step, "kind": run.kind, "attempt": run.attempt}

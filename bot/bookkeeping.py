@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -257,7 +256,6 @@ class Bookkeeper:
             await tx.append_audit([_breach(incident, one, now) for incident, one in found])
         for incident, one in found:
             telemetry.sla_breaches.labels(incident.severity.value, one.what).inc()
-            log.warning("sla.breached", incident=incident.id, what=one.what, promised=str(one.promised))
 
     async def post_digests(self) -> None:
         """Hand-overs and digests whose time has come, and the head of the audit log once a day."""

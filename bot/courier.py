@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
 from bot import delivery, telemetry
 from bot.errors import RemoteError
 from bot.incidents.decision import World
@@ -25,8 +23,6 @@ from bot.ports import Channels, Clock, Posted
 from bot.renderings import Renderings
 from bot.sender import Sender
 from bot.store.database import Database
-
-log = structlog.get_logger()
 
 _AT_ONCE = 8  # requests in flight
 _LONGEST_SLEEP = 5.0
@@ -124,20 +120,15 @@ class Courier(Sender):
         telemetry.attempts.labels(Verdict.SENT).inc()
         for page, _ in claimed:
             telemetry.delivered(page, (now - page.due_at).total_seconds())
-        lead, shows = claimed[0][0], len(claimed)
-        about = {"person": lead.person, "channel": lead.channel, "attempt": lead.attempt}
-        log.info("page.sent", page=lead.id, **about, shows=shows)
 
     async def _failed(self, pages: Sequence[Page], error: RemoteError) -> None:
         verdict = await delivery.failed_together(self._store.leading, pages, error, self._world(), self._clock.now())
         telemetry.attempts.labels(verdict).inc()
-        log.warning("page.not_sent", page=pages[0].id, verdict=verdict.value, error=str(error), code=error.code)
 
     async def _settle(self, pages: Sequence[Page]) -> None:
         """The request can no longer land, and nobody can say whether it did."""
         verdict = await delivery.searched_together(self._store.leading, pages, _NOT_READ_BACK, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
-        log.warning("page.settled", page=pages[0].id, verdict=verdict.value)
 
 
 def _by_place(pages: Sequence[Page]) -> Iterable[tuple[Place, list[Page]]]:

@@ -93,7 +93,6 @@ class Illustrator(Loop):
             return
         await delivery.sent(self._store.leading, page, posted, incident.revision, self._clock.now())
         telemetry.attempts.labels(Verdict.SENT).inc()
-        log.info("chart.sent", page=page.id, channel=posted.channel)
 
     async def _thread_of(self, page: Page) -> tuple[Posted | None, str]:
         """Where it belongs, or why it belongs nowhere. Neither: the card, or the runbook below it, is still on its
@@ -129,13 +128,11 @@ class Illustrator(Loop):
             return
         verdict = await delivery.failed_together(self._store.leading, [page], error, self._world(), self._clock.now())
         telemetry.attempts.labels(verdict).inc()
-        log.info("chart.not_sent", page=page.id, verdict=verdict.value, error=str(error))
 
     async def _give_up(self, page: Page, why: str) -> None:
         error = RemoteError(why, permanent=True)
         await delivery.failed_together(self._store.leading, [page], error, self._world(), self._clock.now())
         telemetry.attempts.labels(Verdict.REFUSED).inc()
-        log.warning("chart.given_up", page=page.id, error=why)
 
     async def _drop(self, page: Page, why: str) -> None:
         await delivery.dropped(self._store.leading, attempt.cancelled(page, why))

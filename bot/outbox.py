@@ -352,9 +352,6 @@ class Outbox(Sender):
             telemetry.delivered(page, (now - page.due_at).total_seconds())
         if len(shown) > 1:
             telemetry.merged.labels(lead.kind).inc(len(shown))
-        log.info(
-            "page.sent", page=lead.id, person=lead.person, channel=lead.channel, attempt=lead.attempt, shows=len(shown)
-        )
 
     def _count(self, lead: Page, now: datetime) -> None:
         """Messages that wake a person, against what a night may hold."""
@@ -376,7 +373,6 @@ class Outbox(Sender):
         if verdict is Verdict.REFUSED and lead.channel == self._world().channel:
             self.channel_refused = error.code or str(error)
         telemetry.attempts.labels(verdict).inc()
-        log.warning("page.not_sent", page=lead.id, verdict=verdict.value, error=str(error), code=error.code)
 
     async def _settle(self, page: Page) -> None:
         """The request can no longer land: the channel's history says whether it did, for all that it showed."""
@@ -394,7 +390,6 @@ class Outbox(Sender):
             self._heard_from(error)
         verdict = await delivery.searched_together(self._store.leading, unknown, error, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
-        log.warning("page.settled", page=page.id, verdict=verdict.value, error=str(error or ""))
 
     async def _start_edits(self) -> float:
         """Redraws messages that are out of date, those that a person waits for first; the latest state counts."""
