@@ -179,13 +179,10 @@ async def searched_together(store: Store, pages: Sequence[Page], error: RemoteEr
 async def recover(store: Store, interrupted: Sequence[Page], now: datetime) -> None:
     """After a crash, or when an outcome could not be recorded: what was being sent has an unknown outcome."""
     async with store.transaction() as tx:
-        for page in interrupted:
-            current = await tx.page(page.id)
-            if current is None or current.state is not PageState.SENDING:
-                continue
-            after = attempt.after_crash(current)
-            await tx.save_page(after)
-            await tx.append_audit([events.of_page(after, Verdict.UNKNOWN, now)])
+        rows = await tx.pages([page.id for page in interrupted])
+        after = [attempt.after_crash(page) for page in rows if page.state is PageState.SENDING]
+        await tx.save_pages(after)
+        await tx.append_audit([events.of_page(page, Verdict.UNKNOWN, now) for page in after])
 
 
 async def shown_together(store: Store, shown: Sequence[tuple[str, int]]) -> None:
