@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from bot.audit import through
-from bot.errors import ConflictError, LeaseLostError, RemoteError, UsageError
+from bot.errors import ConflictError, LeaseLostError, RemoteError, StaleReplicaError, UsageError
 from bot.oncall.model import Book
 from bot.ports import Actor
 from bot.settings import ApiScope
@@ -162,7 +162,7 @@ class Mounted(Route):
             return refuse(404, "not_found", str(error))
         except ConflictError as error:
             return refuse(409, "conflict", str(error))
-        except (RemoteError, LeaseLostError) as error:
+        except (RemoteError, LeaseLostError, StaleReplicaError) as error:
             return refuse(503, "unavailable", str(error))
 
 

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 import uvicorn
 from core_world import BOOK, GROUP, NOW, WORLD, alert
-from starlette.applications import Starlette
+from hand_clock import HandClock
+from http_world import app_of
 
 from bot import delivery, pipeline
 from bot.channels.switch import SecondChannels
@@ -50,17 +51,6 @@ SETTINGS = Settings.model_validate(
 )
 
 
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self):
-        return self.time
-
-    def advance(self, **span: float) -> None:
-        self.time += timedelta(**span)
-
-
 class DeadWatcher:
     async def ask(self, method: str, params: dict, seconds: float) -> None:
         raise RemoteError("the watcher is not running", code="watcher_down")
@@ -71,7 +61,7 @@ class Town:
     ack_links.Backend."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.world = World(WORLD.agents, WITH_MAIL, WORLD.channel)
         self.store = Database("sqlite:///pager.db", folder)
         self.errors: list[RemoteError] = []
@@ -88,7 +78,7 @@ class Town:
         self.commands = Desk(self.store, renderings, self.clock, lambda: self.world, lambda _: {}, lambda _: None)
         self.task = asyncio.create_task(self.courier.run())
         listener = socket.create_server(("127.0.0.1", 0))
-        app = Starlette(routes=ack_links.routes(self))
+        app = app_of(ack_links.operations(self))
         self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         self.serving = asyncio.create_task(self.server.serve([listener]))
         self.site = f"http://127.0.0.1:{listener.getsockname()[1]}"
