@@ -20,7 +20,7 @@ def registry_series(agents: Mapping[str, Agent]) -> list[tuple[Labels, float]]:
 
 
 def _series(agent: Agent) -> Iterator[tuple[str, Labels, float]]:
-    yield "info", _info(agent), 1.0
+    yield "info", info(agent), 1.0
     numbers: dict[str, float | None] = {
         "slo_target": agent.slo.target if agent.slo else None,
         "latency_target_seconds": _seconds(agent.latency_target),
@@ -46,7 +46,8 @@ def _series(agent: Agent) -> Iterator[tuple[str, Labels, float]]:
             yield "eval_max_age_seconds", {"suite": name}, suite.max_age.total_seconds()
 
 
-def _info(agent: Agent) -> Labels:
+def info(agent: Agent) -> Labels:
+    """Where it stands; empty is what its file does not say."""
     return {
         "owner": agent.owner,
         "team": agent.owner.removeprefix("team:") if agent.owner.startswith("team:") else "",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from bot.agents.model import Agent
+from bot.agents.series import info
 from bot.labels import Labels
 
 Agents = Mapping[str, Agent]
@@ -37,11 +38,5 @@ def seen(labels: Labels, agents: Agents) -> Labels:
 
 
 def _of(agent: Agent) -> dict[str, str]:
-    found = {
-        "agent_provider": agent.model.provider if agent.model else "",
-        "agent_model": agent.model.name if agent.model else "",
-        "agent_tier": str(agent.tier or ""),
-        "agent_stage": agent.stage.value,
-        "agent_team": agent.owner.removeprefix("team:") if agent.owner.startswith("team:") else "",
-    }
-    return {name: value for name, value in found.items() if value}
+    known = {f"agent_{name}": text for name, text in info(agent).items() if text}
+    return {name: text for name, text in known.items() if name in NAMES}
