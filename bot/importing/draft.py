@@ -85,7 +85,6 @@ class Draft:
     grouping: list[dict[str, Any]] = field(default_factory=list)
     inhibit_rules: list[dict[str, Any]] = field(default_factory=list)
     mute_windows: dict[str, dict[str, Any]] = field(default_factory=dict)
-    extra: dict[str, str] = field(default_factory=dict)  # further files
 
     def person(self, person_id: str, name: str, **known: str | None) -> str:
         """Adds somebody. Without a Slack id of theirs the key is left out, and `agentpager check` asks for it."""
@@ -153,7 +152,6 @@ class Draft:
             f"oncall/{name}.yaml": self._text(oncall),
             f"agents/{name}.yaml": self._text({"agents": self.agents}),
             f"incidents/{name}.yaml": self._text(incidents),
-            **self.extra,
         }
         return {path: text for path, text in made.items() if text}
 

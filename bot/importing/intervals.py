@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.importing.reading import Item
 from bot.oncall.turns import WEEKDAYS
@@ -46,10 +47,14 @@ def _span(item: Item, today: date) -> Span | None:
         )
         days = _days(item, today)
         zone = item.text("location") or "UTC"
-    except ValueError as error:
+        if zone == "Local":
+            zone = "UTC"
+            item.tell("changed", "time interval", "location Local is UTC here: write the zone of the mute windows")
+        ZoneInfo(zone)
+    except (ValueError, KeyError, OSError) as error:
         item.tell("left", "time interval", f"{error}; write a mute window for it, see docs/incidents.md")
         return None
-    return Span(frozenset(weekdays), hours or ((0, _DAY),), days, "UTC" if zone in {"Local", ""} else zone)
+    return Span(frozenset(weekdays), hours or ((0, _DAY),), days, zone)
 
 
 def _minutes(text: str) -> int:

@@ -7,6 +7,7 @@ there Prometheus goes on, and either answers queries or posts its alerts.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from bot.importing.draft import Draft, slug
 from bot.importing.reading import Item, Source
@@ -42,6 +43,7 @@ _LIMITS = {
     "sample_limit": "samples", "label_limit": "labels", "label_name_length_limit": "label_name_length",
     "label_value_length_limit": "label_value_length",
 }  # fmt: skip
+_SECRET = ("token", "key", "secret", "password", "auth")
 _HERE = "\0"  # where the address goes
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 
@@ -111,7 +113,7 @@ def _job(job: Item, scrape: Entry, draft: Draft, prefix: str) -> None:
         common["honor_timestamps"] = False
     if limits := _limits(job):
         common["limits"] = limits
-    base = f"{job.text('scheme') or 'http'}://{_HERE}{job.text('metrics_path') or '/metrics'}{_query(job)}"
+    base = f"{job.text('scheme') or 'http'}://{_HERE}{job.text('metrics_path') or '/metrics'}{_query(job, name)}"
     count = 0
     for group in job.all_of("static_configs"):
         labels = {key: value.own_text() for key, value in group.get("labels").entries()}
@@ -142,7 +144,7 @@ def _target(item: Item, base: str, common: Entry, labels: dict[str, str], scrape
     try:
         read_url(url)
     except ValueError as error:
-        item.tell("left", f"target {address}", f"{url}: {error}")
+        item.tell("left", f"target {address}", str(error))
         return 0
     scrape.setdefault("targets", []).append({"url": url, **common, "labels": {**common["labels"], **kept}})
     return 1
@@ -157,12 +159,14 @@ def _discovered(
         entries += [_path(file, prefix) for file in one.texts("files")]
         one.ignore("refresh_interval")
     else:
-        entry: Entry = {"url": one.text("url")}
+        url = one.text("url")
         try:
-            read_url(entry["url"])
+            read_url(url)
         except ValueError as error:
-            one.tell("left", what, f"{entry['url']}: {error}")
+            one.tell("left", what, f"its url: {error}")
             return
+        hides = "?" in url or "@" in url  # it may hold a secret
+        entry: Entry = {"url": one.get("url").variable(f"{slug(name)}_{key}_url") if hides else url}
         if (refresh := one.text("refresh_interval")) and _is_duration(one, "refresh_interval", refresh):
             entry["refresh"] = refresh
         entries.append(entry | _access(one, f"{name} sd {number}" if number else f"{name} sd", prefix))
@@ -175,8 +179,14 @@ def _discovered(
     one.tell("changed", what, told)
 
 
-def _query(job: Item) -> str:
-    pairs = [f"{name}={text}" for name, values in job.get("params").entries() for text in _several(values)]
+def _query(job: Item, name: str) -> str:
+    """Parameters of the address; what looks like a secret becomes a variable."""
+    pairs = []
+    for key, values in job.get("params").entries():
+        hides = any(word in key.lower() for word in _SECRET)
+        for number, text in enumerate(_several(values)):
+            suffix = f"_{number + 1}" if number else ""
+            pairs.append(f"{key}={values.variable(f'{slug(name)}_{key}{suffix}') if hides else quote(text)}")
     return f"?{'&'.join(pairs)}" if pairs else ""
 
 

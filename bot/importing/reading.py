@@ -6,13 +6,12 @@ parsed at all.
 
 from __future__ import annotations
 
-import json
 import re  # noqa: TID251 - fixed patterns, never a user's
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bot.complaints import Path
-from bot.errors import ConfigError, UsageError
+from bot.errors import UsageError
 from bot.importing.report import Entry, Outcome, Report
 from bot.yamldoc import Document, Limits, Node, Scalar, Sequence, scan
 from bot.yamldoc import Mapping as MappingNode
@@ -198,14 +197,3 @@ class Item:
             chosen = f"{plain}_{number}"
         self.source.report.variables[chosen] = where
         return f"${{{chosen}}}"
-
-
-def as_json(text: str) -> object:
-    """For a quick look at what a file is; None for what is no JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-__all__ = ["ConfigError", "Item", "Source", "as_json", "source_of"]

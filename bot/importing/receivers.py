@@ -87,7 +87,7 @@ def _config(config: Item, key: str, number: int, receiver: Receiver, settings: I
     what = f"{kind} of receiver {receiver.name}"
     if reader is None:
         config.source.done.add(config.path)
-        told = "write a webhook with a body for it, see docs/notifications.md, and name it in its policy"
+        told = "write a receiver with a body for it: notify.receivers, see docs/notifications.md"
         config.tell("left", what, told)
         return
     name = names.of(
@@ -129,13 +129,13 @@ class _Place:
 
 
 _DRESS = {
-    "title", "text", "message", "html", "headers", "color", "fallback", "pretext", "fields", "short_fields", "footer",
-    "username", "icon_emoji", "icon_url", "image_url", "thumb_url", "title_link", "link_names", "mrkdwn_in", "actions",
-    "callback_id", "description", "details", "client", "client_url", "images", "links", "severity", "class",
-    "component", "group", "source", "note", "tags", "entity", "priority", "responders", "update_alerts", "subject",
-    "attributes",
-    "parse_mode", "disable_notifications", "summary", "avatar_url", "content", "entity_display_name", "state_message",
-    "message_type", "monitoring_tool", "custom_fields", "url_title", "sound", "retry", "expire", "ttl", "attachments",
+    "title", "text", "message", "html", "headers", "color", "fallback", "pretext", "fields", "short_fields",
+    "footer", "username", "icon_emoji", "icon_url", "image_url", "thumb_url", "title_link", "link_names",
+    "mrkdwn_in", "actions", "callback_id", "description", "details", "client", "client_url", "images", "links",
+    "severity", "class", "component", "group", "source", "note", "tags", "entity", "priority", "responders",
+    "update_alerts", "subject", "attributes", "parse_mode", "disable_notifications", "summary", "avatar_url",
+    "content", "entity_display_name", "state_message", "message_type", "monitoring_tool", "custom_fields",
+    "url_title", "sound", "retry", "expire", "ttl", "attachments",
 }  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _rest(config: Item, what: str) -> None:
     for key in dress:
         config.source.done.add(config.get(key).path)
     if dress:
-        config.tell("left", what, f"{', '.join(dress)}: {_OURS}; a webhook can have a body of its own")
+        config.tell("left", what, f"{', '.join(dress)}: {_OURS}; a receiver can have a body of its own")
 
 
 def _slack(at: _Place) -> str:

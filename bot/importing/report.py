@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 # taken: means the same here · changed: does nearly the same, the text says how it differs · left: not taken over
 Outcome = Literal["taken", "changed", "left"]
-SIGNS: dict[Outcome, str] = {"taken": "=", "changed": "~", "left": "-"}
 HEADS: dict[Outcome, str] = {
     "left": "Not taken over",
     "changed": "Taken over, and different here",
@@ -65,7 +64,3 @@ class Report:
 
     def text(self) -> str:
         return "\n".join(self.lines()).rstrip("\n") + "\n"
-
-
-def counted(entries: Sequence[Entry]) -> dict[str, int]:
-    return {outcome: sum(entry.outcome == outcome for entry in set(entries)) for outcome in SIGNS}
