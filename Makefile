@@ -43,6 +43,7 @@ bench: $(BIN)/.dev
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.click --clicks 50
 	$(BIN)/python -m benchmarks.ack --past 100000
+	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.store
 	$(BIN)/python -m benchmarks.year

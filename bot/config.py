@@ -84,9 +84,10 @@ class Config:
     unset: tuple[Finding, ...] = ()
 
 
-def load(sources: Sources) -> Config:
-    """Raises ConfigError with every finding, warnings too, if one of them is an error."""
-    subject, groups, findings, unset, objectives = _examine(sources)
+def load(sources: Sources, *, judged: bool = False) -> Config:
+    """Raises ConfigError with every finding, warnings too, if one of them is an error. Of files that another process
+    has judged and found sound, what takes longest is not looked at again: templates and queries of runbooks."""
+    subject, groups, findings, unset, objectives = _examine(sources, judged=judged)
     if any(finding.severity == "error" for finding in findings):
         raise ConfigError(findings)
     assert subject.settings is not None
@@ -253,7 +254,7 @@ def _missing_secret(key: str, why: str, told: str, page: str = "docs/notificatio
 
 
 def _examine(
-    sources: Sources,
+    sources: Sources, *, judged: bool = False
 ) -> tuple[Subject, tuple[Group, ...], list[Finding], list[Finding], tuple[Objective, ...]]:
     findings = list(sources.findings)
     unset: list[Finding] = []
@@ -267,7 +268,7 @@ def _examine(
     for document in runbooks:
         runbook, refused = document.read(Runbook)
         findings += refused
-        if runbook is not None:
+        if runbook is not None and not judged:
             problems = runbook_lint.problems(runbook, PurePath(document.file).stem, experimental=experimental)
             findings += [document.finding(found.path, found.code, found.message, found.hint) for found in problems]
     incidents = list(_documents(sources.files["incidents"], findings))

@@ -169,8 +169,9 @@ class Watcher:
     async def _cancel(self, params: dict[str, Any]) -> None:
         self._queries.cancel(params["id"])
 
-    async def _prepare(self, params: dict[str, Any]) -> None:
-        """Reads the files that `configure` will most likely bring, while the pager still loads."""
+    async def _prepare(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Reads the files that `configure` will most likely bring, while the pager still loads. Tells the pager which
+        have been found free of mistakes."""
 
         def read() -> tuple[Sources, Config]:
             sources = read_sources(Path(params["path"]), os.environ).for_watcher()
@@ -178,7 +179,9 @@ class Watcher:
 
         self._prepared = asyncio.create_task(asyncio.to_thread(read))
         with contextlib.suppress(AgentpagerError, OSError):  # the pager finds the same, and says so
-            await self._prepared
+            sources, _ = await self._prepared
+            return {"sound": sources.digest}
+        return {}
 
     async def _load(self, sources: Sources) -> Config:
         prepared, self._prepared = self._prepared, None
