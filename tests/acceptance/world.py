@@ -10,16 +10,21 @@ import socket
 import sqlite3
 import sys
 import textwrap
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession, web
+from click.testing import CliRunner
 from fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+
+from bot.cli.main import cli
 
 CHANNEL = "#agent-pages"
 ANA, BEN, CHRIS = "U0ANA", "U0BEN", "U0CHRIS"
+_ONE_HERE = threading.Lock()  # a command in this process has its standard output and its folder
 PATIENCE = 60.0  # a busy machine; a condition that holds costs nothing
 
 RULES = """
@@ -232,6 +237,23 @@ class World:
             return answer.status, await answer.text()
 
     async def cli(self, *args: str) -> tuple[int, str]:
+        """Exit code and output of a command. Loading takes a process a second, so one command at a time runs in this
+        process; one that waits or serves, or a second one beside it, runs in its own."""
+        if args[0] == "serve" or "--wait" in args or not _ONE_HERE.acquire(blocking=False):
+            return await self._cli_process(args)
+        try:
+            return await asyncio.to_thread(self._cli_here, args)
+        finally:
+            _ONE_HERE.release()
+
+    def _cli_here(self, args: Sequence[str]) -> tuple[int, str]:
+        with contextlib.chdir(self.directory):
+            result = CliRunner().invoke(cli, args, prog_name="agentpager")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.output
+
+    async def _cli_process(self, args: Sequence[str]) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", *args,
             cwd=self.directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
