@@ -7,14 +7,16 @@ from contextvars import copy_context
 
 import pytest
 from core_world import BOOK, NOW
+from starlette.requests import Request
 
 from bot.audit import through
 from bot.audit.model import Entry
 from bot.errors import UsageError
 from bot.store.database import Database
+from bot.web import alertmanager
 from bot.web.door import Caller
-from bot.web.operation import actor_of
-from bot.web.request import RefusedError
+from bot.web.operation import Call, actor_of
+from bot.web.request import Nothing, RefusedError
 
 NOBODY = Caller()  # this machine without tokens, or http.token
 CI = Caller("ci", None, anybody=False)
@@ -84,3 +86,23 @@ async def test_the_audit_names_the_token_beside_its_person_and_beside_nobody_els
 def test_without_a_token_nothing_is_added():
     entry = Entry(at=NOW, actor="person:ana", action="incident.acked", subject="INC-1")
     assert through.told(entry) is entry
+
+
+# Silences that amtool makes name an author
+
+
+@pytest.mark.parametrize(
+    ("caller", "author", "actor"),
+    [
+        (NOBODY, "ana", "person:ana"),
+        (NOBODY, "grafana", "cli:grafana"),
+        (BOSS, "ben", "person:ben"),
+        (BOSS, "grafana", "token:boss"),
+        (CI, "ana", "token:ci"),
+        (ANAS, "ben", "person:ana"),
+    ],
+)
+def test_the_author_of_a_silence_counts_where_the_token_may_act_for_anybody(caller, author, actor):
+    request = Request({"type": "http", "headers": []})
+    call = Call(request, caller, Nothing(), None)
+    assert copy_context().run(alertmanager._actor, call, author, BOOK).id == actor
