@@ -34,7 +34,7 @@ async def _asked(url: str, base_dir: Path, question: Callable[[Database], Awaita
     if url.startswith("sqlite") and not (base_dir / (sa.make_url(url).database or "")).is_file():
         return None
     try:
-        store = Database(url, base_dir)
+        store = Database(url, base_dir, patient=False)
     except UsageError:  # its driver is not installed here
         return None
     try:

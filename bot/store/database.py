@@ -60,13 +60,13 @@ _LATEST = ("run_seen", "success_seen", "last_success")
 
 class Database:
     """Implements ports.Store. `url` is `sqlite:///agentpager.db`, or one of PostgreSQL's. Raises UsageError when there
-    is no driver for it."""
+    is no driver for it. Who is not `patient` does without a server that is not there."""
 
-    def __init__(self, url: str, base_dir: Path) -> None:
+    def __init__(self, url: str, base_dir: Path, *, patient: bool = True) -> None:
         if not url:
             raise UsageError("store.url is empty; is the variable set that it is made of?")
         self._sqlite = Sqlite(url, base_dir) if url.startswith("sqlite") else None
-        self._home: Home = self._sqlite or _server(url, self._changed)
+        self._home: Home = self._sqlite or _server(url, self._changed, patient)
         self._writer, self._readers = self._home.writer, self._home.readers
         self._statements = self._home.statements
         self._turn = asyncio.Lock()
@@ -484,10 +484,10 @@ class Leading:
         return self._store._transaction(leading=True)
 
 
-def _server(url: str, heard: Callable[[], None]) -> Home:
+def _server(url: str, heard: Callable[[], None], patient: bool) -> Home:
     from bot.store.postgres import Postgres  # noqa: PLC0415 - of those who have one
 
-    return Postgres(url, heard)
+    return Postgres(url, heard, patient=patient)
 
 
 def _sums(hour: float, runs: float, bad: float, *seen: str | None) -> Sums:

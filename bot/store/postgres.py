@@ -129,8 +129,9 @@ class _State:
 class Postgres:
     """Implements dialect.Home. Raises UsageError when the driver is not installed or the address makes no sense."""
 
-    def __init__(self, url: str, heard: Callable[[], None]) -> None:
+    def __init__(self, url: str, heard: Callable[[], None], *, patient: bool = True) -> None:
         self._conninfo = troubles.conninfo(url)
+        self._patient = patient
         self.name = troubles.without_password(url)
         self.archive_folder: Path | None = None
         self.statements = PostgresStatements()
@@ -163,7 +164,8 @@ class Postgres:
     async def _connect(self, session: str, *, reads: bool) -> psycopg.AsyncConnection[Any]:
         import psycopg  # noqa: PLC0415 - an extra
 
-        parameters: dict[str, Any] = {**_PARAMETERS, **psycopg.conninfo.conninfo_to_dict(self._conninfo)}
+        hurry = {} if self._patient else {"connect_timeout": "2"}
+        parameters: dict[str, Any] = {**_PARAMETERS, **hurry, **psycopg.conninfo.conninfo_to_dict(self._conninfo)}
         # Prepared statements would fail whenever a newer release changes a table, and behind some poolers.
         raw = await psycopg.AsyncConnection.connect(
             "", autocommit=True, prepare_threshold=None, context=troubles.adapters(), **parameters
@@ -259,8 +261,8 @@ class Postgres:
         async with self._transaction() as (begun, state):
             if self.takes_part and state.gone:
                 raise StaleReplicaError(
-                    f"nothing is recorded: this replica gave no sign of life for {LASTS.seconds} s, and the others have "
-                    "taken over what was its; it is coming back, so try again"
+                    f"nothing is recorded: this replica gave no sign of life for {LASTS.seconds} s, and the others "
+                    "have taken over what was its; it is coming back, so try again"
                 )
             if leading and self._registered and not (state.epoch == self._epoch and state.holder == self.me):
                 self._epoch = None
@@ -319,7 +321,7 @@ class Postgres:
         long: bool = False,
     ) -> tuple[AsyncConnection, Any]:
         """A connection and how it begins; again while the server is away for a moment: nothing is lost by then."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + (patience if self._patient else 0.0)
         while True:
             attempt = AsyncExitStack()
             try:

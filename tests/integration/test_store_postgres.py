@@ -24,6 +24,7 @@ from bot.paging.model import Page, PageKind, PageState
 from bot.ports import Actor
 from bot.renderings import Renderings
 from bot.store import migrate
+from bot.store.calendars import kept_changes
 from bot.store.database import Database
 from bot.store.troubles import without_password
 
@@ -364,6 +365,11 @@ async def test_a_server_that_is_not_there_is_said_to_be_not_there(tmp_path, monk
     why = await refusal("postgresql://ana:secret@127.0.0.1:1/pager?password=secret", tmp_path)
     assert "cannot be reached" in why
     assert "psql 'postgresql://ana@127.0.0.1:1/pager'" in why
+
+
+async def test_who_only_looks_does_without_a_server_that_is_not_there(postgres, tmp_path):
+    for url in ("postgresql://127.0.0.1:1/pager", postgres.url("nowhere"), postgres.url(postgres.empty())):
+        assert await kept_changes(url, tmp_path, NOW) == []
 
 
 def test_an_address_that_makes_no_sense_is_refused(tmp_path):
