@@ -75,6 +75,13 @@ def audited(entries: Sequence[Entry], known: Mapping[str, Incident]) -> None:
     are incidents as they were saved with it."""
     if not _on:
         return
+    try:
+        _audited(entries, known)
+    except Exception:  # it is committed: whoever has written it must not take it for failed
+        log.exception("audit.not_logged")
+
+
+def _audited(entries: Sequence[Entry], known: Mapping[str, Incident]) -> None:
     if len(entries) > _MANY:
         counts = dict(Counter(entry.action for entry in entries))
         log.info("many", count=len(entries), first=entries[0].subject, last=entries[-1].subject, actions=counts)

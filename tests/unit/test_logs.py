@@ -104,6 +104,17 @@ def test_a_storm_is_one_line(lines):
     assert line["actions"] == {"incident.fired": 51}
 
 
+def test_what_cannot_be_logged_is_written_down_all_the_same(lines, monkeypatch):
+    def break_(_about, _event):
+        raise ValueError("no trace")
+
+    monkeypatch.setattr(logs, "ids_of", break_)
+    logs.audited([Entry(at=NOW, actor="a", action="incident.fired", subject="INC-1")], {})
+    (line,) = lines()
+    assert (line["event"], line["level"]) == ("audit.not_logged", "error")
+    assert "no trace" in line["exception"]
+
+
 def test_a_command_keeps_it_to_itself(capsys):
     logs.audited([Entry(at=NOW, actor="cli:root", action="x.y", subject="s")], {})
     assert capsys.readouterr() == ("", "")
