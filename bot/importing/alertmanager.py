@@ -31,6 +31,10 @@ HINTS = {
     "smtp_auth_identity": "the user's name is used",
 }
 
+_OURS_TOO = (
+    "a mute window would hide what agentpager says of itself too: write one with a matcher that this does not meet"
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -203,7 +207,8 @@ def _silent(route: Route, receiver: Receiver, draft: Draft, muted: Names) -> Non
         told = f"it sends nothing: mute_windows.{name} is open all the time; the alerts are listed and wake nobody"
         route.item.tell("changed", f"route to {route.receiver}", told)
     else:
-        told = "it sends nothing there; here its alerts wake the fallback, for no page is without a person"
+        told = "it sends nothing there; here its alerts are of the next route, or wake the fallback: a mute window"
+        told += " would hide what agentpager says of itself too"
         route.item.tell("changed", f"route to {route.receiver}", told)
 
 
@@ -215,6 +220,8 @@ def _hours(route: Route, intervals: dict[str, list[Span]], draft: Draft, muted: 
             if _mute(draft, window, route, windows(spans, window), zone, f"Alertmanager's time interval {name}"):
                 _calendars(draft, window, spans)
                 route.item.tell("taken", what, f"mute_windows.{window}")
+            else:
+                route.item.tell("left", what, _OURS_TOO)
         if name not in intervals:
             route.item.tell("left", what, "there is no such time interval in the file")
     if not route.active:
@@ -231,6 +238,8 @@ def _hours(route: Route, intervals: dict[str, list[Span]], draft: Draft, muted: 
     window = muted.of(f"active {route.item.path}", f"outside-{label}")
     if _mute(draft, window, route, closed, next(iter(zones)), f"outside of Alertmanager's time interval {label}"):
         route.item.tell("taken", what, f"mute_windows.{window}, the time outside of it")
+    else:
+        route.item.tell("left", what, _OURS_TOO)
 
 
 def _by_zone(spans: Sequence[Span]) -> dict[str, list[Span]]:
@@ -247,25 +256,25 @@ def _calendars(draft: Draft, window: str, spans: Sequence[Span]) -> None:
 
 
 def _mute(draft: Draft, name: str, route: Route, during: list[dict[str, Any]], zone: str, reason: str) -> bool:
-    """A mute window for the alerts of one route: those of its way down that no other route takes. Whether there is
-    one."""
+    """A mute window for the alerts of one route: those of its way down that no other route takes. False where it would
+    also hide what agentpager says of itself."""
     matchers, loose = _only(route)
     if not any(_asks_for_something(matcher) for matcher in matchers):
-        told = "it would hide what agentpager says of itself too; write one with a matcher that such alerts do not meet"
-        route.item.tell("left", f"mute_windows.{name}", told)
         return False
     if loose:
         told = "; ".join(" ".join(str(one) for one in matchers) for matchers in loose)
         route.item.tell("changed", f"mute_windows.{name}", f"it mutes also what these routes take from it: {told}")
     if not during:
-        return False
+        return True
     entry = {"matchers": matcher_texts(matchers), "during": during}
     draft.mute_windows[name] = entry | {"timezone": zone, "max_severity": "critical", "reason": reason}
     return True
 
 
 def _asks_for_something(matcher: Matcher) -> bool:
-    """Whether an alert of agentpager itself does not meet it."""
+    """Whether an alert of agentpager itself does not meet it. Those have a name, a severity and an owner."""
+    if matcher.name in {"severity", "owner"}:
+        return False
     return not matcher.matches_value("WatcherDown" if matcher.name == "alertname" else "")
 
 

@@ -210,9 +210,8 @@ def _schedule(
     entry: dict[str, Any] = {"timezone": zone, "layers": layers}
     if overrides:
         entry["overrides"] = overrides
-    draft.schedules[schedule] = entry
+    draft.schedules[schedule] = _compared(item, name, entry, book)
     item.tell("taken", f"schedule {name}", f"schedules.{schedule}")
-    _compare(item, name, entry, book)
 
 
 def _layer(
@@ -294,31 +293,41 @@ def _override_entries(
     return found
 
 
-def _compare(item: Item, name: str, entry: dict[str, Any], book: _Book) -> None:
-    """Who would be on call by our layers in the middle of each span that PagerDuty has worked out."""
+def _compared(item: Item, name: str, entry: dict[str, Any], book: _Book) -> dict[str, Any]:
+    """Who would be on call by our layers in the middle of each span that PagerDuty has worked out. Should the layers
+    stand in the other order in the file, they are turned."""
     final = item.get("final_schedule")
     item.source.done.add(final.path)
-    ours = Schedule.model_validate(entry)
-    wrong, count = [], 0
+    spans = []
     for one in final.all_of("rendered_schedule_entries"):
         start, end, user = instant(one.text("start")), instant(one.text("end")), one.get("user").text("id")
-        if start is None or end is None or user not in book.people:
-            continue
-        count += 1
-        at = start + (end - start) / 2
-        people, _ = at_duty(ours, at)
-        if book.people[user] not in people:
-            wrong.append(f"{at:%Y-%m-%d %H:%M} UTC: {', '.join(people) or 'nobody'}, there {book.people[user]}")
+        if start is not None and end is not None and user in book.people:
+            spans.append((start + (end - start) / 2, book.people[user]))
+    if not spans:
+        return entry
+    turned = entry | {"layers": entry["layers"][::-1]}
+    wrong, other = _differences(entry, spans), _differences(turned, spans)
+    what = f"schedule {name}"
+    if len(other) < len(wrong):
+        entry, wrong = turned, other
+        final.tell("changed", what, "the first layer of the file is the lowest: so final_schedule says", key=True)
     if wrong:
-        told = f"{len(wrong)} of {count} spans of final_schedule differ, first {wrong[0]}; look at the order of layers"
-        final.tell("changed", f"schedule {name}", told, key=True)
-    elif count:
-        final.tell(
-            "taken",
-            f"schedule {name}",
-            f"all {count} spans of final_schedule have the same person on call here",
-            key=True,
-        )
+        told = f"{len(wrong)} of {len(spans)} spans of final_schedule differ, first {wrong[0]}"
+        final.tell("changed", what, told, key=True)
+    else:
+        told = f"all {len(spans)} spans of final_schedule have the same person on call here"
+        final.tell("taken", what, told, key=True)
+    return entry
+
+
+def _differences(entry: dict[str, Any], spans: Sequence[tuple[datetime, str]]) -> list[str]:
+    ours = Schedule.model_validate(entry)
+    found = []
+    for at, person in spans:
+        people, _ = at_duty(ours, at)
+        if person not in people:
+            found.append(f"{at:%Y-%m-%d %H:%M} UTC: {', '.join(people) or 'nobody'}, there {person}")
+    return found
 
 
 # Policies and services

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from bot.oncall.duty import at_duty
 from bot.oncall.model import Book
 from bot.oncall.owners import owner_of, people_of, policy_of
 
+EXAMPLES = Path(__file__).parents[2] / "importing"
 MADRID, NEW_YORK = ZoneInfo("Europe/Madrid"), ZoneInfo("America/New_York")
 
 
@@ -117,6 +119,17 @@ def test_what_the_file_itself_says_of_the_finished_schedule_is_compared():
     _, report = imported_config("pagerduty", "pagerduty.json")
     told = [entry.text for entry in report.entries if "final_schedule" in entry.text]
     assert told == ["all 4 spans of final_schedule have the same person on call here"]
+
+
+def test_layers_in_the_other_order_are_turned_where_the_finished_schedule_says_so():
+    data = json.loads((EXAMPLES / "pagerduty.json").read_text())
+    data["schedules"][0]["schedule_layers"].reverse()
+    made = imported([("pd.json", json.dumps(data))], Wanted("pagerduty"), IMPORTED_AT)
+    told = [entry.text for entry in made.report.entries if "final_schedule" in entry.text]
+    assert told == [
+        "the first layer of the file is the lowest: so final_schedule says",
+        "all 4 spans of final_schedule have the same person on call here",
+    ]
 
 
 def test_answers_of_single_objects_and_overrides_that_only_their_file_places():

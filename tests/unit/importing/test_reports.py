@@ -167,6 +167,19 @@ def test_a_receiver_that_sends_nothing_at_the_root_hides_nothing_of_ours():
     assert any("wake the fallback" in entry.text for entry in made.report.of("changed"))
 
 
+def test_no_severity_is_silenced_because_its_receiver_is_still_empty():
+    """As kube-prometheus comes: every receiver empty, also that of critical alerts."""
+    text = (
+        "route:\n  receiver: Default\n  routes:\n"
+        '    - {receiver: Watchdog, matchers: ["alertname = Watchdog"]}\n'
+        '    - {receiver: Critical, matchers: ["severity = critical"]}\n'
+        "receivers: [{name: Default}, {name: Watchdog}, {name: Critical}]\n"
+    )
+    made = imported([("am.yml", text)], Wanted("alertmanager"), IMPORTED_AT)
+    windows = yaml.safe_load(made.files["incidents/alertmanager.yaml"])["mute_windows"]
+    assert [window["matchers"] for window in windows.values()] == [['alertname="Watchdog"']]
+
+
 def test_a_route_that_goes_on_keeps_its_alerts_where_its_receiver_writes_to_slack():
     text = (
         "route:\n  receiver: all\n  routes:\n"
