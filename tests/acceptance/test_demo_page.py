@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import os
-from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
+from browsing import DESK, PHONE, chromium, opened
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
@@ -18,17 +16,7 @@ from bot.demo.workspace import Workspace
 
 pytestmark = pytest.mark.interop
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ANA, BEN = PEOPLE[0].id, PEOPLE[1].id
-SECONDS = 15_000
 
 PAGE = [
     {"type": "header", "text": {"type": "plain_text", "text": "🔴 CRITICAL · refund-agent: tool errors 38%"}},
@@ -102,28 +90,13 @@ async def app(workspace):
 
 @pytest_asyncio.fixture
 async def browser():
-    if not CHROMIUM.exists() and not os.environ.get("CI"):
-        pytest.skip("chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
-
-
-async def opened(browser, workspace, width, height):
-    page = await browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(SECONDS)
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda line: page.problems.append(line.text) if line.type == "error" else None)
-    await page.goto(workspace.url)
-    await page.wait_for_selector("#side .row", state="attached")
-    return page
 
 
 async def test_a_page_arrives_live_is_drawn_and_its_click_reaches_the_app(browser, workspace, app):
     client, heard = app
-    page = await opened(browser, workspace, 1280, 800)
+    page = await opened(browser, workspace.url, DESK)
 
     await client.chat_postMessage(channel=ANA, text="CRITICAL refund-agent", blocks=PAGE)
     await page.click(".toast button")
@@ -142,7 +115,7 @@ async def test_a_page_arrives_live_is_drawn_and_its_click_reaches_the_app(browse
 
 async def test_somebody_else_is_paged_and_the_visitor_can_become_them(browser, workspace, app):
     client, _ = app
-    page = await opened(browser, workspace, 1280, 800)
+    page = await opened(browser, workspace.url, DESK)
 
     await client.chat_postMessage(channel=BEN, text="ESCALATED to you")
     await page.click("text=Switch to Ben")
@@ -155,7 +128,7 @@ async def test_somebody_else_is_paged_and_the_visitor_can_become_them(browser, w
 async def test_a_thread_takes_a_mention_and_an_unacknowledged_click_says_so(browser, workspace, app, monkeypatch):
     monkeypatch.setattr("bot.demo.delivery.ACK_SECONDS", 0.3)
     client, heard = app
-    page = await opened(browser, workspace, 1280, 800)
+    page = await opened(browser, workspace.url, DESK)
     ignored = json.loads(json.dumps(PAGE).replace("INC-1|1", "ignore"))
     posted = await client.chat_postMessage(channel="#agent-pages", text="card", blocks=ignored)
     await client.chat_postMessage(channel="#agent-pages", thread_ts=posted["ts"], text="the runbook")
@@ -173,7 +146,7 @@ async def test_a_thread_takes_a_mention_and_an_unacknowledged_click_says_so(brow
 async def test_a_page_is_answered_by_a_word_in_the_direct_message(browser, workspace, app):
     client, heard = app
     posted = await client.chat_postMessage(channel=ANA, text="page", blocks=PAGE)
-    page = await opened(browser, workspace, 1280, 800)
+    page = await opened(browser, workspace.url, DESK)
 
     await page.click("#side .row:has(.mark:text-is('●'))")
     await page.click("#composer .suggestion:text-is('ack')")
@@ -194,7 +167,7 @@ async def test_a_button_that_asks_first_counts_only_once_it_is_confirmed(browser
     blocks = json.loads(json.dumps(PAGE))
     blocks[-1]["elements"][0]["confirm"] = {key: {"type": "plain_text", "text": text} for key, text in asked.items()}
     await client.chat_postMessage(channel="#agent-pages", text="card", blocks=blocks)
-    page = await opened(browser, workspace, 1280, 800)
+    page = await opened(browser, workspace.url, DESK)
 
     await page.click("#messages button:text-is('Acknowledge')")
     assert (await page.inner_text("#confirm")).split("\n")[0] == "Resolve INC-1?"
@@ -211,7 +184,7 @@ async def test_a_button_that_asks_first_counts_only_once_it_is_confirmed(browser
 async def test_everything_is_reachable_on_a_phone(browser, workspace, app, recorder):
     client, heard = app
     await client.chat_postMessage(channel=ANA, text="page", blocks=PAGE)
-    page = await opened(browser, workspace, 390, 844)
+    page = await opened(browser, workspace.url, PHONE)
 
     await page.click("#menu")
     await page.click("#side .row:has(.mark:text-is('●'))")
