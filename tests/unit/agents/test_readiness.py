@@ -6,6 +6,7 @@ import re  # noqa: TID251 - fixed pattern
 from datetime import date
 from pathlib import Path
 
+import full_agent
 import pytest
 
 from bot.agents.model import Agent, Stage, Waiver
@@ -14,26 +15,7 @@ from bot.agents.series import registry_series
 
 PAGE_DIRECTORY = Path(__file__).parents[3] / "docs"
 PAGE = (PAGE_DIRECTORY / "readiness.md").read_text()
-FULL = Agent.model_validate(
-    {
-        "id": "a",
-        "owner": "team:payments",
-        "escalation": "payments",
-        "tier": 1,
-        "model": {"provider": "openai", "name": "gpt-5-mini"},
-        "slo": {"target": 0.95},
-        "latency_target": "1m30s",
-        "max_gap": "1h",
-        "budget_usd_day": 120,
-        "cost_per_run_usd": 0.4,
-        "runs_per_day": 2000,
-        "limits": {"llm_calls": 30, "tool_calls": 20},
-        "datasets": {"crm": {"max_age": "1d"}},
-        "evals": {"golden": {"floor": 0.85, "max_age": "8d"}},
-        "pass8_target": 0.5,
-        "review_on": "2027-01-01",
-    }
-)
+FULL = Agent.model_validate({"id": "a", **full_agent.FULL})
 UNTIL = date(2026, 11, 30)
 
 
