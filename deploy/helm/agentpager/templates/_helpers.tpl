@@ -49,9 +49,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $store := dict "url" $url }}
 {{- if and (eq .Values.database.kind "postgresql") .Values.database.archiveClaim }}
 {{- $_ := set $store "retention" (dict "archive" "/var/lib/agentpager/archive") }}
-{{- else if eq .Values.database.kind "postgresql" }}
-{{- /* A pod's own disk is gone with it: without a volume for them, old incidents stay in the database. */}}
-{{- $_ := set $store "retention" (dict "incidents" "100y") }}
 {{- end }}
 {{- $known := dict "store" $store "http" (dict "listen" "0.0.0.0:9095") }}
 {{- $settings := .Values.settings | default (.Files.Get "files/agentpager.yaml" | fromYaml) }}
