@@ -63,9 +63,9 @@ def rows_for(incident: Incident, before: Sequence[Page], world: World, now: date
         if not mine and not (_concerns(receiver, incident) and incident.announced):
             continue
         waiting = [row for row in mine if row.state is PageState.DUE]
-        told = [row for row in mine if row.state in _GONE_OUT or (row.state is PageState.DUE and row.attempt)]
-        last = max(told, key=_made, default=None)
-        content = _content(incident, receiver, content_of(last) if last is not None else Content(), world)
+        last = max((row for row in mine if row.state in _GONE_OUT), key=_made, default=None)
+        tried = [content_of(row) for row in waiting if row.attempt]
+        content = _content(incident, receiver, _known(last, tried), world)
         if _says(content, waiting):
             continue  # it is on its way as it is
         taken_back += [row.model_copy(update={"state": PageState.CANCELLED}) for row in waiting]
@@ -95,9 +95,27 @@ def _made(row: Page) -> int:
     return int(row.id.rpartition(".")[2])
 
 
-def _content(incident: Incident, receiver: Receiver, last: Content, world: World) -> Content | None:
+@dataclass(frozen=True)
+class _Known:
+    """What the receiver knows to fire, and what it may think so: of a request that failed nobody can say. By their
+    fingerprints."""
+
+    surely: Mapping[str, Told]
+    perhaps: Mapping[str, Told]
+
+
+def _known(last: Page | None, tried: Sequence[Content]) -> _Known:
+    content = content_of(last) if last is not None else Content()
+    told = {alert["fingerprint"]: alert for alert in (*content.alerts, *content.held) if alert["status"] == "firing"}
+    unsure = [alert for one in tried for alert in one.alerts]
+    ended = {alert["fingerprint"] for alert in unsure if alert["status"] == "resolved"}
+    firing = {alert["fingerprint"]: alert for alert in unsure if alert["status"] == "firing"}
+    return _Known({name: alert for name, alert in told.items() if name not in ended}, {**firing, **told})
+
+
+def _content(incident: Incident, receiver: Receiver, before: _Known, world: World) -> Content | None:
     """None when there is nothing that the receiver does not know."""
-    known = {alert["fingerprint"]: alert for alert in (*last.alerts, *last.held) if alert["status"] == "firing"}
+    known = before.surely
     over = incident.state is State.RESOLVED
     alive = {} if over else {alert.fingerprint: alert for alert in _matching(incident.going_on, receiver, world)}
     visible = [alert for alert in alive.values() if not alert.suppressed]
@@ -113,7 +131,7 @@ def _content(incident: Incident, receiver: Receiver, last: Content, world: World
     still = {alert.fingerprint for alert in alive.values()}
     resolved = [
         _over(alert, ended.get(name), incident)
-        for name, alert in known.items()
+        for name, alert in before.perhaps.items()
         if name not in told and name not in still
     ]
     held = tuple(alert for name, alert in known.items() if name in still and name not in told)

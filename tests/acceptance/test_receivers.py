@@ -96,12 +96,13 @@ async def test_a_receiver_is_told_what_alertmanager_tells_it(tmp_path):
         settings(world, there)
         await world.start()
         both = [alert("ModelSlow", instance="b"), alert("ModelSlow", instance="a", job="api")]
-        over = [alert("ModelSlow", ends=timedelta(minutes=5), **one["labels"]) for one in _labels(both)]
-        for posted, firing in ((both, "firing"), (over, "resolved")):
+        first, last = [alert("ModelSlow", ends=timedelta(minutes=5), **one["labels"]) for one in _labels(both)]
+        steps = [(both, ["firing", "firing"]), ([first], ["firing", "resolved"]), ([last], ["resolved"])]
+        for posted, states in steps:
             for port in (world.port, theirs):
                 assert (await ask(port, "POST", "alerts", posted))[0] == 200
             for path in ("/tickets", "/peer"):
-                await world.until(lambda path=path, firing=firing: _last(there, path) == firing, f"{firing} at {path}")
+                await world.until(lambda path=path, states=states: _last(there, path) == states, f"{states} at {path}")
             ours, peer = told(there, "/tickets")[-1], told(there, "/peer")[-1]
             assert comparable(ours) == peer
         # Signed, and each message once.
@@ -111,16 +112,17 @@ async def test_a_receiver_is_told_what_alertmanager_tells_it(tmp_path):
             mine = base64.b64encode(hmac.new(KEY, text, hashlib.sha256).digest()).decode()
             assert headers["webhook-signature"] == f"v1,{mine}"
         ids = [headers["webhook-id"] for headers, _ in signed]
-        assert len(ids) == len(set(ids)) == 2
+        assert len(ids) == len(set(ids)) == 3
 
 
 def _labels(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"labels": {name: value for name, value in one["labels"].items() if name != "alertname"}} for one in alerts]
 
 
-def _last(there: Receiver, path: str) -> str:
+def _last(there: Receiver, path: str) -> list[str]:
+    """How the alerts stand in what was told last."""
     found = told(there, path)
-    return found[-1]["status"] if found else ""
+    return [one["status"] for one in found[-1]["alerts"]] if found else []
 
 
 async def test_what_a_receiver_does_not_take_is_sent_again_and_a_second_agentpager_takes_it(tmp_path):

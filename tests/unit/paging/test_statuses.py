@@ -77,6 +77,33 @@ def test_what_ends_before_it_was_told_is_never_told():
     assert (line.rows, len(line.taken_back)) == ([], 1)
 
 
+def test_what_failed_once_goes_on_being_tried_whatever_else_happens():
+    line, first = Line(), opened(ONE)
+    line.see(first, delivered=False)
+    line.rows = [line.rows[0].model_copy(update={"attempt": 2})]
+    (tried,) = line.rows
+    assert line.see(with_alerts(first, ONE, state=State.ACKED), after(minutes=1)) is None
+    assert line.rows == [tried]
+    # What joins goes at once: nothing has been told yet. And the end is told, for the request may have arrived.
+    assert line.see(with_alerts(first, ONE, TWO), after(minutes=1), delivered=False) == [
+        ("One", "firing"),
+        ("Two", "firing"),
+    ]
+    assert line.rows[-1].due_at == after(minutes=1)
+    line.rows = [tried]
+    over = with_alerts(first, ended(ONE, after(minutes=2)), state=State.RESOLVED)
+    assert line.see(over, after(minutes=2)) == [("One", "resolved")]
+
+
+def test_an_end_that_may_have_been_told_is_taken_back_by_telling_that_it_fires():
+    line, first = Line(), opened(ONE)
+    line.see(first)
+    over = with_alerts(first, ended(ONE, after(minutes=2)), state=State.RESOLVED)
+    line.see(over, after(minutes=2), delivered=False)
+    line.rows[-1] = line.rows[-1].model_copy(update={"attempt": 1})
+    assert line.see(with_alerts(first, ONE), after(minutes=3)) == [("One", "firing")]
+
+
 def test_new_values_alone_are_no_news_and_what_waits_stays():
     line, first = Line(), opened(ONE)
     line.see(first, delivered=False)
