@@ -115,6 +115,8 @@ def read_body(raw: bytes, model: type[AnyModel]) -> AnyModel:
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] == "json_invalid" and object_of(raw):
+            raise BadRequestError(400, "the body is not JSON") from None  # half a surrogate: stricter than Python is
         raise _complained(model, object_of(raw), error) from None
 
 
