@@ -132,13 +132,11 @@ async def test_what_a_receiver_does_not_take_is_sent_again_and_a_second_agentpag
     async with World(first) as world, World(second) as other:
         path = second / "agentpager.yaml"
         path.write_text(path.read_text() + "bridges: {first: {kind: alertmanager, token: a-bridge-token}}\n")
-        await other.start()
         url = f"http://127.0.0.1:{other.port}/api/bridges/first"
         told = f'url: "{url}", allow_private: true, headers: {{Authorization: "Bearer a-bridge-token"}}'
         path = first / "agentpager.yaml"
         path.write_text(path.read_text() + f"notify: {{receivers: {{other: {{{told}}}}}}}\n")
         await world.start()
-        await other.kill()
         agent = world.agents["refund-agent"]
         agent.values["agent_tool_errors"] = 9
         await world.until(lambda: world.pages_to(ANA), "a page")
