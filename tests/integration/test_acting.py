@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from core_world import GROUP, NOW, PEOPLE, WORLD, alert, ended
+from hand_clock import HandClock
 
 from bot import acting, pipeline
 from bot.action_desk import ActionDesk
@@ -36,17 +37,6 @@ ALLOW = [{"path": "/agents/*/pause"}, {"path": "/agents/*/resume"}]
 SETTINGS = Actions.model_validate({"webhooks": {"agent-control": {"url": "https://c.example.com", "allow": ALLOW}}})
 
 
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self):
-        return self.time
-
-    def advance(self, **span: float) -> None:
-        self.time += timedelta(**span)
-
-
 class Door:
     """`answers` are given in turn, errors raised; afterwards everything works."""
 
@@ -64,7 +54,7 @@ class Door:
 
 class Town:
     def __init__(self, folder: Path) -> None:
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.store = Database("sqlite:///pager.db", folder)
         self.door = Door()
         self.settings = SETTINGS

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from core_world import AGENTS, BOOK, GROUP, NOW, WORLD, alert, ended
+from hand_clock import HandClock
 
 from bot import delivery, pipeline, telemetry
 from bot.audit.model import Entry
@@ -43,20 +44,12 @@ ROTAS = BOOK.model_copy(
 LOST = RemoteError("no answer in time", unknown=True)
 
 
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> datetime:
-        return self.time
-
-
 class House:
     """A store, a clock and a bookkeeper; no Slack."""
 
     def __init__(self, folder, world: World) -> None:
         self.folder, self.world = folder, world
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.settings = Digest()
         self.runbooks: tuple[Runbook, ...] = ()
         self.woken = 0

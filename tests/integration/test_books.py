@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from core_world import NOW
+from hand_clock import HandClock
 
 from bot.config import load
 from bot.incidents.model import Alert, AlertState, State
@@ -77,19 +78,12 @@ steps: [{id: a, kind: command, title: A, run_on: here, text: b}]
 MAIN = "slack: {bot_token: xoxb-1, app_token: xapp-1, signing_secret: s, channel: '#agent-pages'}\n"
 
 
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
-
-
 class House:
     """A configuration on disk, a database beside it, and the pager that runs on both."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.store = Database("sqlite:///pager.db", directory)
         for name, text in {"agentpager.yaml": MAIN, "alerts/a.yaml": RULES}.items():
             self.write(name, text)

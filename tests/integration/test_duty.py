@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from core_world import AGENTS, BOOK, NOW
+from hand_clock import HandClock
 
 from bot.duty import Duty
 from bot.incidents.decision import World
@@ -21,14 +22,6 @@ ROTA = {
 }
 
 
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> datetime:
-        return self.time
-
-
 class Pauses:
     """Implements ports.Rest."""
 
@@ -42,7 +35,7 @@ class Pauses:
 
 class House:
     def __init__(self, folder) -> None:
-        self.folder, self.clock, self.pauses = folder, HandClock(), Pauses()
+        self.folder, self.clock, self.pauses = folder, HandClock(NOW), Pauses()
         self.settings = Shifts(messages=True)
         self.rotas(ROTA)
         self.woken = 0

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from core_world import AGENTS, BOOK, NOW, WORLD, alert
+from hand_clock import HandClock
 
 from bot import pipeline
 from bot.commands import Desk
@@ -26,17 +27,6 @@ from bot.renderings import Renderings
 from bot.store.database import Database
 
 ANA, BEN, CAT = (Actor(f"person:{name}", name.title(), "slack", BOOK.people[name]) for name in ("ana", "ben", "cat"))
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self):
-        return self.time
-
-    def advance(self, **span: float) -> None:
-        self.time += timedelta(**span)
 
 
 class DeadWatcher:
@@ -70,7 +60,7 @@ class Messenger:
 
 class Town:
     def __init__(self, store: Database, world: World) -> None:
-        self.store, self.world, self.clock = store, world, HandClock()
+        self.store, self.world, self.clock = store, world, HandClock(NOW)
         self.slack = Messenger(self.clock)
         renderings = Renderings(store, DeadWatcher(), self.clock, on_late=lambda _: None)
         self.outbox = Outbox(store, self.slack, renderings, self.clock, lambda: self.world, lambda _: {"oncall": []})

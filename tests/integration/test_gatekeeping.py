@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from config_files import sources_of
+from hand_clock import HandClock
 from readiness_world import ANSWERS, FILES, NOW, agent_file
 
 from bot import gatekeeping, judge
@@ -23,13 +24,6 @@ from bot.records.report import report
 from bot.store.database import Database
 
 RUNS_BAD = 'group by (agent) ({__name__="agent:runs_bad:rate5m"})'
-
-
-class Clock:
-    time = NOW
-
-    def now(self):
-        return self.time
 
 
 class Watcher:
@@ -72,7 +66,7 @@ class Records:
 
 class Town:
     def __init__(self, store: Database) -> None:
-        self.store, self.clock, self.watcher = store, Clock(), Watcher()
+        self.store, self.clock, self.watcher = store, HandClock(NOW), Watcher()
         self.pager = SimpleNamespace(watcher=self.watcher, readiness_series=())
         self.files()
         self.restart()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from core_world import GROUP, NOW, WORLD, alert, ended
+from hand_clock import HandClock
 
 from bot import delivery, pipeline
 from bot.errors import RemoteError
@@ -24,14 +25,6 @@ from bot.store.database import Database
 
 CHART = "INC-1.1.chart"
 CARD_AT = Posted("C0PAYMENTS", "1.0")
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self):
-        return self.time
 
 
 class Painter:
@@ -52,7 +45,7 @@ class Town:
     """`errors` are raised by the next uploads. Implements ports.Pictures."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.world = replace(WORLD, charts=True)
         self.store = Database("sqlite:///pager.db", folder)
         self.painter = Painter()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from config_files import sources_of
 from core_world import NOW, after
+from hand_clock import HandClock
 
 from bot.agents.record import ASKED, Figures, Hour, Minute, minute, track
 from bot.config import load
@@ -23,13 +24,6 @@ FILES = {
     "oncall/all.yaml": "people:\n  ana: {name: Ana, slack: U0ANA}\nfallback: 'person:ana'\n",
     "agents/all.yaml": "agents:\n  refund-agent: {owner: ana}\n  crm-agent: {owner: ana}\n",
 }
-
-
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
 
 
 class CountingWatcher:
@@ -102,7 +96,7 @@ async def test_old_hours_are_forgotten_the_oldest_first(store):
 
 
 def ledger_on(store: Database, watcher: CountingWatcher) -> tuple[Ledger, HandClock]:
-    clock = HandClock()
+    clock = HandClock(NOW)
     clock.time = after(minutes=30, seconds=20)
     config = load(sources_of(FILES))
     return Ledger(store, watcher, clock, lambda: config), clock

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from config_files import sources_of
 from core_world import NOW, ended, opened
+from hand_clock import HandClock
 
 from bot import pipeline
 from bot.config import load
@@ -34,13 +35,6 @@ GROUP = "alerts/a.yaml;g"
 DOWN = OwnAlert("the watcher is down", "dead")
 
 
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
-
-
 def alert(name: str = "Errors", agent: str = "refund-agent", group: str = GROUP) -> Alert:
     labels = {"alertname": name, "severity": "critical", "agent": agent}
     return Alert(
@@ -62,7 +56,7 @@ def config_of(**changed: str):
 async def pager(tmp_path):
     store = Database("sqlite:///pager.db", tmp_path)
     await store.open()
-    clock = HandClock()
+    clock = HandClock(NOW)
     pager = Pager(Path("agentpager.yaml"), {}, sources_of(FILES), config_of(), store, clock)
     pager.clock, pager.store = clock, store
     yield pager

@@ -9,11 +9,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from core_world import BOOK, GROUP, NOW, WORLD, after, alert, ended
+from hand_clock import HandClock
 
 from bot import delivery, pipeline
 from bot.bridging import BridgeDesk
@@ -32,17 +33,6 @@ from bot.store.database import Database
 ANA, BEN, CAT, DAN = "U0ANA", "U0BEN", "U0CAT", "U0DAN"
 REFUSED = RemoteError("chat.postMessage: channel_not_found", code="channel_not_found", permanent=True)
 NO_ANSWER = RemoteError("chat.postMessage: no answer in time", unknown=True)
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self) -> datetime:
-        return self.time
-
-    def advance(self, **span: float) -> None:
-        self.time += timedelta(**span)
 
 
 class DeadWatcher:
@@ -117,7 +107,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.slack = Recorder()
         self.world = WORLD
         self.store = self.outbox = self.desk = self.task = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from config_files import sources_of
 from core_world import NOW
+from hand_clock import HandClock
 
 from bot import pipeline
 from bot.config import load
@@ -39,13 +40,6 @@ mute_windows:
     during: [{hours: "02:30-03:00"}]
     reason: nobody is there
 """
-
-
-class HandClock:
-    time = NOW  # 02:00
-
-    def now(self) -> datetime:
-        return self.time
 
 
 class Town:
@@ -86,7 +80,7 @@ class Town:
 async def town(tmp_path):
     store = Database("sqlite:///pager.db", tmp_path)
     await store.open()
-    clock = HandClock()
+    clock = HandClock(NOW)
     files = FILES | {"incidents/a.yaml": NIGHTS}
     pager = Pager(Path("agentpager.yaml"), {}, sources_of(files), load(sources_of(files)), store, clock)
     yield Town(pager, store, clock)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from core_world import NOW
 from fake_slack import FakeSlack
+from hand_clock import HandClock
 from metrics_world import Server, answer
 
 from bot import checker, judge, telemetry
@@ -47,13 +48,6 @@ ROTA = (
 )
 
 
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
-
-
 class World:
     """`pauses` are the seconds that were waited between questions to Slack."""
 
@@ -61,7 +55,7 @@ class World:
         self.folder = folder
         self.slack = slack
         self.store = store
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.pauses: list[float] = []
 
     def write(self, layer: str = ALWAYS, oncall: str = ONCALL) -> None:
