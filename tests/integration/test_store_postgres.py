@@ -463,11 +463,20 @@ async def test_every_text_is_compared_by_its_code_points_and_has_no_length(place
     assert {(kind, collation) for _, _, kind, collation in columns} == {("text", "C")}
 
 
-async def test_a_server_whose_commits_wait_for_nothing_is_told_to_wait(place):
+async def test_a_session_waits_for_the_disk_and_ends_when_it_is_stopped_or_cut_off(place):
+    """Whatever the server's own defaults are."""
     place.execute(f"ALTER DATABASE {place.name} SET synchronous_commit = off")
     store = place.database()
     async with store.transaction() as tx:
-        assert await tx._connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
+        names = ("synchronous_commit", "idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
+        found = [await tx._connection.scalar(sa.text(f"SHOW {name}")) for name in names]
+    assert found == ["on", "5s", "8s", "12s"]
+    async with store.reading() as connection:
+        found = [
+            await connection.scalar(sa.text(f"SHOW {name}"))
+            for name in ("transaction_isolation", "transaction_read_only")
+        ]
+    assert found == ["repeatable read", "on"]
     await store.close()
 
 
