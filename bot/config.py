@@ -47,7 +47,7 @@ __all__ = ["Config", "Sources", "check", "load", "missing_secrets", "read_source
 
 Holder = TypeVar("Holder", bound=BaseModel)
 Named = TypeVar("Named", Agent, Person, Team, Schedule, Policy, Calendar, MuteWindow)
-Listed = TypeVar("Listed", Grouping, InhibitRule, Maintenance)
+Listed = TypeVar("Listed", Grouping, InhibitRule, Maintenance, Routing)
 
 
 class AgentsFile(Model):

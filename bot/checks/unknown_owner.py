@@ -24,7 +24,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _refuse(subject, way, ("owner",), routing.owner)
     if subject.main is not None:
         for name, receiver in subject.notify.receivers.items():
-            here = Entry(name, None, subject.main, ("notify", "receivers", name))
+            here: Entry[object] = Entry(name, receiver, subject.main, ("notify", "receivers", name))
             for number, owner in enumerate(receiver.owners):
                 yield from _refuse(subject, here, ("owners", number), owner)
     for page, runbook in sound(subject.runbooks):
