@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import prometheus_client
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.utils import floatToGoString
 
 from bot import pipeline
 from bot.agents.series import registry_series
@@ -51,6 +52,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("fleet_config")
 SUMMARY = 600  # seconds between reports that account for everything
 TAKEN_AFTER = 60
+COMPARED = 50  # every so many expositions of an agent are held against the library's
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -145,17 +147,50 @@ class Change:
         return f"{datetime.fromtimestamp(self.at, UTC):%H:%M:%S} {self.alert.name} {self.alert.state.value} {labels}"
 
 
+class Exposition:
+    """What generate_latest() writes of one process, at half its cost: the head of a line, its name and labels, is
+    written once."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[str, ...], str] = {}
+        self._times = 0
+
+    def of(self, registry: CollectorRegistry) -> bytes:
+        body = self._written(registry)
+        if self._times % COMPARED == 0:
+            assert body == generate_latest(registry)
+        self._times += 1
+        return body
+
+    def _written(self, registry: CollectorRegistry) -> bytes:
+        lines = []
+        for metric in registry.collect():
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            lines.append(f"# HELP {name} {metric.documentation}\n# TYPE {name} {metric.type}\n")
+            for sample in metric.samples:
+                key = (sample.name, *sample.labels.values())
+                head = self._heads.get(key) or self._heads.setdefault(key, _head(sample.name, sample.labels))
+                lines.append(f"{head} {floatToGoString(sample.value)}\n")
+        return "".join(lines).encode()
+
+
+def _head(name: str, labels: Mapping[str, str]) -> str:
+    written = ",".join(f'{label}="{labels[label]}"' for label in sorted(labels))
+    return f"{name}{{{written}}}" if written else name
+
+
 @dataclass
 class Processes:
     """What stands behind the addresses of the targets, as metrics.fetch.Client would find it."""
 
     running: dict[str, Any] = field(default_factory=dict)
+    _expositions: defaultdict[str, Exposition] = field(default_factory=lambda: defaultdict(Exposition))
 
     async def get(self, url: str, *_: Any, **__: Any) -> Answer:
         name = url.split("/")[2]
         if name not in self.running:
             raise RemoteError(f"{name}: connection refused")
-        return Answer(generate_latest(self.running[name].exposed), TEXT, url)
+        return Answer(self._expositions[name].of(self.running[name].exposed), TEXT, url)
 
 
 class FleetWorld:
