@@ -71,7 +71,8 @@ class Heartbeat(Model):
 
 
 class Request(Model):
-    """`method` is one of prepare, configure, share, api, cancel, render, chart, release, metrics, minutes, drills, readiness."""
+    """`method` is one of prepare, configure, share, api, cancel, render, chart, release, metrics, minutes, drills,
+    readiness."""
 
     kind: Literal["request"] = "request"
     id: int

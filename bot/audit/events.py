@@ -14,7 +14,6 @@ from bot.paging.attempt import Verdict
 from bot.paging.measured import Measured
 from bot.paging.model import Page
 
-
 _PRIVATE = frozenset(f"incident.{event}" for event in (Event.NOTED, Event.REPORTED, Event.MARKED))
 
 
