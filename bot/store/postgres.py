@@ -73,7 +73,7 @@ _READER = _SESSION.format(statement=30, idle=600)
 
 # Notices are delivered when it commits.
 _LOCK = sa.text(
-    f"SELECT value, pg_current_xact_id()::text, pg_notify('{CHANNEL}', :me) "  # noqa: S608
+    f"SELECT value, pg_notify('{CHANNEL}', :me) "  # noqa: S608
     "FROM counters WHERE name = 'version' FOR UPDATE"
 )
 # A statement of its own: one that waits for a lock goes on with what it saw before the wait.
@@ -81,6 +81,16 @@ _STATE = sa.text(
     "SELECT extract(epoch FROM clock_timestamp())::float8 AS now, lease.epoch, lease.holder, "
     "lease.expires_at AS lease_until, replicas.expires_at AS mine_until "
     "FROM lease LEFT JOIN replicas ON replicas.id = :me WHERE lease.name = 'pager'"
+)
+# The same, and a note that is there only if all the rest is. The number of a transaction would not do: after a crash
+# the server gives it to another one.
+_BEGUN = sa.text(
+    "WITH note AS (INSERT INTO clicks VALUES (:note, extract(epoch FROM clock_timestamp())) "
+    "ON CONFLICT (key) DO UPDATE SET at = excluded.at RETURNING at) "
+    "SELECT (SELECT at FROM note), state.* FROM ("
+    "SELECT extract(epoch FROM clock_timestamp())::float8 AS now, lease.epoch, lease.holder, "
+    "lease.expires_at AS lease_until, replicas.expires_at AS mine_until "
+    "FROM lease LEFT JOIN replicas ON replicas.id = :me WHERE lease.name = 'pager') AS state"
 )
 _REGISTER = sa.text(
     "INSERT INTO replicas VALUES (:id, :host, :pid, :url, :groups, :watching, :now, :until) ON CONFLICT (id) DO UPDATE "
@@ -102,7 +112,6 @@ _LEAVE = sa.text("DELETE FROM replicas WHERE id = :me")
 _HOLD = sa.text(
     "UPDATE lease SET holder = :me, epoch = :epoch, expires_at = :until WHERE name = 'pager' AND expires_at = :seen"
 )
-_OUTCOME = sa.text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
 _NOW = sa.text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _STANDBY = sa.text("SELECT pg_is_in_recovery()")
 _MAY_CREATE = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
@@ -124,6 +133,12 @@ class _State:
     @property
     def gone(self) -> bool:
         return self.mine_until is None or self.now >= self.mine_until
+
+
+@dataclass(frozen=True)
+class _Note:
+    key: str
+    at: float
 
 
 class Postgres:
@@ -273,37 +288,49 @@ class Postgres:
     async def _transaction(self, patience: float | None = None) -> AsyncIterator[tuple[Begun, _State]]:
         async with AsyncExitStack() as stack:
             patience = _PATIENCE if patience is None else patience
-            connection, (version, xid, state) = await self._retried(stack, self.writer, self._begin, patience)
+            connection, (version, note, state) = await self._retried(stack, self.writer, self._begin, patience)
             elsewhere, self._elsewhere = self._elsewhere, False
             try:
                 yield Begun(connection, version, elsewhere), state
             except BaseException:
                 self._elsewhere = self._elsewhere or elsewhere
                 raise
-            await self._commit(connection, xid)
+            await self._commit(connection, note)
 
-    async def _begin(self, connection: AsyncConnection) -> tuple[int, str, _State]:
-        version, xid, _ = (await connection.execute(_LOCK, {"me": self.me})).one()
-        return version, xid, _State(*(await connection.execute(_STATE, {"me": self.me})).one())
+    async def _begin(self, connection: AsyncConnection) -> tuple[int, _Note, _State]:
+        version, _ = (await connection.execute(_LOCK, {"me": self.me})).one()
+        key = f"commit|{self.me}|{'renewer' if connection.engine is self._renewer else 'writer'}"
+        at, *state = (await connection.execute(_BEGUN, {"me": self.me, "note": key})).one()
+        return version, _Note(key, at), _State(*state)
 
-    async def _commit(self, connection: AsyncConnection, xid: str) -> None:
-        """When the answer is lost, the server is asked what became of it."""
+    async def _commit(self, connection: AsyncConnection, note: _Note) -> None:
+        """When the answer is lost, the rows are asked what became of it."""
         try:
             await connection.commit()
         except sa.exc.DBAPIError as error:
-            if not troubles.passing(error) or not await self._was_committed(xid):
+            if not troubles.passing(error) or not await self._was_committed(note):
                 raise
 
-    async def _was_committed(self, xid: str) -> bool:
+    async def _was_committed(self, note: _Note) -> bool:
         end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
-            with contextlib.suppress(sa.exc.DBAPIError, OSError, TimeoutError):
-                async with self.reading() as connection:
-                    outcome = await connection.scalar(_OUTCOME, {"xid": xid})
-                if outcome != "in progress":
-                    return bool(outcome == "committed")
+        while True:
+            try:
+                return await self._noted(note)
+            except (OSError, TimeoutError, troubles.driver_error()):
+                if time.monotonic() >= end:
+                    return False
             await asyncio.sleep(_PAUSE)
-        return False
+
+    async def _noted(self, note: _Note) -> bool:
+        """Behind the lock: the transaction may still be ending."""
+        raw = await self._connect(_WRITER, reads=False)
+        try:
+            with _deadline(raw, _TRANSACTION):
+                await raw.execute("SELECT value FROM counters WHERE name = 'version' FOR UPDATE")
+                found = await (await raw.execute("SELECT at FROM clicks WHERE key = %s", (note.key,))).fetchone()
+                return found is not None and bool(found[0] == note.at)
+        finally:
+            await raw.close()
 
     @asynccontextmanager
     async def reading(self, *, long: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -379,7 +406,7 @@ class Postgres:
 
     async def _change_hands(self, asked_at: float) -> int:
         async with AsyncExitStack() as stack:
-            connection, (version, xid, state) = await self._retried(stack, self._renewer, self._begin, _PATIENCE)
+            connection, (version, note, state) = await self._retried(stack, self._renewer, self._begin, _PATIENCE)
             until = state.now + _LASTS
             row = {"id": self.me, "host": socket.gethostname(), "pid": os.getpid(), "now": state.now, "until": until}
             await connection.execute(_REGISTER, row | self._row())
@@ -393,7 +420,7 @@ class Postgres:
                 taken = {"me": self.me, "epoch": epoch, "until": until, "seen": state.lease_until}
                 if (await connection.execute(_HOLD, taken)).rowcount != 1:
                     epoch = None  # whoever has it renewed it at the last moment
-            await self._commit(connection, xid)
+            await self._commit(connection, note)
         if state.gone and self._registered:
             self.incarnation += 1
         self._registered = True

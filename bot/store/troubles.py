@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psycopg import ConnectionInfo
     from psycopg.adapt import AdaptersMap
 
-_OLDEST = 130000  # of PostgreSQL: it tells what became of a transaction by its number
+_OLDEST = 130000  # of PostgreSQL: what is older gets no fixes any more
 _MISSING = (
     "store.url is the address of a PostgreSQL database, and the driver for it is not installed; "
     "install it with: pip install 'agentpager[postgres]'"
@@ -92,6 +92,12 @@ def refuse_server(info: ConnectionInfo, name: str) -> None:
             f"the database {name} has the encoding {encoding}, which cannot hold every text; make one with: "
             "createdb --encoding UTF8 --template template0 NAME"
         )
+
+
+def driver_error() -> type[Exception]:
+    import psycopg  # noqa: PLC0415
+
+    return psycopg.Error
 
 
 def sqlstate(error: BaseException) -> str:
