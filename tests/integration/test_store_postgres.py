@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from core_world import GROUP, NOW, WORLD, alert, opened
 from fault_proxy import proxied
+from sqlalchemy.ext.asyncio import AsyncConnection
 from store_places import Place, lent
 
 from bot import delivery, pipeline
@@ -573,6 +574,25 @@ async def test_what_became_of_a_commit_whose_answer_was_lost_is_asked(place, tmp
         await save(store, incident(3))
         assert [one.id for one in await store.unresolved()] == ["INC-1", "INC-3"]
         await store.close()
+
+
+async def test_a_commit_that_a_crash_took_back_is_not_taken_for_another_one(pair, postgres, monkeypatch):
+    """After a crash the server gives the number of a transaction that it has forgotten to the next one."""
+    first, second = pair
+    honest = AsyncConnection.commit
+
+    async def crash(connection) -> None:
+        monkeypatch.setattr(AsyncConnection, "commit", honest)
+        await asyncio.to_thread(postgres.stop, "immediate")
+        await asyncio.to_thread(postgres.start)
+        for number in (2, 3):
+            await save(second, incident(number))
+        await connection.commit()
+
+    monkeypatch.setattr(AsyncConnection, "commit", crash)
+    with pytest.raises(sa.exc.OperationalError):
+        await save(first, incident(1))
+    assert [one.id for one in await first.unresolved()] == ["INC-2", "INC-3"]
 
 
 async def test_a_network_that_is_cut_is_found_out_and_what_was_to_be_saved_is_saved_after_it(
