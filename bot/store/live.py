@@ -52,7 +52,7 @@ class Live:
         self.stale = Groups(message_of)  # shown at an older revision than their incident has; by message
         self.sending: dict[str, Page] = {}
         self._seen: int | None = None
-        self._anew = False
+        self._forgotten = self._begun_anew = 0  # how often it was to forget everything, and how often it has
         self._committed: dict[int, Saved] = {}
         self._turn = asyncio.Lock()
 
@@ -82,8 +82,10 @@ class Live:
         return self._seen or 0
 
     def forget_all(self) -> None:
-        """The rows may be others than those that were seen: the next one who asks reads everything."""
-        self._seen, self._anew, self._committed = None, True, {}
+        """The rows may be others than those that were seen: the next one who asks reads everything. Whoever is reading
+        just now asked before, and brings only what has changed."""
+        self._forgotten += 1
+        self._committed = {}
 
     def committed(self, saved: Saved) -> None:
         if saved.version:
@@ -95,15 +97,20 @@ class Live:
         async with self._turn:
             if version is None:
                 version = (await connection.execute(VERSION)).scalar_one()
-            if self._seen is not None and version <= self._seen:
+            forgotten = self._forgotten
+            seen = self._seen if forgotten == self._begun_anew else None
+            if seen is not None and version <= seen:
                 return
-            changed, moved = await self._news(connection)
+            changed, moved = await self._news(connection, seen)
             missing = await self._missing(connection, changed, moved)
+            if forgotten != self._begun_anew:
+                self._empty()
+                self._begun_anew = forgotten
             self._apply(version, [*changed, *missing], moved)
 
-    async def _news(self, connection: AsyncConnection) -> tuple[list[Incident], list[_Moved]]:
-        since = {"seen": self._seen}
-        if self._seen is None:
+    async def _news(self, connection: AsyncConnection, seen: int | None) -> tuple[list[Incident], list[_Moved]]:
+        since = {"seen": seen}
+        if seen is None:
             changed = (await connection.execute(_INCIDENT.where(LIVE))).all()
             waiting = (await connection.execute(self._arranged(_PAGE.where(WAITING), pages.c.due_at))).all()
             behind = self._arranged(_PAGE.where(BEHIND), pages.c.due_at)
@@ -130,8 +137,6 @@ class Live:
         return found
 
     def _apply(self, version: int, changed: list[Incident], moved: list[_Moved]) -> None:
-        if self._anew:
-            self._empty()
         for incident in changed:
             self._keep(incident)
         for page, behind in moved:
@@ -149,7 +154,6 @@ class Live:
         self._prune()
 
     def _empty(self) -> None:
-        self._anew = False
         self.incidents, self._ended, self.sending = {}, {}, {}
         self.owed, self.stale = Groups(lambda page: page.channel), Groups(message_of)
 

@@ -421,3 +421,29 @@ async def test_deliveries_are_known_for_a_while_beside_the_keys_of_clicks(store)
     await store.remember_deliveries(["signature|v0=2"], NOW + timedelta(minutes=1))
     assert await store.deliveries(NOW - timedelta(minutes=10)) == ["signature|v0=2"]
     assert sorted(await store.deliveries(NOW - timedelta(days=1))) == ["event|Ev1", "signature|v0=1", "signature|v0=2"]
+
+
+async def test_who_reads_while_everything_is_to_be_forgotten_leaves_nothing_out(store, monkeypatch):
+    """After a new connection what was seen does not count; a reader may be half way through what has changed."""
+    async with store.transaction() as tx:
+        await tx.save_incident(opened())
+    await store.live()
+    async with store.transaction() as tx:
+        await tx.save_incident(opened().model_copy(update={"id": "INC-2", "key": "another"}))
+    live, news = store._live, store._live._news
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*asked):
+        found = await news(*asked)
+        reading.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(live, "_news", slowly)
+    reader = asyncio.create_task(store.live())
+    await reading.wait()
+    live.forget_all()
+    go_on.set()
+    await reader
+    assert {one.id for one in await store.unresolved()} == {"INC-1", "INC-2"}
+    assert {one.id for one in await store.unresolved()} == {"INC-1", "INC-2"}
