@@ -6,7 +6,7 @@ routes above it: the first entry that holds is the route that Alertmanager finds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -36,13 +36,28 @@ _OURS_TOO = (
 )
 
 
+_WITHOUT = "the route counts without it, so look at its entry in routing"
+_MOST_WINDOWS = 16  # for the alerts of one route
+
+
 @dataclass(frozen=True)
 class Options:
-    """What routes hand down."""
+    """What routes hand down. `shared`: routes after it are told of the same alerts. `unsure`: a matcher could not be
+    read, so that they would be more alerts here than there."""
 
     group_by: tuple[str, ...] | None = None
     group_wait: str = ""
     group_interval: str = ""
+    shared: bool = False
+    unsure: bool = False
+
+
+@dataclass(frozen=True)
+class Interval:
+    """`whole`: each of its entries could be read."""
+
+    spans: list[Span]
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -93,9 +108,9 @@ def _global(root: Item, draft: Draft) -> None:
 # Routes
 
 
-def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Span]], draft: Draft) -> set[str]:
+def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, Interval], draft: Draft) -> set[str]:
     """The names of the receivers that routes have."""
-    root = _route(tree, (), (), Options(), "")
+    root = _route(tree, (), (), Options(), "", known)
     muted = Names(40)
     grouped: list[Route] = []
     for route in _flat(root):
@@ -115,24 +130,40 @@ def _routes(tree: Item, known: dict[str, Receiver], intervals: dict[str, list[Sp
     return {route.receiver for route in _flat(root)}
 
 
-def _route(item: Item, path: Matchers, taken: tuple[Matchers, ...], above: Options, receiver: str) -> Route:
-    mine = (*path, *_matchers(item))
+def _route(
+    item: Item,
+    path: Matchers,
+    taken: tuple[Matchers, ...],
+    above: Options,
+    receiver: str,
+    known: Mapping[str, Receiver],
+) -> Route:
+    own, whole = _matchers(item)
+    mine = (*path, *own)
     receiver = item.text("receiver") or receiver
-    options = _options(item, above)
+    options = _options(item, replace(above, unsure=above.unsure or not whole))
     if item.has("repeat_interval"):
         told = "whoever has not acknowledged is paged again by the policy, and whoever has is asked after ack_timeout"
         item.leave("repeat_interval", "repeat_interval", told, "changed")
     children: list[Route] = []
     earlier: list[Matchers] = []
-    for child in item.all_of("routes"):
-        made = _route(child, mine, (*taken, *earlier), options, receiver)
+    every = item.all_of("routes")
+    for number, child in enumerate(every, 1):
+        shared = options.shared or (child.flag("continue", False) and number < len(every))
+        made = _route(child, mine, (*taken, *earlier), replace(options, shared=shared), receiver, known)
         children.append(made)
-        if not made.goes_on:
+        if not _leaves_alerts(made, known):
             earlier.append(made.path)
     return Route(
         item, receiver, mine, taken, options, item.flag("continue", False),
         tuple(item.texts("mute_time_intervals")), tuple(item.texts("active_time_intervals")), tuple(children),
     )  # fmt: skip
+
+
+def _leaves_alerts(route: Route, known: Mapping[str, Receiver]) -> bool:
+    """Whether the alerts of a route that goes on are here, too, of the routes after it."""
+    receiver = known.get(route.receiver)
+    return route.goes_on and not route.children and (receiver is None or receiver.is_nobody or receiver.only_tells)
 
 
 def _flat(route: Route) -> Iterator[Route]:
@@ -153,22 +184,26 @@ def _options(item: Item, above: Options) -> Options:
     return found
 
 
-def _matchers(item: Item) -> Matchers:
-    found: list[Matcher] = []
-    for key, op in (("match", Op.EQUAL), ("match_re", Op.REGEX)):
+def _matchers(item: Item, side: str = "", without: str = _WITHOUT) -> tuple[Matchers, bool]:
+    """Those that can be read, and whether all of them can."""
+    found: list[Matchers | None] = []
+    for key, op in ((f"{side}match", Op.EQUAL), (f"{side}match_re", Op.REGEX)):
         for name, value in item.get(key).entries():
-            found += _one(value, lambda name=name, op=op, value=value: (Matcher(name, op, value.own_text()),))
-    for one in item.all_of("matchers"):
-        found += _one(one, lambda one=one: parse_matchers(one.own_text()))
-    return tuple(found)
+            found.append(
+                _one(value, lambda name=name, op=op, value=value: (Matcher(name, op, value.own_text()),), without)
+            )
+    found += [
+        _one(one, lambda one=one: parse_matchers(one.own_text()), without) for one in item.all_of(f"{side}matchers")
+    ]
+    return tuple(matcher for matchers in found for matcher in matchers or ()), None not in found
 
 
-def _one(item: Item, read_it: Any) -> Matchers:
+def _one(item: Item, read_it: Any, without: str) -> Matchers | None:
     try:
         matchers: Matchers = read_it()
     except ValueError as error:
-        item.tell("left", "matcher", f"{error}; the route counts without it, so look at its entry in routing")
-        return ()
+        item.tell("left", "matcher", f"{error}; {without}")
+        return None
     for matcher in matchers:
         if label_name(matcher.name) != matcher.name:
             told = f"labels are named with letters, digits and _: it is {label_name(matcher.name)} here"
@@ -203,43 +238,50 @@ def _silent(route: Route, receiver: Receiver, draft: Draft, muted: Names) -> Non
     """A receiver that sends nothing is how Alertmanager is told to be quiet."""
     name = muted.of(f"silent {route.item.path}", f"to-{receiver.name}")
     always = [{"hours": "00:00-24:00"}]
-    if _mute(draft, name, route, always, "UTC", f"Alertmanager sent these to the receiver {receiver.name}"):
+    why_not = _mute(
+        draft, name, route, always, "UTC", f"Alertmanager sent these to the receiver {receiver.name}", muted
+    )
+    if not why_not:
         told = f"it sends nothing: mute_windows.{name} is open all the time; the alerts are listed and wake nobody"
-        route.item.tell("changed", f"route to {route.receiver}", told)
     else:
-        told = "it sends nothing there; here its alerts are of the next route, or wake the fallback: a mute window"
-        told += " would hide what agentpager says of itself too"
-        route.item.tell("changed", f"route to {route.receiver}", told)
+        told = f"it sends nothing there; here its alerts are of the next route, or wake the fallback: {why_not}"
+    route.item.tell("changed", f"route to {route.receiver}", told)
 
 
-def _hours(route: Route, intervals: dict[str, list[Span]], draft: Draft, muted: Names) -> None:
+def _hours(route: Route, intervals: dict[str, Interval], draft: Draft, muted: Names) -> None:
     for name in route.mutes:
         what = f"mute_time_intervals {name}"
-        for zone, spans in _by_zone(intervals.get(name, [])).items():
+        for zone, spans in _by_zone(intervals[name].spans if name in intervals else []).items():
             window = muted.of(f"mute {route.item.path} {name} {zone}", name)
-            if _mute(draft, window, route, windows(spans, window), zone, f"Alertmanager's time interval {name}"):
+            during = windows(spans, window)
+            if why_not := _mute(draft, window, route, during, zone, f"Alertmanager's time interval {name}", muted):
+                route.item.tell("left", what, why_not)
+            else:
                 _calendars(draft, window, spans)
                 route.item.tell("taken", what, f"mute_windows.{window}")
-            else:
-                route.item.tell("left", what, _OURS_TOO)
         if name not in intervals:
             route.item.tell("left", what, "there is no such time interval in the file")
     if not route.active:
         return
-    every = [span for name in route.active for span in intervals.get(name, [])]
-    zones = _by_zone(every)
-    closed = outside(every) if len(zones) == 1 else None
     label = " and ".join(route.active)
     what = f"active_time_intervals {label}"
+    if not all(name in intervals and intervals[name].whole for name in route.active):
+        told = "not all of them can be read, and the rest of the time would mute too much: write mute windows by hand"
+        route.item.tell("left", what, told)
+        return
+    every = [span for name in route.active for span in intervals[name].spans]
+    zones = _by_zone(every)
+    closed = outside(every) if len(zones) == 1 else None
     if closed is None:
         told = "several zones, or single days: mute windows for the rest of the time have to be written by hand"
         route.item.tell("left", what, told)
         return
     window = muted.of(f"active {route.item.path}", f"outside-{label}")
-    if _mute(draft, window, route, closed, next(iter(zones)), f"outside of Alertmanager's time interval {label}"):
-        route.item.tell("taken", what, f"mute_windows.{window}, the time outside of it")
+    reason = f"outside of Alertmanager's time interval {label}"
+    if why_not := _mute(draft, window, route, closed, next(iter(zones)), reason, muted):
+        route.item.tell("left", what, why_not)
     else:
-        route.item.tell("left", what, _OURS_TOO)
+        route.item.tell("taken", what, f"mute_windows.{window}, the time outside of it")
 
 
 def _by_zone(spans: Sequence[Span]) -> dict[str, list[Span]]:
@@ -255,20 +297,27 @@ def _calendars(draft: Draft, window: str, spans: Sequence[Span]) -> None:
             draft.holidays[f"{window}-{number + 1}"] = {"dates": dict.fromkeys(span.days, "time interval")}
 
 
-def _mute(draft: Draft, name: str, route: Route, during: list[dict[str, Any]], zone: str, reason: str) -> bool:
-    """A mute window for the alerts of one route: those of its way down that no other route takes. False where it would
-    also hide what agentpager says of itself."""
-    matchers, loose = _only(route)
-    if not any(_asks_for_something(matcher) for matcher in matchers):
-        return False
-    if loose:
-        told = "; ".join(" ".join(str(one) for one in matchers) for matchers in loose)
-        route.item.tell("changed", f"mute_windows.{name}", f"it mutes also what these routes take from it: {told}")
-    if not during:
-        return True
-    entry = {"matchers": matcher_texts(matchers), "during": during}
-    draft.mute_windows[name] = entry | {"timezone": zone, "max_severity": "critical", "reason": reason}
-    return True
+def _mute(
+    draft: Draft, name: str, route: Route, during: list[dict[str, Any]], zone: str, reason: str, muted: Names
+) -> str:
+    """Mute windows for the alerts of one route: those of its way down that no other route takes. Or else what speaks
+    against them: nothing may be hidden that somebody was told of."""
+    if route.options.shared:
+        return "continue: a mute window would hide its alerts from the routes after it too"
+    if route.options.unsure:
+        return "one of its matchers could not be read: a mute window would hide other alerts too"
+    parts = _only(route)
+    if not parts:
+        return "the routes before it, or inside of it, take all of its alerts"
+    if len(parts) > _MOST_WINDOWS:
+        return f"what other routes take from it cannot be left out in {_MOST_WINDOWS} mute windows: write them by hand"
+    if not all(any(_asks_for_something(matcher) for matcher in matchers) for matchers in parts):
+        return _OURS_TOO
+    for number, matchers in enumerate(parts if during else []):
+        entry = {"matchers": matcher_texts(matchers), "during": during}
+        chosen = name if not number else muted.of(f"{name} part {number}", name)
+        draft.mute_windows[chosen] = entry | {"timezone": zone, "max_severity": "critical", "reason": reason}
+    return ""
 
 
 def _asks_for_something(matcher: Matcher) -> bool:
@@ -278,19 +327,18 @@ def _asks_for_something(matcher: Matcher) -> bool:
     return not matcher.matches_value("WatcherDown" if matcher.name == "alertname" else "")
 
 
-def _only(route: Route) -> tuple[Matchers, list[Matchers]]:
-    """Matchers of the alerts that end at this route, and what cannot be taken out by one matcher."""
-    matchers = list(route.path)
-    loose: list[Matchers] = []
+def _only(route: Route) -> list[Matchers]:
+    """Matchers of the alerts that end at this route; an alert that matches any of them does. What another route takes
+    by several matchers together is left out by one window for each of them."""
+    parts: list[Matchers] = [tuple(dict.fromkeys(route.path))]
     for other in (*route.taken, *(child.path for child in route.children)):
         rest = [one for one in other if one not in route.path and not _implied(one, route.path)]
         if any(_excluded(one, route.path) for one in rest):
             continue
-        if len(rest) == 1:
-            matchers.append(_negated(rest[0]))
-        elif rest:
-            loose.append(tuple(rest))
-    return tuple(dict.fromkeys(matchers)), loose
+        parts = [tuple(dict.fromkeys((*part, _negated(one)))) for part in parts for one in rest]
+        if len(parts) > _MOST_WINDOWS:
+            break
+    return parts
 
 
 def _value(name: str, path: Matchers) -> str | None:
@@ -351,13 +399,15 @@ def _duration(item: Item, key: str, text: str) -> bool:
 # Intervals and inhibition
 
 
-def _intervals(root: Item, today: date) -> dict[str, list[Span]]:
-    found: dict[str, list[Span]] = {}
+def _intervals(root: Item, today: date) -> dict[str, Interval]:
+    found: dict[str, Interval] = {}
     for key in ("time_intervals", "mute_time_intervals"):
         for one in root.all_of(key):
             name = one.text("name")
-            found[name] = spans_of(one.get("time_intervals"), today)
-            single = any(span.days is not None for span in found[name])
+            entries = one.get("time_intervals")
+            spans = spans_of(entries, today)
+            found[name] = Interval(spans, len(spans) == len(entries.each()))
+            single = any(span.days is not None for span in spans)
             told = "windows of the mute windows that name it" + (
                 ", with its days as calendars in holidays" if single else ""
             )
@@ -366,28 +416,28 @@ def _intervals(root: Item, today: date) -> dict[str, list[Span]]:
 
 
 def _inhibition(rule: Item, number: int, draft: Draft) -> None:
-    sides: dict[str, Matchers] = {}
-    for side in ("source", "target"):
-        found: list[Matcher] = []
-        for key, op in ((f"{side}_match", Op.EQUAL), (f"{side}_match_re", Op.REGEX)):
-            for name, value in rule.get(key).entries():
-                found += _one(value, lambda name=name, op=op, value=value: (Matcher(name, op, value.own_text()),))
-        for one in rule.all_of(f"{side}_matchers"):
-            found += _one(one, lambda one=one: parse_matchers(one.own_text()))
-        sides[side] = tuple(found)
+    without = "its inhibit rule would hide other alerts without it, so it is left out"
+    source, whole_source = _matchers(rule, "source_", without)
+    target, whole_target = _matchers(rule, "target_", without)
     if rule.all_of("sources"):
         rule.leave("sources", "sources", "several sources of one rule: write an inhibit rule for each")
-    name = rule.text("name") or f"{_spoken(sides['source'])} hides {_spoken(sides['target'])}"
+    name = rule.text("name") or f"{_spoken(source)} hides {_spoken(target)}"
     if any(entry["name"] == name for entry in draft.inhibit_rules):
         name = f"{name} ({number + 1})"
-    entry: dict[str, Any] = {"name": name}
-    for side, matchers in sides.items():
-        entry[f"{side}_matchers"] = matcher_texts(matchers)
-    if not sides["source"] or not sides["target"]:
+    entry: dict[str, Any] = {
+        "name": name,
+        "source_matchers": matcher_texts(source),
+        "target_matchers": matcher_texts(target),
+    }
+    equal = [label_name(one) for one in rule.texts("equal")]
+    if not whole_source or not whole_target:
+        rule.tell("left", f"inhibit rule {number + 1}", "one of its matchers cannot be read")
+        return
+    if not source or not target:
         rule.tell("left", f"inhibit rule {number + 1}", "one side of it matches every alert: say what hides what")
         return
-    if equal := rule.texts("equal"):
-        entry["equal"] = [label_name(one) for one in equal]
+    if equal:
+        entry["equal"] = equal
     draft.inhibit_rules.append(entry)
     rule.tell("taken", f"inhibit rule {number + 1}", f'inhibit_rules "{name}" in incidents/')
 

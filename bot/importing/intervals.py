@@ -70,10 +70,12 @@ def _numbers(texts: Iterable[str], names: tuple[str, ...], low: int, high: int, 
     for text in texts:
         first, _, last = text.strip().lower().partition(":")
         start, end = (_number(part.strip(), names, offset) for part in (first, last or first))
-        if not low <= start <= end <= high:
+        if names is _DAYS and end < start == high:
+            start = low - 1  # the week begins on a Sunday there: sunday:thursday
+        elif not low <= start <= end <= high:
             raise ValueError(f'"{text}" is no range')
         found += range(start, end + 1)
-    return [number - offset for number in found] if names is _DAYS else found
+    return [(number - offset) % 7 for number in found] if names is _DAYS else found
 
 
 def _number(text: str, names: tuple[str, ...], offset: int) -> int:

@@ -146,7 +146,7 @@ def test_mute_windows_are_for_the_alerts_of_their_route_alone():
         "max_severity": "critical",
         "reason": "Alertmanager's time interval nights",
     }
-    # Its own routes take critical alerts away; of the pair of matchers only the report can speak.
+    # Its own routes take critical alerts away, and others by a pair of matchers: one window for each of the pair.
     assert windows["outside-office"]["matchers"][-1] == 'severity!="critical"'
     assert windows["outside-office"]["during"] == [
         {"days": ["Mon-Fri"], "hours": "00:00-09:00"},
@@ -203,3 +203,72 @@ def test_a_route_that_goes_on_keeps_its_alerts_where_its_receiver_writes_to_slac
         "continue: notify.receivers.ticket-webhook told by matchers; the alert is of the route after it, "
         "or else of the one above",
     ]
+
+
+QUIET = """
+route:
+  receiver: pagers
+  routes: [{routes}]
+receivers:
+  - {{name: pagers, slack_configs: [{{channel: pagers}}]}}
+  - {{name: log, webhook_configs: [{{url: "https://log.example.com"}}]}}
+  - {{name: nobody}}
+time_intervals:
+  - {{name: nights, time_intervals: [{{times: [{{start_time: "20:00", end_time: "24:00"}}]}}]}}
+  - {{name: unread, time_intervals: [{{weekdays: ["monday:someday"]}}]}}
+  - {{name: weeks, time_intervals: [{{weekdays: ["sunday:thursday"]}}]}}
+inhibit_rules: [{rule}]
+"""
+X = "matchers: ['team=\"x\"']"
+DEV = "matchers: ['team=\"x\"', 'env=\"dev\"']"
+BROKEN = "matchers: ['team=\"x\"', 'env=~\"(\"']"
+
+
+def _hidden(routes: str, rule: str = "") -> Any:
+    made = imported([("am.yml", QUIET.format(routes=routes, rule=rule))], Wanted("alertmanager"), IMPORTED_AT)
+    return yaml.safe_load(made.files["incidents/alertmanager.yaml"])
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        f"{{receiver: nobody, {X}, continue: true}}, {{receiver: pagers, {X}}}",
+        f"{{receiver: pagers, {X}, continue: true}}, {{receiver: nobody, {X}}}",
+        f"{{receiver: log, {X}, continue: true, mute_time_intervals: [nights]}}, {{receiver: pagers, {X}}}",
+        f"{{receiver: log, {X}, continue: true, routes: [{{receiver: nobody}}]}}, {{receiver: pagers, {X}}}",
+        f"{{receiver: pagers, {X}}}, {{receiver: nobody, {DEV}}}",
+        f"{{receiver: nobody, {X}, routes: [{{receiver: pagers}}]}}",
+        f"{{receiver: nobody, {BROKEN}}}",
+        f"{{receiver: nobody, {BROKEN}, routes: [{{receiver: nobody, match: {{a: b}}}}]}}",
+        f"{{receiver: pagers, {X}, active_time_intervals: [nights, unread]}}",
+        f"{{receiver: pagers, {X}, active_time_intervals: [nights, elsewhere]}}",
+    ],
+)
+def test_no_mute_window_hides_what_alertmanager_tells_somebody(routes):
+    assert "mute_windows" not in _hidden(routes)
+
+
+def test_what_other_routes_take_by_several_matchers_is_left_out_of_mute_windows():
+    inner = "{receiver: pagers, matchers: ['severity=\"critical\"', 'env=\"prod\"']}"
+    windows = _hidden(f"{{receiver: nobody, {X}, routes: [{inner}]}}")["mute_windows"]
+    assert {name: window["matchers"] for name, window in windows.items()} == {
+        "to-nobody": ['team="x"', 'severity!="critical"'],
+        "to-nobody-2": ['team="x"', 'env!="prod"'],
+    }
+
+
+def test_a_log_beside_the_routes_takes_nothing_from_a_receiver_that_sends_nothing():
+    windows = _hidden(f"{{receiver: log, continue: true}}, {{receiver: nobody, {X}}}")["mute_windows"]
+    assert [window["matchers"] for window in windows.values()] == [['team="x"']]
+
+
+def test_a_week_may_begin_on_a_sunday():
+    windows = _hidden(f"{{receiver: pagers, {X}, mute_time_intervals: [weeks]}}")["mute_windows"]
+    assert windows["weeks"]["during"] == [{"days": ["Mon-Thu", "Sun"]}]
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_an_inhibit_rule_with_a_matcher_that_cannot_be_read_hides_nothing(side):
+    rule = f"{{source_matchers: ['a=b'], target_matchers: ['c=d'], {side}_match_re: {{e: '('}}}}"
+    made = _hidden(f"{{receiver: pagers, {X}}}", rule)
+    assert "inhibit_rules" not in made
