@@ -48,7 +48,7 @@ from bot.sharing import Shares
 from bot.sources import Sources, read_sources
 from bot.store.archive import Archive
 from bot.store.database import Database
-from bot.store.replicas import Replica
+from bot.store.replicas import Replica, Writing
 from bot.supervisor import HUNG_SECONDS, WatcherProcess
 
 log = structlog.get_logger()
@@ -224,7 +224,7 @@ class Pager:
             return  # written before a reload that took the group away: nobody would ever end its alerts
         update = update.model_copy(update={"alerts": tuple(one for one in update.alerts if one.name in rules)})
         if drilled := [one for one in update.alerts if drill.belongs(one, update.group)]:
-            self.note(await pipeline.observe_drills(self._store, drilled, self.world(), self._clock.now()))
+            self.note(await pipeline.observe_drills(self._of(update), drilled, self.world(), self._clock.now()))
             update = update.model_copy(update={"alerts": tuple(one for one in update.alerts if one not in drilled)})
         await self._work_in(update, rules)
         self._unsaved.pop(update.group, None)
@@ -232,8 +232,12 @@ class Pager:
 
     async def _work_in(self, update: Update, rules: frozenset[str]) -> None:
         await self._in_parts(
-            update, lambda part: pipeline.observe(self._store, part, self.world(), self._clock.now(), rules)
+            update, lambda part: pipeline.observe(self._of(update), part, self.world(), self._clock.now(), rules)
         )
+
+    def _of(self, update: Update) -> Writing:
+        """Others may take over the group before it can be written down."""
+        return self._store if self._store.alone else self._store.as_of(update.incarnation)
 
     async def pushed(self, alerts: Sequence[Alert]) -> None:
         """Others have sent these, all of one group; they are written down when this returns."""

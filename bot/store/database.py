@@ -21,7 +21,7 @@ from bot.actions.model import Run
 from bot.agents.evidence import Evidence
 from bot.agents.record import HOUR, Hour, Sums
 from bot.audit.model import Entry
-from bot.errors import UsageError
+from bot.errors import StaleReplicaError, UsageError
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
@@ -127,6 +127,10 @@ class Database:
         """Grows whenever this replica was given up by the others and is back."""
         return self._home.incarnation
 
+    def as_of(self, incarnation: int) -> AsOf:
+        """To write down what this replica found out in this incarnation: it may have waited while others took over."""
+        return AsOf(self, incarnation)
+
     @property
     def alone(self) -> bool:
         """Whether one process has the database to itself; whoever loses it then ends."""
@@ -168,8 +172,10 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def _transaction(self, *, leading: bool) -> AsyncIterator[Transaction]:
+    async def _transaction(self, *, leading: bool, incarnation: int | None = None) -> AsyncIterator[Transaction]:
         async with self._turn, self._home.writing(leading=leading) as begun:
+            if incarnation is not None and incarnation != self._home.incarnation:
+                raise StaleReplicaError("nothing is recorded: others have taken over what this replica found out about")
             if begun.elsewhere:
                 self._live.forget_all()
             await self._live.catch_up(begun.connection, begun.version)
@@ -482,6 +488,17 @@ class Leading:
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self._store._transaction(leading=True)
+
+
+class AsOf:
+    """The same database for what was found out in one incarnation: its transactions raise StaleReplicaError, and change
+    nothing, in a later one."""
+
+    def __init__(self, store: Database, incarnation: int) -> None:
+        self._store, self._incarnation = store, incarnation
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._store._transaction(leading=False, incarnation=self._incarnation)
 
 
 def _server(url: str, heard: Callable[[], None], patient: bool) -> Home:

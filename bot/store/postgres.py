@@ -420,9 +420,9 @@ class Postgres:
                 taken = {"me": self.me, "epoch": epoch, "until": until, "seen": state.lease_until}
                 if (await connection.execute(_HOLD, taken)).rowcount != 1:
                     epoch = None  # whoever has it renewed it at the last moment
+            if state.gone and self._registered:
+                self.incarnation += 1  # before others can write, and also if nobody says what became of the commit
             await self._commit(connection, note)
-        if state.gone and self._registered:
-            self.incarnation += 1
         self._registered = True
         self._epoch = epoch
         self._leads_until = asked_at + _LASTS - _MARGIN

@@ -116,6 +116,43 @@ async def test_who_gives_no_sign_of_life_for_ten_seconds_is_replaced_and_changes
     await save(second.leading, incident(2))
 
 
+async def test_what_was_found_out_before_the_others_took_over_is_not_written_after_the_come_back(trio, place):
+    """A report and the sign of life both wait for the database; the sign of life is there first."""
+    first, second, _ = trio
+    found = first.as_of(first.incarnation)
+    await save(found, incident(1))
+    pass_by(place, 11.0, first)
+    async with second.transaction():
+        comes_back = asyncio.create_task(first.renew(NOW))
+        await asyncio.sleep(0.3)
+        writes = asyncio.create_task(save(found, incident(2)))
+        await asyncio.sleep(0.3)
+    await comes_back
+    for written in (writes, save(found, incident(3))):
+        with pytest.raises(StaleReplicaError):
+            await written
+    await save(first.as_of(first.incarnation), incident(4))
+    assert {one.id for one in await second.unresolved()} == {"INC-1", "INC-4"}
+
+
+async def test_who_never_hears_that_its_come_back_was_recorded_is_another_one_all_the_same(trio, place, monkeypatch):
+    first, *_ = trio
+    found, commit = first.as_of(first.incarnation), first._home._commit
+
+    async def unheard(*args) -> None:
+        await commit(*args)
+        raise OSError("gone")
+
+    pass_by(place, 11.0, first)
+    monkeypatch.setattr(first._home, "_commit", unheard)
+    with pytest.raises(OSError, match="gone"):
+        await first.renew(NOW)
+    monkeypatch.undo()
+    await first.renew(NOW)
+    with pytest.raises(StaleReplicaError):
+        await save(found, incident(1))
+
+
 async def test_nobody_took_over_so_the_same_one_leads_on_and_knows_that_it_was_away(trio, place):
     first, *_ = trio
     pass_by(place, 11.0, first)
