@@ -87,7 +87,9 @@ class Door:
             return Caller()
         settings = self._settings()
         if isinstance(needs, Open) or (needs is ApiScope.METRICS and settings.metrics == "open"):
-            self._count(f"address {_address(request)}", settings)
+            # Many may be behind one address: whoever asks for something else keeps nobody from acknowledging.
+            kind = request.scope["path"].split("/")[1]
+            self._count(f"address {_address(request)}, {kind}", settings)
             return Caller()
         if settings.locked:
             return self._by_token(request, needs, settings)

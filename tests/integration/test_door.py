@@ -174,6 +174,8 @@ STATUS = next(one for one in TABLE if one.path == "/api/pager/status")
 METRICS = next(one for one in TABLE if one.path == "/metrics")
 HEALTHY = next(one for one in TABLE if one.path == "/-/healthy")
 ACK = next(one for one in TABLE if one.path == "/ack/{token}")
+BRIDGE = next(one for one in TABLE if one.needs is Open.BRIDGE)
+CALENDAR = next(one for one in TABLE if one.path.startswith("/calendar/"))
 
 
 async def test_the_day_on_which_a_token_expires_is_its_last():
@@ -256,6 +258,16 @@ async def test_whoever_guesses_is_stopped_and_stops_nobody_at_the_same_address()
     assert [(await site.ask(STATUS, f"Bearer {number}")).status for number in range(4)] == [401, 401, 429, 429]
     assert (await site.ask(STATUS, "Bearer t")).status == 204
     assert (await site.ask(STATUS, "Bearer no", client="203.0.113.7")).status == 401
+
+
+async def test_behind_one_address_no_guesser_scraper_or_reader_of_calendars_keeps_anybody_from_acknowledging():
+    """A balancer's, or an office's: an alert that another system sends gets in there as well."""
+    site = limited()
+    assert [(await site.ask(STATUS, "Bearer no")).status for _ in range(3)] == [401, 401, 429]
+    assert [(await site.ask(METRICS)).status for _ in range(3)] == [204, 204, 429]
+    assert [(await site.ask(CALENDAR)).status for _ in range(3)] == [204, 204, 429]
+    assert [(await site.ask(BRIDGE)).status for _ in range(3)] == [204, 204, 429]
+    assert (await site.ask(ACK)).status == 204
 
 
 async def test_addresses_of_one_network_of_ipv6_count_as_one():
