@@ -313,7 +313,8 @@ class Pager:
     async def _tell_watcher_of_shares(self, away: float, *, changed: bool) -> None:
         """With the states that others have saved since: their alerts are series and answers here too."""
         saved_at = await self._store.rule_states_saved_at()
-        stale = [group for group, at in saved_at.items() if self._shares.is_news(group, at)]
+        known = {group.id for group in with_builtin(self.config.groups)}
+        stale = [group for group, at in saved_at.items() if group in known and self._shares.is_news(group, at)]
         taken = self._shares.taken
         wanted = sorted({*stale, *taken} & saved_at.keys())
         if not changed and not wanted:
@@ -326,8 +327,9 @@ class Pager:
             "states": states,
             "since": self._clock.now().timestamp() - min(_UNSURE + away, _LONGEST_UNSURE),
         }
-        await self.watcher.ask("share", params, _SHARE_SECONDS)
-        self._shares.told(taken, {group: state["evaluated_at"] for group, state in states.items()})
+        heard = frozenset(await self.watcher.ask("share", params, _SHARE_SECONDS))
+        told = {group: state["evaluated_at"] for group, state in states.items() if group in heard}
+        self._shares.told(taken & heard, told)
 
     def _note_blind(self) -> None:
         now = time.monotonic()

@@ -156,6 +156,10 @@ class Rounds:
             telemetry.rule_iterations.labels(name)
             telemetry.rule_iterations_missed.labels(name)
 
+    def follows(self, name: str) -> bool:
+        """Whether its rounds are known already: a configuration brings the groups first."""
+        return name in self._paces
+
     def begin_anew(self, name: str) -> None:
         """The group comes from another replica: what has been told of it is not known, so all of it is told."""
         if (pace := self._paces.get(name)) is not None:

@@ -192,19 +192,22 @@ class Watcher:
                     return config
         return await asyncio.to_thread(load, sources)
 
-    async def _share(self, params: dict[str, Any]) -> None:
-        """Which groups' alerts are evaluated here, and which by other replicas."""
-        if self._config is not None:
-            with garbage.let_lie():
-                await self._rounds.in_thread(self._take_share, params)
+    async def _share(self, params: dict[str, Any]) -> list[str]:
+        """Which groups' alerts are evaluated here, and which by other replicas. Tells which groups have heard of it: a
+        configuration that is just being taken up may bring more."""
+        if self._config is None:
+            return []
+        with garbage.let_lie():
+            return list(await self._rounds.in_thread(self._take_share, params))
 
-    def _take_share(self, params: dict[str, Any]) -> None:
+    def _take_share(self, params: dict[str, Any]) -> list[str]:
         """Runs between evaluations. `states` are those that others have saved; where a group is `taken` from another
         replica, the rounds since then are caught up with."""
         now, since = self._clock.now(), _instant(params["since"])
         self._mine, self._rounds.incarnation = frozenset(params["mine"]), params["incarnation"]
-        for name, group in self._rounds.groups.items():
-            saved = params["states"].get(name)
+        known = [name for name in self._rounds.groups if self._rounds.follows(name)]
+        for name in known:
+            group, saved = self._rounds.groups[name], params["states"].get(name)
             try:
                 state = None if saved is None else json.loads(saved["state"])
                 at = since if saved is None else _instant(saved["evaluated_at"])
@@ -214,6 +217,7 @@ class Watcher:
                     group.mirror(state, now)
             except ValueError as error:
                 log.error("rules.state_not_restored", group=name, error=str(error))
+        return known
 
     def _take_group(self, name: str, group: GroupState, state: dict[str, Any] | None, left_at: datetime) -> None:
         watched = self._started < left_at and group.asked is None

@@ -14,10 +14,12 @@ from bot import pipeline
 from bot.config import load
 from bot.incidents.model import Alert, AlertState, State
 from bot.incidents.own import OwnAlert
-from bot.joint import Update
+from bot.joint import Request, Update
 from bot.labels import fingerprint
 from bot.pager import Pager
 from bot.store.database import Database
+from bot.store.replicas import Replica
+from bot.watcher import Watcher
 
 FILES = {
     "agentpager.yaml": "slack: {bot_token: xoxb-1, app_token: xapp-1, signing_secret: s, channel: '#agent-pages'}\n",
@@ -209,3 +211,41 @@ async def test_what_was_over_long_ago_leaves_the_database(pager, tmp_path):
     assert await pager.store.incident("INC-1") is None
     (file,) = (tmp_path / "pager.db.archive").iterdir()
     assert file.name == "2028-11-04.jsonl.gz"
+
+
+async def test_a_group_that_the_watcher_has_not_heard_of_yet_is_handed_over_to_it_again(pager):
+    """The watcher still takes up new files when another replica hands the group over."""
+    await pager.on_update(report(alert()).model_copy(update={"state": {"version": 3}}))
+    asked, heard = [], []
+
+    async def ask(_method, params, _seconds):
+        asked.append((params["taken"], sorted(params["states"])))
+        return heard
+
+    pager.watcher.ask = ask
+    me = Replica("me", "host", 1, "", frozenset({GROUP}), watching=True, started_at=NOW, expires_at=NOW, leads=False)
+    pager._shares.look("me", [me], frozenset({GROUP}), 1, 0.0)
+    for _ in range(2):
+        await pager._tell_watcher_of_shares(0.0, changed=False)
+    heard.append(GROUP)
+    for _ in range(2):
+        await pager._tell_watcher_of_shares(0.0, changed=False)
+    assert asked == [([GROUP], [GROUP])] * 3
+
+
+async def test_the_watcher_says_which_groups_have_heard_whose_they_are(tmp_path):
+    said = []
+
+    async def send(message, _body=b""):
+        said.append(message)
+
+    watcher = Watcher(send)
+    sources = sources_of(FILES).for_watcher().to_json()
+    await watcher.answer(Request(id=1, method="configure", params={"sources": sources, "mine": []}))
+    share = {"incarnation": 1, "mine": [GROUP, "new;g"], "taken": [GROUP, "new;g"], "states": {}, "since": 0.0}
+    await watcher.answer(Request(id=2, method="share", params=share))
+    assert [one.error for one in said] == [None, None]
+    assert GROUP in said[1].result
+    assert "new;g" not in said[1].result
+    for task in watcher._tasks:
+        task.cancel()
