@@ -241,7 +241,8 @@ class Service:
         """What every replica does; bot/leading.py has what only the leader does."""
         ticker, pager, front = self._ticker, self._pager, self._front
         ticker.every(RENEWED_EVERY, "lease", self._renew)
-        ticker.every(RENEWED_EVERY, "sharing", pager.share)  # apart: it may have to wait for the watcher
+        ticker.every(RENEWED_EVERY, "sharing", self._share)
+        ticker.every(RENEWED_EVERY, "telling", pager.tell_shares)  # apart: it may have to wait for the watcher
         ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
         ticker.every(_FILE_POLL, "files", pager.poll_files)
         ticker.every(_MEASURE, "metrics", lambda: pager.measure(self._lateness()))
@@ -263,6 +264,10 @@ class Service:
         if not self._store.leads:
             self._clock.adopt()  # the leader moves the deadlines when its clock is set; ours only has to be right
         self._ticker.at_once("sharing")
+
+    async def _share(self) -> None:
+        await self._pager.share()
+        self._ticker.at_once("telling")
 
     async def _reload_by_signal(self) -> None:
         try:

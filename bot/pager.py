@@ -109,6 +109,7 @@ class Pager:
         self.replicas: Sequence[Replica] = ()  # as last seen
         self._shares = Shares()
         self._shared_at = time.monotonic()
+        self._untold = False  # whether the watcher has to hear of a change of our share
         self._blind_since: dict[str, float] = {}  # replicas whose watcher does not work
         self._unknown_since: dict[str, float] = {}  # groups with alerts that nobody's configuration has
         self.outbox: Outbox | None = None  # these are there while this process leads
@@ -306,9 +307,19 @@ class Pager:
                 self._seen.pop(group, None)
                 self._unsaved.pop(group, None)
             log.info("rules.shared", mine=len(self._shares.mine), of=len(groups), replicas=len(self.replicas))
-        if self.watcher.ready:
+            self._untold = True
+
+    async def tell_shares(self) -> None:
+        """Apart from the look: a watcher that is slow to hear of it must not keep us from letting go of a group."""
+        if self._store.alone or not self.replicas or not self.watcher.ready:
+            return
+        changed, self._untold = self._untold, False
+        try:
             await self._tell_watcher_of_shares(time.monotonic() - self._shared_at, changed=changed)
-            self._shared_at = time.monotonic()
+        except BaseException:
+            self._untold = True
+            raise
+        self._shared_at = time.monotonic()
 
     async def _tell_watcher_of_shares(self, away: float, *, changed: bool) -> None:
         """With the states that others have saved since: their alerts are series and answers here too."""
@@ -320,16 +331,18 @@ class Pager:
         if not changed and not wanted:
             return
         states = await self._store.rule_state(wanted)
+        incarnation, taken = self._shares.incarnation, taken & self._shares.taken
         params = {
-            "incarnation": self._shares.incarnation,
+            "incarnation": incarnation,
             "mine": sorted(self._shares.mine),
             "taken": sorted(taken),
             "states": states,
             "since": self._clock.now().timestamp() - min(_UNSURE + away, _LONGEST_UNSURE),
         }
         heard = frozenset(await self.watcher.ask("share", params, _SHARE_SECONDS))
-        told = {group: state["evaluated_at"] for group, state in states.items() if group in heard}
-        self._shares.told(taken & heard, told)
+        if incarnation == self._shares.incarnation:
+            told = {group: state["evaluated_at"] for group, state in states.items() if group in heard}
+            self._shares.told(taken & heard, told)
 
     def _note_blind(self) -> None:
         now = time.monotonic()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from config_files import sources_of
@@ -17,6 +19,7 @@ from bot.incidents.own import OwnAlert
 from bot.joint import Request, Update
 from bot.labels import fingerprint
 from bot.pager import Pager
+from bot.rules.load import with_builtin
 from bot.store.database import Database
 from bot.store.replicas import Replica
 from bot.watcher import Watcher
@@ -249,3 +252,33 @@ async def test_the_watcher_says_which_groups_have_heard_whose_they_are(tmp_path)
     assert "new;g" not in said[1].result
     for task in watcher._tasks:
         task.cancel()
+
+
+async def test_a_watcher_that_does_not_answer_keeps_nobody_from_letting_go_of_a_group(pager):
+    def member(name: str) -> Replica:
+        groups = frozenset(group.id for group in with_builtin(pager.config.groups))
+        return Replica(name, "host", 1, "", groups, watching=True, started_at=NOW, expires_at=NOW, leads=False)
+
+    async def replicas():
+        return present
+
+    async def nothing(*_):
+        return {}
+
+    async def ask(*_):
+        await asyncio.Event().wait()
+
+    present = [member("me")]
+    states = {"rule_states_saved_at": nothing, "rule_state": nothing}
+    pager._store = SimpleNamespace(alone=False, me="me", incarnation=1, replicas=replicas, **states)
+    pager.watcher.ready, pager.watcher.ask = True, ask
+    async with asyncio.timeout(5):
+        await pager.share()
+        telling = asyncio.create_task(pager.tell_shares())
+        await asyncio.sleep(0.05)
+        had = pager._shares.mine
+        present += [member(f"other {number}") for number in range(50)]
+        await pager.share()
+    assert GROUP in had
+    assert not pager._shares.counts(GROUP, 1)
+    telling.cancel()
