@@ -70,7 +70,8 @@ class Ticker:
         self._stopped = True
         if self._watchdog is not None:
             self._watchdog.cancel()
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:  # what was to be stopped may have failed before it was started
+            self._scheduler.shutdown(wait=False)
 
     def lateness(self) -> float:
         """Seconds by which the most overdue job is late on the monotonic clock; 0 when all are on time."""
