@@ -98,6 +98,7 @@ class Pager:
         self._stood: dict[str, tuple[State, str | None]] = {}  # how people had left each incident
         self._released: set[tuple[str, str, datetime]] = set()
         self._releasing: set[asyncio.Task[None]] = set()
+        self._pinging: asyncio.Task[str] | None = None
         self._watcher_missed = time.monotonic()
         self.config = config
         self.books = Books(store)
@@ -610,17 +611,23 @@ class Pager:
 
     async def checks(self) -> dict[str, str]:
         """Each part that must work for a page to get out: `ok`, or what is wrong."""
-        try:
-            await self._store.ping()
-            store = "ok"
-        except Exception as error:  # noqa: BLE001 - whatever the driver raises, the store is not usable
-            store = str(error)
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.create_task(self._store_state(), name="ping")
+        store = await asyncio.shield(self._pinging)
         watcher = "ok" if self.watcher.ready and self.watcher.silence_seconds < _LATE_TICK else "down"
         return {
             "store": store,
             "watcher": watcher if not self.watcher.last_error else self.watcher.last_error,
             "slack": self._slack_state(),
         }
+
+    async def _store_state(self) -> str:
+        """One at a time, however many ask: it writes, and anybody may ask as often as they like."""
+        try:
+            await self._store.ping()
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises, the store is not usable
+            return str(error)
+        return "ok"
 
     def _slack_state(self) -> str:
         if self.outbox is not None and self.outbox.refused_since is not None:

@@ -282,3 +282,26 @@ async def test_a_watcher_that_does_not_answer_keeps_nobody_from_letting_go_of_a_
     assert GROUP in had
     assert not pager._shares.counts(GROUP, 1)
     telling.cancel()
+
+
+async def test_however_many_ask_whether_it_is_ready_one_row_is_written_at_a_time(pager, monkeypatch):
+    """Nobody needs a token for it, and an acknowledgement waits for its turn to write."""
+    pings, most, ping = 0, 0, pager.store.ping
+
+    async def counted() -> None:
+        nonlocal pings, most
+        pings += 1
+        most = max(most, pings)
+        await ping()
+        pings -= 1
+
+    monkeypatch.setattr(pager.store, "ping", counted)
+    found = await asyncio.gather(*(pager.readiness() for _ in range(50)))
+    assert most == 1
+    assert {one["checks"]["store"] for one in found} == {"ok"}
+    monkeypatch.setattr(pager.store, "ping", _broken)
+    assert (await pager.readiness())["checks"]["store"] == "the disk is full"
+
+
+async def _broken() -> None:
+    raise OSError("the disk is full")
