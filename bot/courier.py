@@ -17,7 +17,7 @@ from bot.incidents.decision import World
 from bot.incidents.model import Incident
 from bot.paging.attempt import Verdict, priority
 from bot.paging.merge import MERGE_FROM, MOST
-from bot.paging.model import Page, PageKind, PageState
+from bot.paging.model import RECEIVER, Page, PageKind, PageState
 from bot.paging.statuses import GIVEN_UP
 from bot.ports import Channels, Clock, Posted
 from bot.renderings import Renderings
@@ -25,6 +25,7 @@ from bot.sender import Sender
 from bot.store.database import Database
 
 _AT_ONCE = 8  # requests in flight
+_RECEIVERS_AT_ONCE = 4  # of them to other systems: those that hang must leave room for people
 _LONGEST_SLEEP = 5.0
 _FIRST_SLEEP = 0.05
 _NOWHERE = Posted("", "")
@@ -66,10 +67,14 @@ class Courier(Sender):
         due = [page for page in mine if page.due_at <= now]
         known = {incident.id: incident for incident in await self._store.unresolved()} if due else {}
         for place, pages in _by_place(sorted(due, key=lambda page: priority(page, known.get(page.incident or "")))):
-            if place not in self._busy.values() and place not in self._rests and len(self._tasks) < _AT_ONCE:
+            if place not in self._busy.values() and place not in self._rests and self._has_room(place):
                 self._start(place, pages)
         later = [*(page.due_at for page in mine if page.due_at > now), *self._rests.values()]
         return max(min([*((at - now).total_seconds() for at in later), _LONGEST_SLEEP]), _FIRST_SLEEP)
+
+    def _has_room(self, place: Place) -> bool:
+        receivers = sum(map(_is_receiver, set(self._busy.values()))) if _is_receiver(place) else 0
+        return len(self._tasks) < _AT_ONCE and receivers < _RECEIVERS_AT_ONCE
 
     def _start(self, place: Place, pages: Sequence[Page]) -> None:
         unknown = [page for page in pages if page.state is PageState.UNKNOWN]
@@ -129,6 +134,10 @@ class Courier(Sender):
         """The request can no longer land, and nobody can say whether it did."""
         verdict = await delivery.searched_together(self._store.leading, pages, _NOT_READ_BACK, self._clock.now())
         telemetry.attempts.labels(verdict).inc()
+
+
+def _is_receiver(place: Place) -> bool:
+    return place[0].startswith(RECEIVER)
 
 
 def _by_place(pages: Sequence[Page]) -> Iterable[tuple[Place, list[Page]]]:

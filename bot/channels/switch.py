@@ -30,11 +30,13 @@ class SecondChannels:
         self._clock = clock
         self._mail = Mail(base_dir)
         self._webhooks = Webhooks()
+        self._receivers = Webhooks()  # names that are looked up for ever must not keep people waiting
         self.key = ""
 
     def close(self) -> None:
         self._mail.close()
         self._webhooks.close()
+        self._receivers.close()
 
     async def send(
         self,
@@ -91,7 +93,7 @@ class SecondChannels:
             text = payload.body_of(receiver, said, incident)
         except TemplateError as error:
             raise RemoteError(f"notify.receivers.{name}.body: {error}", permanent=True) from None
-        await self._webhooks.post(receiver, page.id, text, self._clock.now())
+        await self._receivers.post(receiver, page.id, text, self._clock.now())
 
     def _link(self, page: Page) -> words.AckLink | None:
         """Only for a page to one person: the link acts in their name."""

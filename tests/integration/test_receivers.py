@@ -169,6 +169,36 @@ async def test_a_refusal_for_good_wakes_nobody_and_goes_nowhere_else(town):
     assert [one.state for one in await town.rows()] == [PageState.FAILED]
 
 
+async def test_receivers_that_hang_leave_room_for_people(town):
+    async def hang() -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    town.there.answer = hang
+    entry = {"url": f"http://127.0.0.1:{town.there.port}/", "allow_private": True, "timeout": "20s"}
+    async with receiver() as phone:
+        person = {**entry, "url": f"http://127.0.0.1:{phone.port}/"}
+        notified = {"receivers": {f"r{number}": entry for number in range(20)}, "webhooks": {"phone": person}}
+        town.settings = Settings.model_validate({"notify": notified})
+        town.world = replace(WORLD, receivers=town.settings.notify.receivers)
+        await town.see(FIRING)
+        async with asyncio.timeout(10):
+            while len(town.there.requests) < 4:
+                await asyncio.sleep(0.01)
+        page = Page(
+            id="INC-1.1.page.ana.phone", incident="INC-1", kind=PageKind.PAGE, step=0, round=0, channel="webhook:phone",
+            person="ana", due_at=town.clock.now(), reason="on call",
+        )  # fmt: skip
+        async with town.store.transaction() as tx:
+            await tx.add_pages([page])
+        town.courier.wake()
+        async with asyncio.timeout(5):
+            while not phone.requests:
+                await asyncio.sleep(0.01)
+        assert len(town.there.requests) == 4
+        await town.courier.abandon()
+
+
 async def test_an_unknown_outcome_is_told_again_with_the_same_id(town):
     ids = []
 
