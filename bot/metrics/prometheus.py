@@ -7,7 +7,6 @@ and an engine that is not there. What is asked, and what the answers mean, is ot
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 import time
@@ -117,9 +116,10 @@ class Engine:
         return self._read(lambda: self._answers.instant(question, data, t))
 
     async def range(self, question: str, start: float, end: float, step: float, deadline: float) -> Matrix:
-        """The value at every step. Raises QueryError."""
+        """The value at every step. Raises QueryError. So many steps may be too heavy, or their time too short: that
+        they come to nothing must not keep rules from asking."""
         bounds = [("start", instant_text(start)), ("end", instant_text(end)), ("step", f"{step:g}")]
-        data = await self._asked("query_range", [("query", question), *bounds], deadline)
+        data = await self._asked("query_range", [("query", question), *bounds], deadline, judging=False)
         return self._read(lambda: matrix(data))
 
     async def clock(self, deadline: float) -> float:
@@ -168,8 +168,8 @@ class Engine:
         why = f"its turn did not come within {seconds:.3g} s: so many questions are too many for the engine"
         return self._is_down(f"{why}, or metrics.prometheus.concurrency is too small")
 
-    async def _asked(self, path: str, fields: Fields, deadline: float) -> Mapping[str, Any]:
-        """The `data` of the answer. Raises QueryError."""
+    async def _asked(self, path: str, fields: Fields, deadline: float, *, judging: bool = True) -> Mapping[str, Any]:
+        """The `data` of the answer. Raises QueryError. `judging`: no answer speaks against the engine."""
         if self.breaker.shut:
             telemetry.engine_questions.labels("shut").inc()
             raise self._is_down(self.breaker.why)
@@ -181,8 +181,9 @@ class Engine:
             raise
         except _UnansweredError as error:
             telemetry.engine_questions.labels("failed" if error.dead else "partial").inc()
-            self.breaker.failed(str(error), dead=error.dead)
-            self._look()
+            if judging and not self._closed:
+                self.breaker.failed(str(error), dead=error.dead)
+                self._look()
             raise self._is_down(str(error)) from None
         self._answered("answered", began)
         return data
@@ -315,13 +316,17 @@ class Engine:
     async def _keep_trying(self) -> None:
         while self.breaker.shut:
             await asyncio.sleep(max(self.breaker.wait(), self._not_before - self._monotonic()))
-            with contextlib.suppress(_UnansweredError, TimeoutError):
-                try:
-                    async with asyncio.timeout(_TRIAL_SECONDS):
-                        await self._once("query", [("query", _TRIAL), *self._manners()])
-                except QueryError:
-                    pass  # an answer all the same
-                self.breaker.tried(well=True)
+            try:
+                async with asyncio.timeout(_TRIAL_SECONDS):
+                    await self._once("query", [("query", _TRIAL), *self._manners()])
+            except (_UnansweredError, TimeoutError):
+                continue
+            except QueryError:
+                pass  # an answer all the same
+            except Exception:  # whatever it says, it is tried again: nobody else asks
+                log.exception("engine.trial_failed")
+                continue
+            self.breaker.tried(well=True)
 
 
 async def _json(body: bytes) -> Any:
@@ -337,7 +342,8 @@ def _is_worth_another(error: Exception) -> bool:
 
 def _incomplete(body: Mapping[str, Any]) -> str:
     """What is missing of the answer; empty when it is whole. Remarks on the expression take nothing from it."""
-    told = [str(one) for name in ("warnings", "infos") for one in body.get(name) or ()]
+    given = [body.get(name) or () for name in ("warnings", "infos")]
+    told = [str(one) for some in given for one in (some if isinstance(some, list | tuple) else (some,))]
     missing = [one for one in told if not one.startswith(_REMARKS)]
     if body.get("isPartial"):
         missing.append("isPartial is true")

@@ -493,8 +493,16 @@ class AlertingRule:
         held.saved = _words(self._current(self._of_key[held.key]), held.annotations or {})
         return held.saved
 
-    def restore(self, saved: Mapping[str, Any], now: datetime, gap: timedelta) -> None:
-        """Takes up what `saved` said, read. Raises KeyError, TypeError or ValueError on anything else."""
+    @property
+    def answered_at(self) -> datetime | None:
+        """When it was last evaluated to the end."""
+        return self._last_at
+
+    def restore(
+        self, saved: Mapping[str, Any], now: datetime, gap: timedelta, answered_at: datetime | None = None
+    ) -> None:
+        """Takes up what `saved` said, read; `answered_at` where its engine has been away since. Raises KeyError,
+        TypeError or ValueError on anything else."""
         same = saved["expr"] == self.compiled.rule.expr
         for entry in map(parse, saved["alerts"]):
             active = resumed(entry, self._timing, gap)
@@ -507,7 +515,7 @@ class AlertingRule:
             else:
                 held.active = active if same else changed(active, seen=frozenset())
                 self._take(held, active.value, _NOW if active.alarms else _NEVER)
-        self._last_at = now
+        self._last_at = now if answered_at is None or self._around.asked_every is None else answered_at
         self._distrust_since = self._doubtful_from(now)
         self.changes += 1
 

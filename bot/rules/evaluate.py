@@ -135,6 +135,7 @@ class GroupState:
         self._saved_at: datetime | None = None
         self._next_told = 0
         self._failing_saved: dict[str, str] = {}
+        self._unanswered_saved: dict[str, float] = {}
         self.mirrored = False  # another replica evaluates its alerts; they are here to be seen
         self.evaluated_at: datetime | None = None
         self.seconds = 0.0
@@ -199,10 +200,11 @@ class GroupState:
             )
             rest = dict(state["rules"])
             gap = max(now - last, timedelta())
+            unanswered: Mapping[str, float] = state.get("unanswered", {})
             for slot in self._slots:
                 saved = rest.pop(slot.compiled.key, None)
                 if saved is not None and slot.alerting is not None:
-                    slot.alerting.restore(_read(saved), now, gap)
+                    slot.alerting.restore(_read(saved), now, gap, _instant(unanswered.get(slot.compiled.key)))
             for saved in rest.values():
                 self._orphans += orphans(_read(saved)["alerts"], self.group.id, now)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -389,16 +391,20 @@ class GroupState:
         rules = [(slot, slot.rule) for slot in self._slots if isinstance(slot.rule, AlertingRule)]
         failing = {slot.compiled.key: slot.health.error for slot, _ in rules if slot.health.at_fault}
         changed = self._save or any(rule.changes != slot.saved for slot, rule in rules)
-        changed = changed or failing.keys() != self._failing_saved.keys()
+        # Until when the engine has answered: a restart while it is away must not make it believed at once.
+        asked = {slot.compiled.key: rule.answered_at for slot, rule in rules if slot.health.unanswered}
+        unanswered = {key: at.timestamp() for key, at in asked.items() if at is not None}
+        changed = changed or failing.keys() != self._failing_saved.keys() or unanswered != self._unanswered_saved
         overdue = self._saved_at is not None and now - self._saved_at >= PENDING_SAVE_EVERY
         if not changed and not (overdue and any(rule.pending for _, rule in rules)):
             return None
-        self._save, self._saved_at, self._failing_saved = False, now, failing
+        self._save, self._saved_at, self._failing_saved, self._unanswered_saved = False, now, failing, unanswered
         for slot, rule in rules:
             slot.saved = rule.changes
         parts = {slot.compiled.key: rule.saved() for slot, rule in rules if not rule.empty}
-        state = {"version": VERSION, "evaluated_at": now.timestamp(), "rules": parts}
-        return {**state, "failing": failing} if failing else state
+        state: dict[str, Any] = {"version": VERSION, "evaluated_at": now.timestamp(), "rules": parts}
+        state |= {"failing": failing} if failing else {}
+        return state | ({"unanswered": unanswered} if unanswered else {})
 
 
 def _slot(compiled: Compiled, group: Group, around: Surroundings) -> _Slot:
@@ -413,6 +419,10 @@ def _read(saved: Any) -> Mapping[str, Any]:
     """A rule's part of a saved state; releases before wrote it without a layer of JSON of its own."""
     found: Mapping[str, Any] = json.loads(saved) if isinstance(saved, str) else saved
     return found
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _recent(alert: Alert, now: datetime) -> bool:

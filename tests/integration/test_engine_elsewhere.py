@@ -312,6 +312,54 @@ async def test_an_engine_that_is_down_is_spared_and_found_again(server, tmp_path
     await engine.close()
 
 
+async def test_an_engine_is_found_again_whatever_it_says_meanwhile(server, engine_of):
+    engine = engine_of(attempts=1)
+    server.says = [status(500)]
+    for _ in range(3):
+        await refusal(engine)
+    server.says = [lambda: good(warnings=5), lambda: good(warnings=True), good]
+    async with asyncio.timeout(10):
+        while engine.breaker.shut:
+            await asyncio.sleep(0.05)
+    assert list(await engine.instant("up", 5.0, soon())) == [({"a": "1"}, 7.0)]
+
+
+async def test_remarks_of_another_shape_are_remarks_all_the_same(server, engine_of):
+    server.says = [lambda: good(warnings=5)]
+    assert "its answer is not complete: 5" in await refusal(engine_of(attempts=1))
+
+
+async def test_charts_that_come_to_nothing_do_not_keep_rules_from_asking(server, engine_of):
+    async def slowly():
+        await asyncio.sleep(1)
+        return good()
+
+    engine = engine_of(attempts=1)
+    server.says = [slowly] * 3 + [good]
+    for _ in range(3):
+        with pytest.raises(EngineDownError):
+            await engine.range("heavy", 0.0, 3600.0, 30.0, soon(0.1))
+    assert (engine.up, engine.breaker.shut) == (True, False)
+    assert list(await engine.instant("up", 5.0, soon())) == [({"a": "1"}, 7.0)]
+
+
+async def test_a_closed_engine_is_not_tried_any_more(server, tmp_path):
+    async def hang():
+        await asyncio.sleep(30)
+
+    changes = []
+    engine = Engine(
+        Prometheus.model_validate({"url": server.url, "attempts": 1}), tmp_path, lambda: changes.append(engine.up)
+    )
+    server.says = [hang]
+    asking = [asyncio.create_task(engine.instant(text, 5.0, soon(0.3))) for text in "abc"]
+    await asyncio.sleep(0.1)
+    await engine.close()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(one) for one in found] == [EngineDownError] * 3
+    assert (changes, [task for task in asyncio.all_tasks() if task.get_name() == "engine-trial"]) == ([], [])
+
+
 async def test_an_engine_that_is_not_there(engine_of):
     assert "Connection refused" in await refusal(engine_of(url="http://127.0.0.1:1", attempts=1))
 

@@ -307,6 +307,25 @@ def test_an_engine_that_was_away_is_not_believed_before_its_ranges_are_full(away
             assert found == [("Errors", "a", states[second])], second
 
 
+def test_an_engine_that_was_away_is_not_believed_because_we_were_restarted_meanwhile():
+    there = There()
+    group = elsewhere(ERRORS)
+    counted(there, 0, 60)
+    state = round_of(group, there, after(60)).state
+    there.fails = EngineDownError("no answer")
+    for second in range(75, 180, 15):
+        state = round_of(group, there, after(second)).state or state
+    there.fails = None
+    again = elsewhere(ERRORS)
+    again.restore(json.loads(json.dumps(state)), after(175), after(165))
+    states = {}
+    for second in range(180, 256, 15):
+        there.scrape(after(second), (metric("errors_total"), 0.0))  # begun anew, and well
+        states[second] = [one for *_, one in told(round_of(again, there, after(second)))]
+    assert states[180] == states[225] == ["firing"]
+    assert states[240] == ["resolved"]
+
+
 def test_after_a_restart_of_ours_the_engine_is_believed_at_once():
     there = There()
     group = elsewhere(ERRORS, {"alert": "Hot", "expr": "heat > 5"})
