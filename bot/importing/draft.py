@@ -15,6 +15,7 @@ STAND_IN = "oncall"
 FILL_IN = "give each person their Slack id: profile → ⋮ → Copy member ID, then agentpager check"
 _ID = 48
 _WEBHOOK = 32
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 _CHANNEL = re.compile(r"#[a-z0-9._-]{1,80}|[CG][A-Z0-9]{2,}")
 _EMAIL = re.compile(r"[^\s@<>,;:\"]+@[^\s@<>,;:\"]+")
@@ -147,13 +148,25 @@ class Draft:
             "inhibit_rules": self.inhibit_rules,
             "mute_windows": self.mute_windows,
         }
+        known = {"http"}  # what stands there is from the command line
+        main = {key: value if key in known else self._literal(value) for key, value in self.main.items()}
         made = {
-            "agentpager.yaml": self._text(self.main),
+            "agentpager.yaml": self._text(main),
             f"oncall/{name}.yaml": self._text(oncall),
             f"agents/{name}.yaml": self._text({"agents": self.agents}),
             f"incidents/{name}.yaml": self._text(incidents),
         }
         return {path: text for path, text in made.items() if text}
+
+    def _literal(self, value: Any) -> Any:
+        """`${` of somebody else's text stands for itself: only what the report names is a variable."""
+        if isinstance(value, dict):
+            return {key: self._literal(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._literal(inner) for inner in value]
+        if not isinstance(value, str):
+            return value
+        return _VARIABLE.sub(lambda found: found[0] if found[1] in self.report.variables else f"${found[0]}", value)
 
     def _text(self, sections: dict[str, Any]) -> str:
         """A section a paragraph."""

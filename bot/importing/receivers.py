@@ -120,6 +120,13 @@ class _Place:
                 return found
         return ""
 
+    def address(self, key: str, general: str, default: str) -> str:
+        """Of a service; a variable where it may hold a secret."""
+        url, variable = self.config.text(key), f"{self.prefix}_{key}"
+        item, name = (self.config, key) if url else (self.settings, general)
+        url = url or (self.settings.text(general) if general else "") or default
+        return item.variable(variable, name) if any(sign in url for sign in "@?") else url.rstrip("/")
+
     def told(self, **entry: Any) -> str:
         """A system that is told when alerts fire, and when they have ended unless the file says otherwise."""
         if not self.config.flag("send_resolved", True):
@@ -171,7 +178,7 @@ def _pagerduty(at: _Place) -> str:
     )
     if at.config.has("service_key") or at.config.has("service_key_file"):
         at.config.tell("changed", "service_key", "it has to be the key of an Events API v2 integration now")
-    url = at.config.text("url") or at.settings.text("pagerduty_url") or "https://events.pagerduty.com/v2/enqueue"
+    url = at.address("url", "pagerduty_url", "https://events.pagerduty.com/v2/enqueue")
     body = (
         '{"routing_key": "{{ secrets.key }}", "dedup_key": "{{ incident.id }}", "client": "agentpager", '
         '"event_action": "{% if status == "firing" %}trigger{% else %}resolve{% endif %}", "payload": {"summary": '
@@ -224,33 +231,33 @@ def _email(at: _Place) -> str:
 
 def _opsgenie(at: _Place) -> str:
     key = at.secret("api_key", f"{at.prefix}_OPSGENIE_KEY", "opsgenie_api_key")
-    url = at.config.text("api_url") or at.settings.text("opsgenie_api_url") or "https://api.opsgenie.com/"
+    url = at.address("api_url", "opsgenie_api_url", "https://api.opsgenie.com")
     body = (
         '{"message": "{{ incident.title|truncate(120) }}", "alias": "{{ incident.id }}", "priority": '
         '"{% if incident.severity == "critical" %}P1{% else %}P3{% endif %}"}'
     )
     if at.config.flag("send_resolved", True):
         at.config.tell("changed", f"opsgenie of receiver {at.receiver.name}", "alerts are made there, and not closed")
-    where = at.told(url=f"{url.rstrip('/')}/v2/alerts", headers={"Authorization": f"GenieKey {key}"}, body=body)
+    where = at.told(url=f"{url}/v2/alerts", headers={"Authorization": f"GenieKey {key}"}, body=body)
     at.receiver.told[at.name]["send_resolved"] = False
     return where
 
 
 def _victorops(at: _Place) -> str:
     key = at.secret("api_key", f"{at.prefix}_VICTOROPS_KEY", "victorops_api_key")
-    base = at.config.text("api_url") or at.settings.text("victorops_api_url")
-    base = base or "https://alert.victorops.com/integrations/generic/20131114/alert/"
+    base = "https://alert.victorops.com/integrations/generic/20131114/alert"
+    base = at.address("api_url", "victorops_api_url", base)
     body = (
         '{"message_type": "{% if status == "resolved" %}RECOVERY{% elif incident.severity == "critical" %}CRITICAL'
         '{% else %}WARNING{% endif %}", "entity_id": "{{ incident.id }}", '
         '"entity_display_name": "{{ incident.title }}", "monitoring_tool": "agentpager"}'
     )
-    return at.told(url=f"{base.rstrip('/')}/{key}/{at.config.text('routing_key')}", body=body)
+    return at.told(url=f"{base}/{key}/{at.config.text('routing_key')}", body=body)
 
 
 def _telegram(at: _Place) -> str:
     token = at.secret("bot_token", f"{at.prefix}_TELEGRAM_TOKEN", "telegram_bot_token")
-    base = (at.config.text("api_url") or at.settings.text("telegram_api_url") or "https://api.telegram.org").rstrip("/")
+    base = at.address("api_url", "telegram_api_url", "https://api.telegram.org")
     at.config.ignore("message_thread_id")
     body = f'{{"chat_id": "{at.config.text("chat_id")}", "text": "{_SAID}"}}'
     return at.told(url=f"{base}/bot{token}/sendMessage", body=body)
@@ -266,7 +273,7 @@ def _pushover(at: _Place) -> str:
 
 
 def _webex(at: _Place) -> str:
-    url = at.config.text("api_url") or at.settings.text("webex_api_url") or "https://webexapis.com/v1/messages"
+    url = at.address("api_url", "webex_api_url", "https://webexapis.com/v1/messages")
     header = authorization(at.config.get("http_config"), f"{at.prefix}_WEBEX")
     body = f'{{"roomId": "{at.config.text("room_id")}", "markdown": "{_SAID}"}}'
     return at.told(url=url, headers={"Authorization": header}, body=body)

@@ -272,3 +272,33 @@ def test_an_inhibit_rule_with_a_matcher_that_cannot_be_read_hides_nothing(side):
     rule = f"{{source_matchers: ['a=b'], target_matchers: ['c=d'], {side}_match_re: {{e: '('}}}}"
     made = _hidden(f"{{receiver: pagers, {X}}}", rule)
     assert "inhibit_rules" not in made
+
+
+def test_addresses_with_a_password_are_variables_and_braces_of_others_stand_for_themselves():
+    text = """
+route: {receiver: a}
+receivers:
+  - name: a
+    telegram_configs: [{chat_id: 1, bot_token: canary, api_url: "https://u:canary@tg.example.com/"}]
+    pagerduty_configs: [{routing_key: canary, url: "https://pd.example.com/?key=canary"}]
+    victorops_configs: [{api_key: canary, routing_key: "${HOME}"}]
+    opsgenie_configs: [{api_key: canary}]
+global:
+  opsgenie_api_url: "https://u:canary@og.example.com/"
+  smtp_smarthost: "mail:25"
+  smtp_from: a@example.com
+  smtp_auth_username: "${HOME}-$${X}"
+"""
+    made = imported([("am.yml", text)], Wanted("alertmanager"), IMPORTED_AT)
+    main = made.files["agentpager.yaml"]
+    assert "canary" not in main + made.report.text()
+    receivers = yaml.safe_load(main)["notify"]["receivers"]
+    assert {name: entry["url"] for name, entry in receivers.items()} == {
+        "a-telegram": "${A_API_URL}/bot${A_TELEGRAM_TOKEN}/sendMessage",
+        "a-pagerduty": "${A_URL}",
+        "a-victorops": "https://alert.victorops.com/integrations/generic/20131114/alert/${A_VICTOROPS_KEY}/$${HOME}",
+        "a-opsgenie": "${A_API_URL_2}/v2/alerts",
+    }
+    assert yaml.safe_load(main)["notify"]["email"]["username"] == "$${HOME}-$$${X}"
+    places = {name: place for name, place in made.report.variables.items() if "URL" in name}
+    assert places == {"A_API_URL": "am.yml:5:65", "A_URL": "am.yml:6:52", "A_API_URL_2": "am.yml:10:21"}
