@@ -123,6 +123,7 @@ class Service:
         self._front = Front(self._pager, store, clock, config, env)
         self._ticker = Ticker(on_error=lambda name: telemetry.loop_errors.labels(name).inc())
         self._leading: Leading | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._news = asyncio.Event()  # another replica has written something
         self._stopping = asyncio.Event()
 
@@ -242,7 +243,6 @@ class Service:
         ticker, pager, front = self._ticker, self._pager, self._front
         ticker.every(RENEWED_EVERY, "lease", self._renew)
         ticker.every(RENEWED_EVERY, "sharing", self._share)
-        ticker.every(RENEWED_EVERY, "telling", pager.tell_shares)  # apart: it may have to wait for the watcher
         ticker.every(_WATCHER_LOOK, "watcher", pager.look_after_watcher)
         ticker.every(_FILE_POLL, "files", pager.poll_files)
         ticker.every(_MEASURE, "metrics", lambda: pager.measure(self._lateness()))
@@ -266,8 +266,17 @@ class Service:
         self._ticker.at_once("sharing")
 
     async def _share(self) -> None:
+        """The watcher may be slow to take its share over: nobody waits for it, and it is not told anew meanwhile."""
         await self._pager.share()
-        self._ticker.at_once("telling")
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_shares(), name="telling")
+
+    async def _tell_shares(self) -> None:
+        try:
+            await self._pager.tell_shares()
+        except Exception:
+            telemetry.loop_errors.labels("telling").inc()
+            log.exception("telling.failed")
 
     async def _reload_by_signal(self) -> None:
         try:
@@ -280,6 +289,8 @@ class Service:
         """What is being sent may finish; everything else is in the database."""
         log.info("stopping")
         await self._ticker.stop()
+        if self._telling is not None:
+            self._telling.cancel()
         await self._front.upkeep.stop()
         server.should_exit = True
         for task in parts:

@@ -62,7 +62,7 @@ _FIRST_PART, _PART = 500, 1000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
 _SET_ASIDE = 30.0
-_SHARE_SECONDS = 30.0
+_SHARE_SECONDS = 600.0  # rounds that were missed are caught up with; told again meanwhile it would do so once more
 _UNKNOWN_FOR = 60.0
 _UNSURE, _LONGEST_UNSURE = 30.0, 600.0  # seconds before a look at the replicas: what was found then may not be saved
 _TOLD_AT_ONCE = 100  # incidents in one transaction: a click never waits long for it

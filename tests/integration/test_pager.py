@@ -13,7 +13,9 @@ from core_world import NOW, ended, opened
 from hand_clock import HandClock
 
 from bot import pipeline
+from bot.app import Service
 from bot.config import load
+from bot.errors import RemoteError
 from bot.incidents.model import Alert, AlertState, State
 from bot.incidents.own import OwnAlert
 from bot.joint import Request, Update
@@ -305,3 +307,30 @@ async def test_however_many_ask_whether_it_is_ready_one_row_is_written_at_a_time
 
 async def _broken() -> None:
     raise OSError("the disk is full")
+
+
+async def test_a_watcher_that_is_slow_to_take_its_share_over_is_not_told_anew_meanwhile():
+    """It would catch up with the same rounds again, and so be slower still."""
+    told, looked, answer = [], [], asyncio.Event()
+
+    async def share():
+        looked.append(1)
+
+    async def tell_shares():
+        told.append(1)
+        await answer.wait()
+        if len(told) == 2:
+            raise RemoteError("the watcher has just ended")
+
+    service = Service.__new__(Service)
+    service._pager, service._telling = SimpleNamespace(share=share, tell_shares=tell_shares), None
+    for _ in range(3):
+        await service._share()
+        await asyncio.sleep(0)
+    assert (len(looked), len(told)) == (3, 1)
+    answer.set()
+    for _ in range(2):
+        await service._telling
+        await service._share()
+    await service._telling
+    assert len(told) == 3
