@@ -19,7 +19,7 @@ import bot.outbox
 import bot.pipeline
 import bot.scheduler
 import bot.slack.web
-import bot.store.database
+import bot.store.sqlite
 import bot.store.transaction
 from bot.audit.model import Entry
 from bot.incidents.model import Incident
@@ -63,7 +63,7 @@ def sdk_retry_on() -> Iterator[None]:
 @contextmanager
 def synchronous_normal() -> Iterator[None]:
     """SQLite is told not to wait for the disk."""
-    real = bot.store.database._engine
+    real = bot.store.sqlite._engine
 
     def engine(*args: Any, **more: Any) -> Any:
         made = real(*args, **more)
@@ -76,7 +76,7 @@ def synchronous_normal() -> Iterator[None]:
 
         return made
 
-    with patch.object(bot.store.database, "_engine", engine):
+    with patch.object(bot.store.sqlite, "_engine", engine):
         yield
 
 
