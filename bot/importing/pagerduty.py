@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.importing.draft import Draft, Names
+from bot.importing.draft import Draft, Names, slug
 from bot.importing.reading import Item, Source
 from bot.importing.rotations import early, instant, layer, until, windows_of, zone_of
 from bot.oncall.duty import at_duty
@@ -22,6 +22,7 @@ from bot.schema import format_duration
 
 _MINUTE, _DAY_MINUTES = 60, 24 * 60
 _OBJECT = ("self", "html_url", "type", "summary", "privilege", "avatar_url", "description", "color", "invitation_sent")
+_ROUTE = 32  # characters of a name under `routes`
 _STRATEGY = "escalation_rule_assignment_strategy"
 _METHOD = (
     "id", "label", "send_short_email", "send_html_email", "blacklisted", "enabled", "device_type", "sounds",
@@ -64,7 +65,8 @@ class _Book:
 
 
 def read(sources: Sequence[Source], draft: Draft, now: datetime) -> None:
-    book, names = _Book(), {kind: Names() for kind in ("person", "team", "schedule", "policy", "route")}
+    book, names = _Book(), {kind: Names() for kind in ("person", "team", "schedule", "policy")}
+    names["route"] = Names(_ROUTE)
     for source in sources:
         source.root.ignore(*_ANSWER)
     teams: dict[str, list[str]] = {}
@@ -402,8 +404,7 @@ def _service(item: Item, draft: Draft, book: _Book, names: Names) -> None:
     if policy is None:
         item.tell("left", f"service {name}", "its escalation policy is not in the files")
         return
-    route = names.of(item.text("id") or name, name)[:32].strip("-")
-    route = route if route[:1].isalpha() else f"s-{route}"[:32]
+    route = names.of(item.text("id") or name, name if slug(name)[:1].isalpha() else f"s-{name}")
     draft.routes[route] = f"team:{policy}"
     _ack_timeout(item, name, policy, draft)
     item.tell("taken", f"service {name}", f'routes.{route}: alerts with the label route: "{route}" go to team:{policy}')

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from config_files import IMPORTED_AT, imported_config, sources_of
 
 from bot import config
@@ -204,3 +205,27 @@ def test_routes_by_labels_and_a_calendar_that_stays_a_secret(grafana):
     ]
     calendars = [layer.ical for layer in grafana.schedules["from-a-calendar"].layers]
     assert calendars == ["${FROM_A_CALENDAR_CALENDAR}", "${FROM_A_CALENDAR_OVERRIDES}"]
+
+
+def test_services_whose_names_begin_alike_have_a_route_each():
+    def policy(number: str) -> dict[str, object]:
+        rule = {"targets": [{"id": f"U{number}", "type": "user", "summary": number}]}
+        return {"id": f"P{number}", "name": f"Policy {number}", "escalation_rules": [rule]}
+
+    services = [
+        {
+            "id": f"{kind}{number}",
+            "name": f"{kind} of the payments cluster {number}",
+            "escalation_policy": {"id": there},
+        }
+        for kind in ("Production service", "24x7 service")
+        for number, there in (("1", "P1"), ("2", "P2"))
+    ]
+    said = {"escalation_policies": [policy("1"), policy("2")], "services": services}
+    made = imported([("pd.json", json.dumps(said))], Wanted("pagerduty"), IMPORTED_AT)
+    assert yaml.safe_load(made.files["oncall/pagerduty.yaml"])["routes"] == {
+        "production-service-of-the-paymen": "team:policy-1",
+        "production-service-of-the-pay-2": "team:policy-2",
+        "s-24x7-service-of-the-payments-c": "team:policy-1",
+        "s-24x7-service-of-the-payment-2": "team:policy-2",
+    }
