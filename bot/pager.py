@@ -61,7 +61,7 @@ _EACH_BY_ITSELF = 50
 _FIRST_PART, _PART = 500, 1000  # alerts worked in by one transaction
 _HEARTBEAT_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _LATE_TICK = 10.0
-_SET_ASIDE = 30.0
+_SET_ASIDE, _AWAY = 30.0, 1.0
 _SHARE_SECONDS = 600.0  # rounds that were missed are caught up with; told again meanwhile it would do so once more
 _UNKNOWN_FOR = 60.0
 _UNSURE, _LONGEST_UNSURE = 30.0, 600.0  # seconds before a look at the replicas: what was found then may not be saved
@@ -425,8 +425,10 @@ class Pager:
                 if any(decision.incident.over for decision in decisions):  # what it explained is hidden no longer
                     self._hiding_changes = _LONG_AGO
                 self._aside.pop(incident_id, None)
-            except Exception:
-                self._aside[incident_id] = time.monotonic() + _SET_ASIDE
+            except Exception as error:
+                # Where nothing is wrong with this incident its deadline waits for the database, and no longer.
+                seconds = _AWAY if self._store.away(error) else _SET_ASIDE
+                self._aside[incident_id] = time.monotonic() + seconds
                 telemetry.loop_errors.labels("escalation").inc()
                 log.exception("escalation.failed", incident=incident_id)
 

@@ -21,7 +21,7 @@ from bot.actions.model import Run
 from bot.agents.evidence import Evidence
 from bot.agents.record import HOUR, Hour, Sums
 from bot.audit.model import Entry
-from bot.errors import StaleReplicaError, UsageError
+from bot.errors import LeaseLostError, StaleReplicaError, UsageError
 from bot.incidents.model import Incident, State
 from bot.incidents.silences import Silence
 from bot.oncall.changes import RotaChange
@@ -51,6 +51,7 @@ from bot.store.tables import (
     snapshots,
 )
 from bot.store.transaction import Transaction
+from bot.store.troubles import passing
 
 _LATELY = 2000  # pages
 _DELIVERY = "delivery|"
@@ -77,6 +78,10 @@ class Database:
         self.lost = self._sqlite.lost if self._sqlite else asyncio.Event()
         self.leading = Leading(self)
         self.history = History(self._home.reading, self._statements)
+
+    def away(self, error: BaseException) -> bool:
+        """Whether it was the server that failed, and not what was asked of it: the same may succeed in a moment."""
+        return self._sqlite is None and (isinstance(error, StaleReplicaError | LeaseLostError) or passing(error))
 
     @property
     def name(self) -> str:

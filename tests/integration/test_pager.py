@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 from config_files import sources_of
 from core_world import NOW, ended, opened
 from hand_clock import HandClock
@@ -15,7 +16,7 @@ from hand_clock import HandClock
 from bot import pipeline
 from bot.app import Service
 from bot.config import load
-from bot.errors import RemoteError
+from bot.errors import LeaseLostError, RemoteError
 from bot.incidents.model import Alert, AlertState, State
 from bot.incidents.own import OwnAlert
 from bot.joint import Request, Update
@@ -140,6 +141,25 @@ async def test_one_incident_that_cannot_be_worked_in_does_not_stop_the_others(pa
     assert tried == ["INC-1", "INC-2"], "the one that failed is set aside for a while"
     second = await pager.store.incident("INC-2")
     assert second.next_at > pager.clock.time
+
+
+async def test_a_deadline_that_came_while_the_database_was_away_waits_no_longer_than_it(pager, monkeypatch):
+    await pager.on_update(report(alert()))
+    honest, error = pipeline.escalate, sa.exc.OperationalError("SELECT", {}, Exception("the connection is lost"))
+
+    async def escalate(*_):
+        raise error
+
+    monkeypatch.setattr(pager.store, "_sqlite", None)
+    monkeypatch.setattr("bot.pager._AWAY", 0.01)
+    monkeypatch.setattr(pipeline, "escalate", escalate)
+    pager.clock.time = NOW + timedelta(minutes=5)
+    await pager.tick()
+    monkeypatch.setattr(pipeline, "escalate", honest)
+    await asyncio.sleep(0.02)
+    await pager.tick()
+    assert (await pager.store.incident("INC-1")).next_at > pager.clock.time
+    assert [pager.store.away(one) for one in (LeaseLostError(), KeyError("a bug of ours"))] == [True, False]
 
 
 async def test_a_suspended_machine_sends_each_overdue_step_once(pager):
