@@ -104,12 +104,15 @@ class Buttons:
 
     async def _ask(self, click: _Click) -> None:
         """“Take over from Ana?” Where no window can be opened the click counts: that somebody has it matters more."""
-        if await self._opening.open("take", click.reference, click.actor, click.body):
-            return
         try:
+            if await self._opening.open("take", click.reference, click.actor, click.body):
+                return
             answer = await self._change(click)
         except AgentpagerError as error:
             answer = answers.say(str(error))
+        except Exception:  # a click must get an honest answer, whatever failed
+            logger.exception("slack: %s of %s by %s failed", click.verb, click.reference, click.actor.id)
+            answer = answers.say(broken(click.verb, click.reference))
         if answer is not None:
             await self._at.tell(click.body.get("response_url"), answer)
 

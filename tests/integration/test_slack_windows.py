@@ -331,6 +331,19 @@ async def test_where_no_window_opens_the_ack_of_somebody_not_paged_counts(world)
     await has(world, State.ACKED, "person:cat")
 
 
+async def test_where_no_window_opens_and_the_database_is_away_they_are_told_that_nothing_is_recorded(
+    world, monkeypatch
+):
+    async def away(*_args, **_more):
+        raise OSError("the database is away")
+
+    world.slack.mode("refused", method="views.open", error="unknown_method")
+    monkeypatch.setattr(world.town.desk, "ack", away)
+    await world.click("inc.ack", CAT)
+    assert (await world.told()).startswith("Not recorded: something failed inside agentpager.")
+    await has(world, State.OPEN)
+
+
 async def test_the_second_one_is_told_who_was_faster_and_may_take_over(world):
     await world.click("inc.ack")
     world.town.clock.advance(seconds=3)
