@@ -40,15 +40,23 @@ def payload(page: Page, incident: Incident | None, external_url: str) -> dict[st
 
 
 def body_of(receiver: Receiver, said: dict[str, Any], incident: Incident | None) -> str:
-    """Raises TemplateError."""
+    """Of more alerts than a template may say it names the first ones. Raises TemplateError."""
     if receiver.body is None:
         return json.dumps(said, ensure_ascii=False)
     secrets = {name: value.get_secret_value() for name, value in receiver.secrets.items()}
     into = values_land_in(receiver)
-    text = parse(receiver.body, into).render({**said, "incident": incident_values(incident), "secrets": secrets})
-    if into == "json" and not is_json(text):
-        raise TemplateError("the body is no JSON")
-    return text
+    template = parse(receiver.body, into)
+    values = {**said, "incident": incident_values(incident), "secrets": secrets}
+    alerts, truncated = said["alerts"], said["truncatedAlerts"]
+    named = len(alerts)
+    while True:
+        left_out = len(alerts) - named
+        text = template.render({**values, "alerts": alerts[:named], "truncatedAlerts": truncated + left_out})
+        if into != "json" or is_json(text):
+            return text
+        if not named:
+            raise TemplateError("the body is no JSON")
+        named //= 2
 
 
 def problem_of(receiver: Receiver) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from core_world import NOW, WORLD, after, alert, ended, observe, opened
@@ -9,7 +10,7 @@ from core_world import NOW, WORLD, after, alert, ended, observe, opened
 from bot.incidents.model import Incident, State, Suppression, SuppressionKind
 from bot.paging import statuses
 from bot.paging.model import Page, PageState
-from bot.paging.payload import payload
+from bot.paging.payload import body_of, payload
 from bot.settings import Receiver
 
 
@@ -206,3 +207,18 @@ def test_an_alert_without_an_agent_is_grouped_by_its_name():
     line = Line()
     line.see(first)
     assert payload(line.rows[0], first, "")["groupLabels"] == {"alertname": "ErrorsHigh"}
+
+
+def test_a_body_of_ones_own_has_as_many_alerts_as_there_is_room_for():
+    names = "{% for one in alerts %} {{ one.labels.alertname }}{% endfor %}"
+    body = '{"text": "{{ status }}' + names + '", "more": {{ truncatedAlerts }} }'
+    there = receiver(body=body)
+    many = [
+        {"labels": {"alertname": f"Errors of tool {number:04}" + "!" * 20}, "status": "firing"} for number in range(100)
+    ]
+    said = {"status": "firing", "alerts": many, "truncatedAlerts": 7}
+    told = json.loads(body_of(there, said, None))
+    assert told["text"].startswith(f"firing Errors of tool 0000{'!' * 20} Errors of tool 0001")
+    assert (told["text"].count("Errors"), told["more"]) == (50, 57)
+    long = {**said, "alerts": [{"labels": {"alertname": "x" * 5000}, "status": "firing"}]}
+    assert json.loads(body_of(there, long, None)) == {"text": "firing", "more": 8}
