@@ -68,6 +68,8 @@ class Actuator(Loop):
         if claimed is None or claimed.run.state is not RunState.SENDING:
             self._tell(claimed)
             return
+        if not self._store.leads:  # stopped in between: whoever leads now takes it up
+            return
         run = claimed.run
         try:
             answer = await self._ask(run)

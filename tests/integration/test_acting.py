@@ -227,6 +227,23 @@ async def test_what_was_being_sent_when_we_were_killed_goes_out_again(tmp_path):
         assert [(one.state, one.attempt, one.unsure) for one in await one.runs()] == [("done", 2, True)]
 
 
+async def test_who_was_stopped_before_it_could_send_leaves_it_to_who_leads_now(tmp_path, monkeypatch):
+    async with town(tmp_path) as one:
+        await one.desk.ask(ANA, "INC-1", "pause")
+        claim = acting.claim
+
+        async def stopped_after(*args):
+            claimed = await claim(*args)
+            one.store.lost.set()  # the claim is written down, and somebody else has taken over since
+            return claimed
+
+        monkeypatch.setattr(acting, "claim", stopped_after)
+        await one.work()
+        assert one.door.asked == []
+        assert await one.states() == ["sending"]
+        one.store.lost.clear()
+
+
 async def test_a_long_stop_after_an_approval_sends_nothing(tmp_path):
     async with town(tmp_path) as one:
         await one.desk.ask(ANA, "INC-1", "pause")
