@@ -150,7 +150,11 @@ def _people(items: Sequence[str], item: Item, what: str, draft: Draft, book: _Bo
     found = []
     for there in items:
         if there not in book.people:
-            book.people[there] = slug(there)
+            person, number = slug(there), 1
+            while person in draft.people:
+                number += 1
+                person = f"{slug(there, 44)}-{number}"
+            book.people[there] = person
             draft.person(book.people[there], there)
             told = f"people.{book.people[there]}: the files have no user {there}; remove them if they have left"
             item.tell("changed", f"{what}: user {there}", told)
@@ -473,9 +477,25 @@ def _routes(lists: dict[str, list[Item]], draft: Draft, book: _Book) -> None:
         elif matchers is None:
             route.tell("left", what, f"{written}: write a routing entry with matchers for team:{policy}")
         else:
-            draft.routing.append({"matchers": matchers, "owner": f"team:{policy}"})
-            route.tell("taken", what, f"routing: {' '.join(matchers)} is of team:{policy}")
+            _routed(route, what, matchers, f"team:{policy}", len(integrations) <= 1, draft)
     draft.routing.sort(key=lambda entry: not entry.get("matchers"))
+
+
+def _routed(route: Item, what: str, matchers: list[str], owner: str, only: bool, draft: Draft) -> None:
+    """Alerts do not say by which integration they came: an entry counts for those of all."""
+    words = " ".join(matchers)
+    others = {entry["owner"] for entry in draft.routing if entry.get("matchers") == matchers}
+    if others - {owner}:
+        told = (
+            f"{words} is of {others.pop()} by a route of another integration: label what comes by this one, and route"
+        )
+        route.tell("left", what, f"{told} it to {owner}")
+        return
+    draft.routing.append({"matchers": matchers, "owner": owner})
+    if only:
+        route.tell("taken", what, f"routing: {words} is of {owner}")
+    else:
+        route.tell("changed", what, f"routing: {words} is of {owner}, by whichever integration it comes")
 
 
 def _default(item: Item, what: str, only: bool, draft: Draft, book: _Book) -> None:

@@ -229,3 +229,34 @@ def test_services_whose_names_begin_alike_have_a_route_each():
         "s-24x7-service-of-the-payments-c": "team:policy-1",
         "s-24x7-service-of-the-payment-2": "team:policy-2",
     }
+
+
+def test_what_two_integrations_route_otherwise_is_told():
+    def route(number: int, integration: str, chain: str, severity: str) -> dict[str, object]:
+        regex = f'"severity": "{severity}"'
+        there = {"integration_id": integration, "escalation_chain_id": chain, "routing_regex": regex}
+        return {"id": f"R{number}", **there, "position": number, "is_the_last_route": False}
+
+    said = {
+        "users": [{"id": "U1", "username": "ana"}],
+        "integrations": [{"id": name, "name": name, "default_route": {"id": "D"}} for name in ("I1", "I2")],
+        "escalation_chains": [{"id": "F1", "name": "One"}, {"id": "F2", "name": "Two"}],
+        "escalation_policies": [
+            {"escalation_chain_id": "F1", "position": 0, "type": "notify_persons", "persons_to_notify": ["U1"]},
+            {"escalation_chain_id": "F2", "position": 0, "type": "notify_persons", "persons_to_notify": ["ANA"]},
+        ],
+        "routes": [route(0, "I1", "F1", "critical"), route(0, "I2", "F2", "critical"), route(1, "I2", "F2", "info")],
+    }
+    made = imported([("g.json", json.dumps(said))], Wanted("grafana-oncall"), IMPORTED_AT)
+    oncall = yaml.safe_load(made.files["oncall/grafana-oncall.yaml"])
+    assert [(entry["matchers"], entry["owner"]) for entry in oncall["routing"]] == [
+        (['severity="critical"'], "team:one"),
+        (['severity="info"'], "team:two"),
+    ]
+    assert {name: person["name"] for name, person in oncall["people"].items()} == {"ana": "ana", "ana-2": "ANA"}
+    told = [(entry.outcome, entry.what) for entry in made.report.entries if entry.what.startswith("route ")]
+    assert told == [
+        ("changed", "route 0 of integration I1"),
+        ("left", "route 1 of integration I2"),
+        ("changed", "route 2 of integration I2"),
+    ]
