@@ -31,7 +31,7 @@ async def test_a_test_page_goes_the_true_way_survives_a_kill_and_leaves_evidence
         await world.start()
         await world.slack.click(ANA, acknowledge(page), page["channel"], page["ts"])
         await world.until(lambda: page["text"].startswith("✅ TEST PASSED"), "the message says how it went")
-        assert "Slack had it after" in page["text"]
+        assert "Slack had it" in page["text"]  # when, it does not know if the kill came before the row
         assert world.pages_to(BEN) == []
         assert world.cards() == []
         assert "test.passed" in (await world.cli("audit", "show", "1"))[1]
