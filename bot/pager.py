@@ -288,7 +288,7 @@ class Pager:
 
     def announce(self) -> None:
         """What the others are to know of this replica from its next sign of life on."""
-        groups = [group.id for group in with_builtin(self.config.groups)]
+        groups = _of(self.config)  # a leader with other files ends no alerts of a bridge that this one has
         watching = self.watcher.ready and self.watcher.silence_seconds < HUNG_SECONDS
         self._store.announce(url=self.config.settings.http.external_url, groups=groups, watching=watching)
 

@@ -17,7 +17,7 @@ from bot import pipeline
 from bot.app import Service
 from bot.config import load
 from bot.errors import LeaseLostError, RemoteError
-from bot.incidents.model import Alert, AlertState, State
+from bot.incidents.model import Alert, AlertState, State, pushed_group
 from bot.incidents.own import OwnAlert
 from bot.joint import Request, Update
 from bot.labels import fingerprint
@@ -354,3 +354,24 @@ async def test_a_watcher_that_is_slow_to_take_its_share_over_is_not_told_anew_me
         await service._share()
     await service._telling
     assert len(told) == 3
+
+
+async def test_a_leader_that_does_not_know_a_bridge_yet_ends_no_alerts_of_another_replica_s(pager):
+    """New files are rolled out one replica after the other, and that takes longer than a minute."""
+    bridged, announced = pushed_group("grafana"), []
+    bridges = "bridges: {grafana: {kind: alertmanager, token: a-token-of-16-characters}}\n"
+    new = Pager(Path("agentpager.yaml"), {}, sources_of(FILES), pager.config, pager.store, pager.clock)
+    new.config = load(sources_of(FILES | {"agentpager.yaml": FILES["agentpager.yaml"] + bridges}))
+    new._store = SimpleNamespace(announce=lambda **shown: announced.append(shown["groups"]))
+    new.announce()
+    await pager.pushed([alert(group=bridged)])
+    other = Replica("b", "host", 1, "", announced[0], watching=True, started_at=NOW, expires_at=NOW, leads=False)
+    pager.replicas = [other]
+    pager._unknown_since = {bridged: -1e9}
+    await pager.look_after_replicas()
+    assert await unresolved(pager) == ["INC-1"]
+    pager.replicas = []
+    await pager.look_after_replicas()
+    pager._unknown_since = {bridged: -1e9}
+    await pager.look_after_replicas()
+    assert await unresolved(pager) == []
