@@ -217,6 +217,9 @@ class Watcher:
                     group.mirror(state, now)
             except ValueError as error:
                 log.error("rules.state_not_restored", group=name, error=str(error))
+            except Exception:  # the other groups are somebody's too; this one goes on with what it has
+                group.mirrored = name not in self._mine
+                log.exception("rules.not_taken_up", group=name)
         return known
 
     def _take_group(self, name: str, group: GroupState, state: dict[str, Any] | None, left_at: datetime) -> None:

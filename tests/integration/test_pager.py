@@ -22,6 +22,7 @@ from bot.incidents.own import OwnAlert
 from bot.joint import Request, Update
 from bot.labels import fingerprint
 from bot.pager import Pager
+from bot.rules.evaluate import GroupState
 from bot.rules.load import with_builtin
 from bot.store.database import Database
 from bot.store.replicas import Replica
@@ -375,3 +376,26 @@ async def test_a_leader_that_does_not_know_a_bridge_yet_ends_no_alerts_of_anothe
     pager._unknown_since = {bridged: -1e9}
     await pager.look_after_replicas()
     assert await unresolved(pager) == []
+
+
+async def test_a_group_that_cannot_be_taken_up_keeps_no_other_from_being_evaluated(monkeypatch):
+    async def send(*_):
+        pass
+
+    def broken(self, *args):
+        if self.group.id == GROUP:
+            raise KeyError("a bug of ours")
+        honest(self, *args)
+
+    honest, watcher = GroupState.take_up, Watcher(send)
+    sources = sources_of(FILES).for_watcher().to_json()
+    await watcher.answer(Request(id=1, method="configure", params={"sources": sources, "mine": []}))
+    names = list(watcher._rounds.groups)
+    assert [watcher._rounds.groups[name].mirrored for name in names] == [True] * len(names)
+    monkeypatch.setattr(GroupState, "take_up", broken)
+    share = {"incarnation": 1, "mine": names, "taken": names, "states": {}, "since": 0.0}
+    await watcher.answer(Request(id=2, method="share", params=share))
+    assert len(names) > 1
+    assert [watcher._rounds.groups[name].mirrored for name in names] == [False] * len(names)
+    for task in watcher._tasks:
+        task.cancel()
