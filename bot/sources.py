@@ -22,7 +22,21 @@ from bot.oncall import feeds, ical
 from bot.oncall.changes import RotaChange
 from bot.oncall.feeds import Copy
 from bot.schema import Model
-from bot.settings import Actions, Agents, Bridge, Http, Incidents, Notify, Oncall, Rules, Runbooks, Slack, Slos, Store
+from bot.settings import (
+    Actions,
+    Agents,
+    Bridge,
+    Http,
+    Incidents,
+    Notify,
+    Oncall,
+    Rules,
+    Runbooks,
+    Slack,
+    Slos,
+    Store,
+    Tracing,
+)
 from bot.yamldoc import MAX_BYTES, Document, scan
 
 Kind = Literal["rules", "runbooks", "agents", "oncall", "incidents", "slos"]
@@ -44,6 +58,7 @@ _SECRET_SECTIONS: dict[str, Any] = {
     "actions": Actions,
     "bridges": dict[str, Bridge],
     "store": Store,
+    "tracing": Tracing,
 }
 
 

@@ -388,6 +388,15 @@ def test_a_database_whose_address_is_not_set_is_missed_by_serve_alone():
     assert "geheim" not in json.dumps(sources_of(url, env | {"DATABASE_URL": "geheim"}).for_watcher().to_json())
 
 
+def test_what_collectors_of_traces_are_told_is_kept_from_the_watcher():
+    text = 'tracing: {endpoint: "http://otel:4318", headers: {Authorization: "Bearer ${OTEL_TOKEN}"}}\n'
+    env = {"BOT": "xoxb-1", "APP": "xapp-1", "OTEL_TOKEN": "geheim"}
+    sources = sources_of({**MINIMAL, "agentpager.yaml": MINIMAL["agentpager.yaml"] + text}, env)
+    assert config.load(sources).settings.tracing.headers["Authorization"].get_secret_value() == "Bearer geheim"
+    assert "geheim" not in json.dumps(sources.for_watcher().to_json())
+    assert config.load(sources.for_watcher()).settings.tracing.endpoint == "http://otel:4318"
+
+
 def test_an_address_of_a_database_is_not_told_for_its_password():
     (only,) = told({**MINIMAL, "agentpager.yaml": "store: {url: 'mysql://ana:geheim@db/x'}\n"})
     assert "store.url is wrong: write sqlite:///agentpager.db, or a PostgreSQL address" in only
