@@ -297,7 +297,7 @@ class Service:
             if task.get_name() != "http":
                 task.cancel()
         if self._leading is not None:
-            await self._leading.stop(leads=not self._store.lost.is_set())
+            await self._leading.stop(leads=self._store.leads)
         await asyncio.wait(parts, timeout=5)
         await self._front.slack.stop()
         await self._front.messenger.close()

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 import sqlalchemy as sa
@@ -399,3 +400,16 @@ async def test_a_group_that_cannot_be_taken_up_keeps_no_other_from_being_evaluat
     assert [watcher._rounds.groups[name].mirrored for name in names] == [False] * len(names)
     for task in watcher._tasks:
         task.cancel()
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_who_is_told_to_stop_lets_nothing_land_once_another_one_may_lead(leads):
+    service, stop = Service.__new__(Service), AsyncMock()
+    service._ticker, service._telling, service._leading = AsyncMock(), None, SimpleNamespace(stop=stop)
+    service._store = SimpleNamespace(leads=leads, lost=asyncio.Event())
+    service._front = SimpleNamespace(
+        upkeep=AsyncMock(), slack=AsyncMock(), messenger=AsyncMock(), channels=SimpleNamespace(close=lambda: None)
+    )
+    service._pager = SimpleNamespace(watcher=AsyncMock())
+    await service._stop(SimpleNamespace(), {asyncio.create_task(asyncio.sleep(0), name="http")})
+    stop.assert_awaited_once_with(leads=leads)
