@@ -628,7 +628,8 @@ class Pager:
         try:
             await self._store.ping()
         except Exception as error:  # noqa: BLE001 - whatever the driver raises, the store is not usable
-            return str(error)
+            told = str(getattr(error, "orig", None) or error).strip()  # anybody may read it: no statement, no values
+            return told.partition("\n")[0] or type(error).__name__
         return "ok"
 
     def _slack_state(self) -> str:

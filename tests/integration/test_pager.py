@@ -331,6 +331,14 @@ async def _broken() -> None:
     raise OSError("the disk is full")
 
 
+async def test_why_the_database_cannot_be_used_is_one_line_without_the_statement(pager, monkeypatch):
+    async def away() -> None:
+        raise sa.exc.OperationalError("INSERT INTO keys", {"value": "secret"}, Exception("it is lost\nIs it running?"))
+
+    monkeypatch.setattr(pager.store, "ping", away)
+    assert (await pager.readiness())["checks"]["store"] == "it is lost"
+
+
 async def test_a_watcher_that_is_slow_to_take_its_share_over_is_not_told_anew_meanwhile():
     """It would catch up with the same rounds again, and so be slower still."""
     told, looked, answer = [], [], asyncio.Event()
