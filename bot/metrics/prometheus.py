@@ -361,7 +361,8 @@ def _words(body: Any) -> str:
 
 def _way_out(said: Said) -> str:
     if said.status in {301, 302, 303, 307, 308}:
-        return f" to {said.location[:_SHOWN]}: write that address into metrics.prometheus.url"
+        address = said.location.partition("?")[0]  # behind it stand our question, and params that may be secrets
+        return f" to {address[:_SHOWN]}: write that address into metrics.prometheus.url"
     if said.status == 405:
         return ": try metrics.prometheus.method: get"
     return ""

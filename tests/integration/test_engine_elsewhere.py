@@ -312,6 +312,13 @@ async def test_an_engine_that_is_down_is_spared_and_found_again(server, tmp_path
     await engine.close()
 
 
+async def test_an_address_to_go_to_is_told_without_what_we_asked(server, engine_of):
+    server.says = [status(301, Location="https://elsewhere.test/api/v1/query?query=up&token=geheim")]
+    told = await refusal(engine_of(method="get", params={"token": "geheim"}))
+    assert "https://elsewhere.test/api/v1/query: write" in told
+    assert "geheim" not in told
+
+
 async def test_an_engine_is_found_again_whatever_it_says_meanwhile(server, engine_of):
     engine = engine_of(attempts=1)
     server.says = [status(500)]
