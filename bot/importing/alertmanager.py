@@ -251,7 +251,8 @@ def _silent(route: Route, receiver: Receiver, draft: Draft, muted: Names) -> Non
 def _hours(route: Route, intervals: dict[str, Interval], draft: Draft, muted: Names) -> None:
     for name in route.mutes:
         what = f"mute_time_intervals {name}"
-        for zone, spans in _by_zone(intervals[name].spans if name in intervals else []).items():
+        to_come = [span for span in intervals[name].spans if span.days != ()] if name in intervals else []
+        for zone, spans in _by_zone(to_come).items():
             window = muted.of(f"mute {route.item.path} {name} {zone}", name)
             during = windows(spans, window)
             if why_not := _mute(draft, window, route, during, zone, f"Alertmanager's time interval {name}", muted):
@@ -261,6 +262,8 @@ def _hours(route: Route, intervals: dict[str, Interval], draft: Draft, muted: Na
                 route.item.tell("taken", what, f"mute_windows.{window}")
         if name not in intervals:
             route.item.tell("left", what, "there is no such time interval in the file")
+        elif not to_come:
+            route.item.tell("left", what, "none of its days is to come, or none can be read")
     if not route.active:
         return
     label = " and ".join(route.active)

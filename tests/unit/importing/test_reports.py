@@ -267,6 +267,16 @@ def test_a_week_may_begin_on_a_sunday():
     assert windows["weeks"]["during"] == [{"days": ["Mon-Thu", "Sun"]}]
 
 
+def test_days_that_are_over_leave_nothing_behind():
+    text = QUIET.format(routes=f"{{receiver: pagers, {X}, mute_time_intervals: [old, nights]}}", rule="")
+    text += "mute_time_intervals: [{name: old, time_intervals: [{years: ['2020'], months: [december]}]}]\n"
+    made = imported([("am.yml", text)], Wanted("alertmanager"), IMPORTED_AT)
+    assert list(yaml.safe_load(made.files["incidents/alertmanager.yaml"])["mute_windows"]) == ["nights"]
+    assert "holidays" not in yaml.safe_load(made.files["oncall/alertmanager.yaml"])
+    told = [entry.text for entry in made.report.of("left") if entry.what == "mute_time_intervals old"]
+    assert told == ["none of its days is to come, or none can be read"]
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_an_inhibit_rule_with_a_matcher_that_cannot_be_read_hides_nothing(side):
     rule = f"{{source_matchers: ['a=b'], target_matchers: ['c=d'], {side}_match_re: {{e: '('}}}}"
