@@ -34,6 +34,7 @@ APART = {
     "announce",
     "doubt",
     "on_change",
+    "as_of",
 }
 # What is in these is going on: they stay small.
 LIVE = {"incidents_unresolved", "incidents_one_per_key", "pages_waiting", "pages_behind"}
