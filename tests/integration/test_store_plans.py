@@ -35,6 +35,7 @@ APART = {
     "doubt",
     "on_change",
     "as_of",
+    "away",
 }
 # What is in these is going on: they stay small.
 LIVE = {"incidents_unresolved", "incidents_one_per_key", "pages_waiting", "pages_behind"}
