@@ -24,10 +24,11 @@ from typing import Any
 from benchmarks.contenders import write
 from benchmarks.machine import describe, load
 from benchmarks.past import fill, stamp, today
-from benchmarks.processes import end, fetch, free_port, peak_mib, spawn, until
+from benchmarks.processes import end, fetch, peak_mib, spawn, until
 from bot.paging.model import PageKind
 from bot.slack.rows import ACK
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from tests.ports import free_port
 
 GOAL_MS = 300.0
 _BETWEEN = 3.0  # seconds between two clicks: each edits two messages, and Slack takes fifty edits a minute

@@ -23,10 +23,11 @@ from benchmarks.ack import at_share, files, message, spread
 from benchmarks.contenders import write
 from benchmarks.machine import describe, load
 from benchmarks.past import fill, stamp, today
-from benchmarks.processes import end, fetch, free_port, spawn, until
+from benchmarks.processes import end, fetch, spawn, until
 from bot.paging.model import PageKind
 from bot.slack.rows import ACK
 from tests.fake_slack import SIGNING_SECRET, FakeSlack
+from tests.ports import free_port
 
 GOAL_MS = 300.0
 _PATIENCE = 10.0

@@ -16,8 +16,9 @@ import yaml
 from aiohttp import web
 
 from benchmarks.agents import THRESHOLD, Agent
-from benchmarks.processes import end, fetch, free_port, spawn, until
+from benchmarks.processes import end, fetch, spawn, until
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from tests.ports import free_port
 
 EXPRESSION = f"agent_tool_errors > {THRESHOLD}"
 BINARIES = ("prometheus", "prometheus-alertmanager")

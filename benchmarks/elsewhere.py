@@ -18,7 +18,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from benchmarks.processes import binary, cpu_seconds, end, fetch, free_port, spawn, until
+from benchmarks.processes import binary, cpu_seconds, end, fetch, spawn, until
 from bot.metrics.prometheus import Engine
 from bot.promql import engine as here
 from bot.promql.store import SeriesStore
@@ -28,6 +28,7 @@ from bot.rules.evaluate import GroupState, Surroundings
 from bot.rules.load import read
 from bot.rules.record import StoreRecorder
 from bot.settings import Prometheus
+from tests.ports import free_port
 
 ROUNDS = 5
 EVERY = timedelta(minutes=1)

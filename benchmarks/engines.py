@@ -20,10 +20,11 @@ import yaml
 
 from benchmarks.fleet import groups
 from benchmarks.inside import write_configuration
-from benchmarks.processes import binary, cpu_seconds, die_with_parent, end, fetch, free_port, spawn, text, until
+from benchmarks.processes import binary, cpu_seconds, die_with_parent, end, fetch, spawn, text, until
 from bot.joint import Update
 from bot.sources import read_sources
 from bot.supervisor import WatcherProcess
+from tests.ports import free_port
 
 RELOAD_SECONDS = 60.0
 Alerts = frozenset[tuple[frozenset[tuple[str, str]], str]]  # labels and state

@@ -34,9 +34,10 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
 
-from benchmarks.processes import end, free_port, spawn
+from benchmarks.processes import end, spawn
 from benchmarks.report import Report, add_option
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 MOST_BYTES, MOST_READY, MOST_HELP = 135e6, 2.0, 0.2

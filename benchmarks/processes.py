@@ -8,7 +8,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -77,12 +76,6 @@ def binary(name: str, variable: str) -> str:
             f"{name} is not installed (Debian: apt install {name}); or name another one by {variable}=PATH"
         )
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def spawn(command: tuple[str, ...], log: Path) -> asyncio.subprocess.Process:

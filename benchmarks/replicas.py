@@ -28,9 +28,10 @@ from typing import Any
 
 from benchmarks.contenders import write
 from benchmarks.machine import describe
-from benchmarks.processes import children, cpu_seconds, end, fetch, free_port, spawn, together, until
+from benchmarks.processes import children, cpu_seconds, end, fetch, spawn, together, until
 from benchmarks.storm import LATE_OWNERS, Installation, Storm
 from tests.fault_proxy import Proxy
+from tests.ports import free_port
 from tests.postgres_server import Server, running
 
 READY = 60.0

@@ -28,8 +28,9 @@ from aiohttp import web
 
 from benchmarks.contenders import write
 from benchmarks.machine import describe, load
-from benchmarks.processes import children, cpu_seconds, end, fetch, free_port, peak_mib, spawn, until
+from benchmarks.processes import children, cpu_seconds, end, fetch, peak_mib, spawn, until
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from tests.ports import free_port
 
 LATE_AFTER = 20.0  # seconds from the storm to those who come late
 LATE_OWNERS = 10  # as many edits as Slack takes in ten seconds, beside those of the storm

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import sys
 import textwrap
@@ -19,6 +18,7 @@ from typing import Any
 from aiohttp import ClientSession, web
 from click.testing import CliRunner
 from fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from ports import free_port
 
 from bot.cli.main import cli
 
@@ -84,12 +84,6 @@ escalation_policies:
     fallback_wait: WAIT
 fallback: "person:chris"
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Agent:
