@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ import pytest
 
 from bot.store.database import Database
 from bot.store.tables import metadata
+from tests.ports import free_port
 
 _OPTIONS = {
     "listen_addresses": "''", "max_connections": "60", "shared_buffers": "16MB", "log_min_messages": "fatal",
@@ -54,7 +54,7 @@ def _user() -> str | None:
 class Server:
     def __init__(self, folder: Path, *, fsync: bool = False, tcp: bool = False) -> None:
         assert PROGRAMS is not None
-        self.folder, self.data, self.port = folder, folder / "data", _free_port() if tcp else 5432
+        self.folder, self.data, self.port = folder, folder / "data", free_port() if tcp else 5432
         self._as = _user()
         self._options = _OPTIONS | {"fsync": "on" if fsync else "off", "port": str(self.port)}
         self._options |= {"unix_socket_directories": f"'{folder}'"}
@@ -151,12 +151,6 @@ class Server:
             connection.execute("INSERT INTO counters VALUES ('version', 0)")
             connection.execute("INSERT INTO lease VALUES ('pager', '', 0, 0)")
         self._free.append(name)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment() -> dict[str, str]:

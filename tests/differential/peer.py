@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re  # noqa: TID251 - reads a version
 import shutil
-import socket
 import struct
 import subprocess
 import tempfile
@@ -13,6 +12,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from zlib import crc32
+
+from tests.ports import free_port
 
 from .answer import Answer
 from .data import STALE, Line
@@ -46,9 +47,7 @@ class Peer:
     def __enter__(self) -> Peer:
         self._folder = Path(tempfile.mkdtemp(prefix="differential-"))
         (self._folder / "prometheus.yml").write_text("global: {evaluation_interval: 1m}\n")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self._client = Client(port)
         # An older one's windows are closed on the left: one millisecond less is the same.
         lookback = "299999ms" if self.old else "5m"

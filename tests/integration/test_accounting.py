@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from config_files import sources_of
 from core_world import NOW, after
+from hand_clock import HandClock
 from http_world import app_of
 from starlette.applications import Starlette
 
@@ -53,13 +54,6 @@ async def get(app: Starlette, path: str) -> tuple[int, Any]:
     return sent[0]["status"], json.loads(b"".join(part.get("body", b"") for part in sent[1:]))
 
 
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
-
-
 def ran(at, agent: str, runs: float, bad: float, cost: float | None = None, **slo: tuple[float, float]) -> Minute:
     return Minute(at=at, agents={agent: Figures(runs=runs, bad=bad, cost_usd=cost, slo=slo)})
 
@@ -78,7 +72,7 @@ async def world(tmp_path):
         for one in minutes:
             await tx.add_minute(one)
     config = load(sources_of(FILES))
-    yield Accountant(store, HandClock(), lambda: config), store
+    yield Accountant(store, HandClock(NOW), lambda: config), store
     await store.close()
 
 
@@ -164,7 +158,7 @@ async def test_days_begin_where_the_digest_is_read(world):
     _, store = world
     files = FILES | {"agentpager.yaml": "digest: {timezone: America/New_York}\n"}
     config = load(sources_of(files))
-    (refund,) = await Accountant(store, HandClock(), lambda: config).spending("refund-agent")
+    (refund,) = await Accountant(store, HandClock(NOW), lambda: config).spending("refund-agent")
     assert refund.today == 4.0
     assert NOW.hour == 2
     assert after(hours=-2) == NOW - timedelta(hours=2)

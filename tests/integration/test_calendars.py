@@ -12,6 +12,7 @@ import icalendar
 import pytest
 import uvicorn
 from core_world import BOOK
+from hand_clock import HandClock
 from http_world import app_of
 
 from bot.errors import UsageError
@@ -26,19 +27,12 @@ BY_WEEK = Schedule(id="by/week", layers=(Layer(people=("ana", "ben"), start=date
 ACTOR = Actor("cli:root", "root", "api")
 
 
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
-
-
 class Backend:
     def __init__(self, store: Database) -> None:
         self.book = BOOK.model_copy(update={"schedules": {"by/week": BY_WEEK}})
         self.since = NOW
         self.address = "https://pager.example.com/"
-        self.clock = HandClock()
+        self.clock = HandClock(NOW)
         self.calendars = CalendarDesk(store, self.clock, lambda: self.book, lambda: self.since, lambda: self.address)
 
 

@@ -19,6 +19,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from click.testing import CliRunner
+from ports import free_port
 
 from bot import systemd
 from bot.cli.main import cli
@@ -115,9 +116,7 @@ async def test_a_server_says_that_it_is_ready_alive_and_going(tmp_path, unused_c
 @pytest.fixture
 def unused_config(tmp_path) -> Path:
     """A server that Slack is not there for: that is no reason not to be ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home = tmp_path / "config"
     (home / "oncall").mkdir(parents=True)
     (home / "oncall" / "all.yaml").write_text("people: {ana: {name: Ana, slack: U0ANA}}\nfallback: 'person:ana'\n")

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from core_world import AGENTS, BOOK, NOW, WORLD, alert
+from hand_clock import HandClock
 
 from bot import pipeline
 from bot.commands import Desk
@@ -31,17 +32,6 @@ RUNBOOK = Rendered(
     steps=(RenderedStep(number=1, id="stop", kind="manual", title="Find out how you would stop it"),),
     rendered_at=NOW,
 )
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self):
-        return self.time
-
-    def advance(self, **span: float) -> None:
-        self.time += timedelta(**span)
 
 
 class Watcher:
@@ -81,7 +71,7 @@ class Messenger:
 
 class Town:
     def __init__(self, store: Database, world: World) -> None:
-        self.store, self.world, self.clock, self.watcher = store, world, HandClock(), Watcher()
+        self.store, self.world, self.clock, self.watcher = store, world, HandClock(NOW), Watcher()
         self.slack = Messenger(self.clock)
         renderings = Renderings(store, self.watcher, self.clock, on_late=lambda _: None)
         self.outbox = Outbox(store, self.slack, renderings, self.clock, lambda: self.world, lambda _: {"oncall": []})

@@ -5,7 +5,6 @@ import contextlib
 import math
 import os
 import shutil
-import socket
 import subprocess
 
 import prometheus_client.openmetrics.parser as openmetrics_peer
@@ -15,6 +14,7 @@ from metrics_world import Watch
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.util.genai.handler import TelemetryHandler
+from ports import free_port
 from prometheus_client import CollectorRegistry, start_http_server
 
 from bot.errors import RemoteError
@@ -31,12 +31,6 @@ def program(name):
         pytest.skip(f"{name} is not installed")
     assert found, f"{name} is not installed"
     return found
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

@@ -7,12 +7,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 from core_world import BOOK, GROUP, NOW, WORLD, alert, ended
+from hand_clock import HandClock
 from webhook_receiver import Receiver, receiver
 
 from bot import delivery, pipeline
@@ -31,17 +31,6 @@ from bot.store.database import Database
 ANA = Actor("person:ana", "Ana", "slack", BOOK.people["ana"])
 
 
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOW
-
-    def now(self):
-        return self.time
-
-    def advance(self, **span: float) -> None:
-        self.time += timedelta(**span)
-
-
 class NoWatcher:
     async def ask(self, method: str, params: dict, seconds: float) -> None:
         raise RemoteError("the watcher is not running", code="watcher_down")
@@ -51,7 +40,7 @@ class Town:
     """One receiver, `there`; `world` and the courier's settings come from the same configuration."""
 
     def __init__(self, folder: Any, there: Receiver, **changes: object) -> None:
-        self.clock, self.there, self.folder = HandClock(), there, folder
+        self.clock, self.there, self.folder = HandClock(NOW), there, folder
         self.configure(url=f"http://127.0.0.1:{there.port}/", **changes)
         self.store = Database("sqlite:///pager.db", folder)
         self.channels = SecondChannels(lambda: self.settings, lambda: self.world.book, folder, self.clock)

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 from core_world import NOW
+from hand_clock import HandClock
 
 from bot import pipeline, rotas
 from bot.app import read
@@ -49,16 +50,9 @@ FILES = {
 }
 
 
-class HandClock:
-    time = NOW
-
-    def now(self):
-        return self.time
-
-
 class Town:
     def __init__(self, folder, store: Database) -> None:
-        self.folder, self.store, self.clock = folder, store, HandClock()
+        self.folder, self.store, self.clock = folder, store, HandClock(NOW)
         sources, config = read(folder)
         self.pager = Pager(folder, {}, sources, config, store, self.clock)
         self.desk = RotaDesk(

@@ -10,6 +10,7 @@ import textwrap
 import pytest
 from click.testing import CliRunner
 from fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from ports import free_port
 
 from bot.cli.doctor import command
 
@@ -54,12 +55,6 @@ async def target():
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/metrics"
     server.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Doctor:

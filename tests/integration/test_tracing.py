@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 from core_world import NOW, WORLD, after, opened
+from hand_clock import HandClock
 from otlp_receiver import Collector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
@@ -24,14 +25,6 @@ from bot.incidents.trace import change_span, send_span, trace_of
 from bot.settings import Tracing as Settings
 from bot.store.database import Database
 from bot.tracing import Tracing
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def now(self):
-        return self.at
 
 
 @pytest.fixture
@@ -66,7 +59,7 @@ def _hooks_go_with_the_test(monkeypatch):
 
 def made(store: Database, collector: Collector | None = None, clock: HandClock | None = None, **env: str) -> Tracing:
     settings = Settings(endpoint=collector.url) if collector else Settings()
-    return Tracing(store, settings, clock or HandClock(), env)
+    return Tracing(store, settings, clock or HandClock(NOW), env)
 
 
 async def told(tracing: Tracing) -> None:
@@ -143,17 +136,17 @@ async def test_a_collector_that_hangs_stops_neither_the_loop_nor_the_end(store, 
 
 
 async def test_what_no_collector_took_for_a_day_is_told_no_more(store, collector):
-    clock = HandClock()
+    clock = HandClock(NOW)
     tracing = made(store, collector, clock)
     await told(tracing)
     await happened(store)
-    clock.at = after(days=1, seconds=1)
+    clock.time = after(days=1, seconds=1)
     dropped = telemetry.trace_rows_dropped._value.get()
     await told(tracing)
     assert collector.spans == []
     assert telemetry.trace_rows_dropped._value.get() == dropped + 1
     async with store.transaction() as tx:
-        await tx.append_audit([Entry(at=clock.at, actor="person:ana", action="incident.acked", subject="INC-1")])
+        await tx.append_audit([Entry(at=clock.time, actor="person:ana", action="incident.acked", subject="INC-1")])
     await told(tracing)
     assert [span.name for span in collector.spans] == ["incident.acked"]
 
@@ -196,7 +189,7 @@ async def test_the_variables_count_before_the_file(store, collector, monkeypatch
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     settings = Settings(endpoint="http://127.0.0.1:9", headers={"x-tenant": SecretStr("other")})
-    one = Tracing(store, settings, HandClock(), env)
+    one = Tracing(store, settings, HandClock(NOW), env)
     await told(one)
     await happened(store)
     await told(one)
@@ -208,7 +201,7 @@ async def test_the_variables_count_before_the_file(store, collector, monkeypatch
 
 async def test_the_file_s_headers_go_with_each_request(store, collector):
     settings = Settings(endpoint=f"{collector.url}/", headers={"Authorization": SecretStr("Bearer t")})
-    one = Tracing(store, settings, HandClock(), {})
+    one = Tracing(store, settings, HandClock(NOW), {})
     await told(one)
     await happened(store)
     await told(one)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,16 +10,12 @@ from urllib.parse import parse_qs
 
 import pytest
 from click.testing import CliRunner
+from ports import free_port
 from readiness_world import ANSWERS, FACTS, FILES, agent_file, judged
 
 from bot.cli.main import cli
 from bot.clock import SystemClock
 from bot.readiness.model import Facts
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def write(folder: Path, changes=None, port: int | None = None) -> Path:
