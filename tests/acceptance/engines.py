@@ -5,23 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import ClientSession, web
+from programs import program
 from world import World, free_port
-
-
-def program(*names: str) -> str:
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{names[0]} is not installed")
-    assert found, f"{names[0]} is not installed"
-    return found
 
 
 def scrape_config(world: World) -> dict[str, Any]:

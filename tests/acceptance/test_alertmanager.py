@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,17 +15,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from programs import program
 from world import ANA, World, free_port
 
 pytestmark = pytest.mark.interop
-
-
-def program(*names: str) -> str:
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{names[0]} is not installed")
-    assert found, f"{names[0]} is not installed"
-    return found
 
 
 async def amtool(port: int, *args: str) -> str:
@@ -48,14 +39,15 @@ async def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int,
 
 
 @contextlib.asynccontextmanager
-async def alertmanager(directory: Path):
-    """A real one, on a free port."""
+async def alertmanager(directory: Path, route: dict[str, Any], receiver: dict[str, Any]):
+    """A real one, on a free port, with one receiver."""
     port = free_port()
     config = directory / "alertmanager.yml"
-    config.write_text("route: {receiver: payments}\nreceivers: [{name: payments}]\n")
+    config.write_text(json.dumps({"route": {"receiver": receiver["name"], **route}, "receivers": [receiver]}))
     process = await asyncio.create_subprocess_exec(
         program("prometheus-alertmanager", "alertmanager"), f"--config.file={config}",
         f"--storage.path={directory / 'am'}", f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+        "--web.external-url=http://pager.test",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -99,7 +91,7 @@ SILENCE = {
 
 
 async def test_answers_have_the_shape_that_alertmanager_gives(tmp_path):
-    async with World(tmp_path) as world, alertmanager(tmp_path) as theirs:
+    async with World(tmp_path) as world, alertmanager(tmp_path, {}, {"name": "payments"}) as theirs:
         await world.start()
         for port in (world.port, theirs):
             assert await ask(port, "POST", "alerts", [FIRING]) == (200, None)

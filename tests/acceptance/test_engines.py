@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from engines import Between, program, prometheus, push_mode, query_mode, running, victoria_metrics
+from engines import Between, prometheus, push_mode, query_mode, running, victoria_metrics
+from programs import program
 from world import ANA, CHANNEL, CHRIS, World, free_port
 
 pytestmark = pytest.mark.interop

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import shutil
 import time
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from aiohttp import ClientSession, web
+from programs import program
 from world import World, free_port
 
 pytestmark = pytest.mark.interop
@@ -45,14 +44,6 @@ agent_seconds_bucket{le="+Inf"} 4
 agent_seconds_sum 5.5
 agent_seconds_count 4
 """
-
-
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{name} is not installed")
-    assert found, f"{name} is not installed"
-    return found
 
 
 class Pair:

@@ -4,9 +4,7 @@ the two tells a webhook receiver. And a second agentpager that is told by the fi
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
@@ -15,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_alertmanager import ask, program
+from test_alertmanager import alertmanager, ask
 from webhook_receiver import Receiver, receiver
-from world import ANA, BEN, CHRIS, World, free_port
+from world import ANA, BEN, CHRIS, World
 
 pytestmark = pytest.mark.interop
 
@@ -37,39 +35,11 @@ def settings(world: World, there: Receiver, more: str = "") -> None:
     (world.directory / "incidents" / "groups.yaml").write_text(grouping)
 
 
-@contextlib.asynccontextmanager
-async def alertmanager(directory: Path, there: Receiver):
-    """A real one that tells the receiver `tickets` without waiting."""
-    port = free_port()
-    config = directory / "alertmanager.yml"
-    config.write_text(
-        json.dumps(
-            {
-                "route": {
-                    "receiver": "tickets", "group_by": ["alertname"], "group_wait": "50ms", "group_interval": "1s",
-                },
-                "receivers": [
-                    {"name": "tickets", "webhook_configs": [{"url": f"http://127.0.0.1:{there.port}/peer"}]}
-                ],
-            }
-        )
-    )  # fmt: skip
-    process = await asyncio.create_subprocess_exec(
-        program("prometheus-alertmanager", "alertmanager"), f"--config.file={config}",
-        f"--storage.path={directory / 'am'}", f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
-        "--web.external-url=http://pager.test",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        while True:
-            with contextlib.suppress(OSError):
-                if (await ask(port, "GET", "status"))[0] == 200:
-                    break
-            await asyncio.sleep(0.05)
-        yield port
-    finally:
-        process.kill()
-        await process.wait()
+def told_at_once(directory: Path, there: Receiver):
+    """A real Alertmanager that tells the receiver `tickets` without waiting."""
+    url = f"http://127.0.0.1:{there.port}/peer"
+    route = {"group_by": ["alertname"], "group_wait": "50ms", "group_interval": "1s"}
+    return alertmanager(directory, route, {"name": "tickets", "webhook_configs": [{"url": url}]})
 
 
 def alert(name: str, *, ends: timedelta | None = None, **labels: str) -> dict[str, Any]:
@@ -92,7 +62,7 @@ def comparable(body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_receiver_is_told_what_alertmanager_tells_it(tmp_path):
-    async with World(tmp_path) as world, receiver() as there, alertmanager(tmp_path, there) as theirs:
+    async with World(tmp_path) as world, receiver() as there, told_at_once(tmp_path, there) as theirs:
         settings(world, there)
         await world.start()
         both = [alert("ModelSlow", instance="b"), alert("ModelSlow", instance="a", job="api")]

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import re  # noqa: TID251 - fixed patterns
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ import tomllib
 from pathlib import Path
 
 import kubernetes_validate
+import programs
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -33,11 +33,7 @@ KUBERNETES = "1.31"
 
 def program(name: str) -> str:
     """Those of build/tools first, which tests/deploy_tools.py brings: their versions are known."""
-    found = shutil.which(name, path=ROOT / "build" / "tools") or shutil.which(name)
-    if found is None and "CI" not in os.environ:
-        pytest.skip(f"{name} is not installed")
-    assert found, f"{name} is not installed"
-    return found
+    return programs.program(name, first=ROOT / "build" / "tools")
 
 
 def run(*command: str) -> str:

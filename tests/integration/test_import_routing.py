@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re  # noqa: TID251 - fixed pattern
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from config_files import imported_config, sources_of
+from programs import program
 
 from bot import config
 from bot.importing.draft import slug
@@ -29,14 +28,6 @@ VALUES = {
     "owner": ["", "shop", "files"],
     "region": ["", "eu"],
 }
-
-
-def amtool() -> str:
-    found = shutil.which("amtool")
-    if found is None and not os.environ.get("CI"):
-        pytest.skip("amtool is not installed")
-    assert found, "amtool is not installed"
-    return found
 
 
 def routes_of_the_example(directory: Path) -> Path:
@@ -58,7 +49,7 @@ def label_sets(count: int) -> list[dict[str, str]]:
 
 
 def test_the_owner_of_an_alert_is_the_receiver_that_amtool_finds(tmp_path):
-    program, example = amtool(), routes_of_the_example(tmp_path)
+    amtool, example = program("amtool"), routes_of_the_example(tmp_path)
     files, _ = imported_config("alertmanager", "alertmanager.yml")
     found = config.load(sources_of(files))
     windows = list(found.incidents.mute_windows)
@@ -67,7 +58,7 @@ def test_the_owner_of_an_alert_is_the_receiver_that_amtool_finds(tmp_path):
     def theirs(labels: dict[str, str]) -> list[str]:
         pairs = [f"{name}={value}" for name, value in labels.items()]
         file = f"--config.file={example}"
-        done = subprocess.run([program, "config", "routes", "test", file, *pairs], capture_output=True, check=True)
+        done = subprocess.run([amtool, "config", "routes", "test", file, *pairs], capture_output=True, check=True)
         return done.stdout.decode().strip().split(",")
 
     asked = [*label_sets(150), {"service": "files", "severity": "critical", "region": "eu"}]
@@ -104,7 +95,7 @@ def test_the_same_for_routes_in_the_older_words(service, severity):
     files, _ = imported_config("alertmanager", "old-style.yml")
     book = config.load(sources_of({"agentpager.yaml": "{}", **files})).book
     labels = {name: value for name, value in (("service", service), ("severity", severity)) if value}
-    command = [amtool(), "config", "routes", "test", f"--config.file={EXAMPLES / 'old-style.yml'}"]
+    command = [program("amtool"), "config", "routes", "test", f"--config.file={EXAMPLES / 'old-style.yml'}"]
     pairs = [f"{name}={value}" for name, value in labels.items()] or ["alertname=Slow"]
     done = subprocess.run([*command, *pairs], capture_output=True, check=True)
     assert owner_of(labels, {}, book).id == f"team:{done.stdout.decode().strip()}"

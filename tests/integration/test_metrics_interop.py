@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import math
-import os
-import shutil
 import subprocess
 
 import prometheus_client.openmetrics.parser as openmetrics_peer
@@ -15,6 +13,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.util.genai.handler import TelemetryHandler
 from ports import free_port
+from programs import program
 from prometheus_client import CollectorRegistry, start_http_server
 
 from bot.errors import RemoteError
@@ -23,14 +22,6 @@ from bot.metrics.fetch import Client
 from bot.settings import Access, ScrapeLimits
 
 pytestmark = pytest.mark.interop
-
-
-def program(name):
-    found = shutil.which(name)
-    if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{name} is not installed")
-    assert found, f"{name} is not installed"
-    return found
 
 
 @contextlib.asynccontextmanager

@@ -7,15 +7,14 @@ atan2 drops the metric name; the cap at zero of extrapolation comes after the th
 from __future__ import annotations
 
 import math
-import os
 import random
 import re  # noqa: TID251 - fixed patterns
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import program
 
 from bot.errors import QueryError
 from bot.promql.cells import STALE
@@ -35,11 +34,7 @@ Series = dict[str, Samples]
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None and not os.environ.get("CI"):
-        pytest.skip("promtool is not installed")
-    assert found, "install Debian's prometheus package"
-    return found
+    return program("promtool")
 
 
 def catalogue(name: str) -> list[str]:

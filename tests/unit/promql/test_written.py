@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from programs import program
 
 from bot.promql.parse import parse
 from bot.promql.written import written
@@ -53,10 +52,7 @@ def test_a_long_chain_is_walked():
 
 @pytest.mark.interop
 def test_an_older_prometheus_reads_it(tmp_path):
-    promtool = shutil.which("promtool")
-    if promtool is None and not os.environ.get("CI"):
-        pytest.skip("promtool is not installed")
-    assert promtool, "promtool is not installed"
+    promtool = program("promtool")
     rules = [{"record": f"r{number}", "expr": written(parse(text).node)} for number, text in enumerate(shipped())]
     (tmp_path / "r.yaml").write_text(json.dumps({"groups": [{"name": "g", "rules": rules}]}))
     found = subprocess.run(
