@@ -50,6 +50,7 @@ _HUNG = 3  # threads that may hang in a collector before no more is sent
 _AGAIN, _AGAIN_CAP = 5.0, 60.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+_KEEP_ALL = frozenset({"", "always_on", "parentbased_always_on"})
 _PROTOCOLS = {"": "otlp_proto_http", "http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -199,7 +200,7 @@ class Tracing:
         return ids
 
     def _exemplar_of(self, incident_id: str | None) -> dict[str, str] | None:
-        """A trace that is kept; while it is not known whether it is, none."""
+        """A trace that is kept; while a sampler has not said yet whether it is, none."""
         incident = self._store.known(incident_id or "")
         if incident is None:
             return None
@@ -217,7 +218,9 @@ class _Collector:
         self._threads: list[threading.Thread] = []
 
     def keeps(self, name: str) -> bool:
-        return self._sdk is not None and self._sdk.samples(name)
+        if self._sdk is None:  # until the first batch: it takes a while to import
+            return self._env.get("OTEL_TRACES_SAMPLER", "").lower() in _KEEP_ALL
+        return self._sdk.samples(name)
 
     async def take(self, spans: Sequence[Span]) -> str:
         """Why they were not taken; empty when they were."""

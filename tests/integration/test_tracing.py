@@ -225,6 +225,14 @@ async def test_a_sampler_keeps_a_whole_trace_or_nothing_and_exemplars_name_what_
         assert telemetry.exemplar_of(incident.id) == expected
 
 
+@pytest.mark.parametrize(("sampler", "kept"), [(None, True), ("always_on", True), ("traceidratio", False)])
+async def test_the_first_ack_after_a_start_names_its_trace_unless_a_sampler_has_to_say(store, collector, sampler, kept):
+    made(store, collector, **({"OTEL_TRACES_SAMPLER": sampler} if sampler else {}))
+    incident = await happened(store)
+    await store.unresolved()
+    assert telemetry.exemplar_of(incident.id) == ({"trace_id": trace_of(incident)} if kept else None)
+
+
 async def test_an_exporter_that_is_not_installed_is_named(store, capsys):
     one = made(store, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
     await told(one)
