@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import socket
@@ -10,15 +11,23 @@ import socket
 _FIRST, _EACH = 10_000, 2_000
 
 
-def free_port() -> int:
-    """Of those that belong to this worker of a test run."""
+def _of_this_worker() -> list[int]:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
     first = _FIRST + worker * _EACH
-    for port in random.sample(range(first, first + _EACH), 200):
+    return random.SystemRandom().sample(range(first, first + _EACH), _EACH)
+
+
+# In turn, so that none is given twice before its server listens.
+_turns = itertools.cycle(_of_this_worker())
+
+
+def free_port() -> int:
+    """Of those that belong to this worker of a test run."""
+    for port in itertools.islice(_turns, _EACH):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise OSError(f"no port is free from {first} to {first + _EACH}")
+    raise OSError("no port is free")
